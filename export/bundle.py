@@ -1,4 +1,4 @@
-"""From a student folder to a bundle."""
+"""Exports a student folder as a bundle."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -68,13 +68,13 @@ from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.snapshot import save_snapshot
 
-SHARDS = "shards"  # a folder of the bundle, for what a cluster computes; gone in the end
-SETS = 3  # of activations there at most: to be served, in other bits, and shards of a table
+SHARDS = "shards"  # temporary folder inside the bundle for results that a cluster computes
+SETS = 3  # maximum copies of the activations there: served, in other bits, and shards of a table
 
 
 @dataclass(slots=True)
 class Draft:
-    """A bundle while it is written."""
+    """A bundle while it is being written."""
 
     folder: Path
     checkpoint: Checkpoint
@@ -101,7 +101,7 @@ def export_bundle(
 
     Args:
         force: replace a folder of another kind, too.
-        elsewhere: who computes what goes through all nodes; None: this process.
+        elsewhere: computes the passes over all nodes; None: this process does.
 
     Raises:
         ExportError: a gate failed, or the graph is not the one that the student was trained on.
@@ -109,12 +109,12 @@ def export_bundle(
         FolderError: `out` may not be replaced, or cannot be written.
     """
     checkpoint = load_checkpoint(student_folder)
-    weighting_of(checkpoint.config.student.kind)  # refuses what has no served form
+    weighting_of(checkpoint.config.student.kind)  # refuses students that have no served form
     check_weights(checkpoint.student)
     graph_folder = options.graph_folder(checkpoint.config.graph_path)
     options.check_encoder(checkpoint.config.encoder.kind)
     if checkpoint.config.encoder.kind == "minilm":
-        find_model(options.encoder_path)  # read last, where the texts' embeddings are cached
+        find_model(options.encoder_path)  # fails early: cached embeddings delay its use
     check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
     graph = load_graph(graph_folder)
     check_graph(checkpoint.config, graph)
@@ -133,14 +133,14 @@ def export_bundle(
 
 
 def activation_bytes(config: CheckpointConfig, graph: TextGraph) -> int:
-    """Of the stored activations and logits, which are most of a bundle."""
+    """Size of the stored activations and logits, which are most of a bundle."""
     width = config.student.hidden * config.student.layers + graph.num_classes
     return graph.num_nodes * width * np.dtype(np.float32).itemsize
 
 
 def check_graph(config: CheckpointConfig, graph: TextGraph) -> None:
     check_same_graph(config.graph_name, config.graph_hash, graph.content_hash)
-    if config.label_names != graph.label_names:  # of which answers are the places
+    if config.label_names != graph.label_names:  # answers are indices into these names
         raise StaleError(
             "the student's config.json names other labels than the graph, or in another order; "
             "train again"
@@ -159,7 +159,7 @@ def student_info(checkpoint: Checkpoint) -> StudentInfo:
 
 
 def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
-    """Writes everything but the manifest, and returns that without the files' digests."""
+    """Writes everything but the manifest, and returns the manifest without file digests."""
     config = draft.checkpoint.config
     given, activations = write_student(draft, options)
     encoder = encoder_info(config.encoder)
@@ -202,13 +202,16 @@ def serve_int8(
     expected: NDArray[np.float32],
     options: ExportOptions,
 ) -> tuple[StudentFeatures, Activations] | None:
-    """Writes the int8 encoder, and the activations of what it reads, if it passes its gate.
+    """Writes the int8 encoder and the activations of its embeddings, if it passes its gate.
 
-    Stored nodes must be what the served encoder makes of their texts: else an unseen node with
-    the text and the neighbours of a stored one would not get its logits.
+    The stored activations must come from the served encoder. Otherwise an unseen node with the text
+    and neighbours of a stored node would get different logits.
+
+    Returns:
+        None: it does not pass, and was not required.
 
     Raises:
-        GateError: it does not pass, and was asked for.
+        GateError: it does not pass, and was required.
     """
     cosine = write_int8(encoder, draft.graph)
     spec = draft.checkpoint.config.encoder
@@ -268,7 +271,7 @@ def save_activations(folder: Path, activations: Activations) -> None:
 
 
 def save_rows(path: Path, values: NDArray[np.float32]) -> None:
-    """As a .npy file; one that the values are mapped from already is taken."""
+    """Writes a .npy file; values that are already mapped from one are moved instead."""
     if isinstance(values, np.memmap) and values.filename is not None:
         Path(values.filename).replace(path)
     else:

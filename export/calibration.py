@@ -1,4 +1,4 @@
-"""The calibration and the teacher's record that a bundle carries."""
+"""The calibration and the teacher's record in a bundle."""
 
 from dataclasses import asdict
 
@@ -18,13 +18,13 @@ from understudy.graph.splits import labeled_nodes
 def served_calibration(
     checkpoint: Checkpoint, graph: TextGraph, logits: NDArray[np.float32]
 ) -> Calibration:
-    """Fitted again, on the logits that are stored: an int8 encoder's are not those of training.
+    """Fits the calibration again on the stored logits, since an int8 encoder changes them.
 
     Shapes:
         logits: [N, classes]
     """
     validation = labeled_nodes(graph, "val")
-    if not len(validation):  # nothing to fit on: what the student folder says stands
+    if not len(validation):  # nothing to fit on: keeps the student's calibration
         return converted(checkpoint.calibration)
     served = checkpoint.served
     return converted(

@@ -1,4 +1,4 @@
-"""This room on the command line."""
+"""The `export` command."""
 
 from collections.abc import Collection
 from contextlib import nullcontext
@@ -75,7 +75,7 @@ def export(
     precisions = tuple(student_precision or ())
     options = ExportOptions(graph, encoder_path, name, encoder_precision, precisions)
     check_paths(student, bundle, triton, options, force)
-    if bundle is None:  # only a repository of a bundle that is there
+    if bundle is None:  # only a repository of an existing bundle
         bundle = student
     else:
         with passes_place(ray, workers) if ray else nullcontext() as place:
@@ -91,7 +91,7 @@ def export(
 def refuse_unread(
     context: typer.Context, read: Collection[str], why: str, student: Path | None = None
 ) -> None:
-    """Refuses what was given although nothing would read it.
+    """Refuses options that were given but would have no effect.
 
     Args:
         read: the parameters that are read.
@@ -108,10 +108,10 @@ def refuse_unread(
 def check_paths(
     student: Path, bundle: Path | None, triton: Path | None, options: ExportOptions, force: bool
 ) -> None:
-    """Refuses wrong paths before torch is imported, which takes seconds.
+    """Refuses wrong paths before the slow import of torch.
 
     Raises:
-        BundleError, TrainingError, GraphError, FolderError: of the first path.
+        BundleError, TrainingError, GraphError, FolderError: for the first invalid path.
     """
     inputs = options.inputs(student)
     if bundle is None:

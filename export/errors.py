@@ -1,18 +1,18 @@
-"""Errors of this room.
+"""Errors of the export package.
 
 ExportError
-├── ParityError    the exported network does not compute what the trained one does
-├── GateError      a variant in another precision costs too much accuracy
-└── StaleError     the graph is not the one that the student was trained on
+├── ParityError   the exported network computes something else than the trained one
+├── GateError     a variant in another precision costs too much accuracy
+└── StaleError    the graph is not the one that the student was trained on
 """
 
 
 class ExportError(Exception):
-    """Root of every expected error of `export`."""
+    """Base class of all expected errors of `export`."""
 
 
 class ParityError(ExportError):
-    """The exported network does not compute what the trained one does."""
+    """The exported network computes something else than the trained one."""
 
 
 class GateError(ExportError):

@@ -1,4 +1,4 @@
-"""`understudy.export`: the program as a function."""
+"""`understudy.export`: the export program as a function."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -28,18 +28,18 @@ def export(
     progress: Progress = silent,
     force: bool = False,
 ) -> Manifest:
-    """Turns a trained student and its graph into a bundle, proven equal to what was trained.
+    """Exports a trained student and its graph as a bundle, verified to equal what was trained.
 
     Args:
         student: student folder, see `distill`.
         bundle: bundle folder to write.
-        graph: the student's, in memory or a folder, where it is not where it was.
-        encoder_path: MiniLM's folder, where it is not installed.
-        name: of the model in answers; None: the graph's and the student's.
+        graph: the student's graph, in memory or a folder, if it was moved.
+        encoder_path: MiniLM's folder, if it is not installed.
+        name: model name in answers; None combines the graph's name and the student's kind.
         encoder_precision: of the served text encoder; auto: int8 if it costs no accuracy.
-        student_precisions: int8, fp16: the student's files in these as well.
-        ray, workers: compute activations on a cluster of Ray, see `teach`.
-        force: replace `bundle` also if it is another kind of folder.
+        student_precisions: int8, fp16: precisions in which to also write the student.
+        ray, workers: compute activations on a Ray cluster, see `teach`.
+        force: replace `bundle` even if it is another kind of folder.
 
     Raises:
         ExportError: a gate failed, or the graph is not the one that the student was trained on.
@@ -57,5 +57,5 @@ def export(
         student_precisions=tuple(student_precisions),
     )
     own = passes_place(ray, workers) if ray else nullcontext()
-    with needed("export"), own as place:  # torch imports its exporter's packages when it is called
+    with needed("export"), own as place:  # torch imports its exporter's packages on the first call
         return export_bundle(Path(student), Path(bundle), options, progress, force, place)

@@ -1,4 +1,4 @@
-"""torch modules → ONNX files, loudly: no retry with other settings, no fixed shape."""
+"""Exports torch modules as ONNX files; fails instead of changing settings or fixing shapes."""
 
 import logging
 import warnings
@@ -19,19 +19,19 @@ from export.errors import ExportError
 
 OPSET = 20  # the first with Gelu; below 16 duplicate scatter targets are silently overwritten
 
-# Sizes of the sample inputs; the exporter must not mistake one for a constant, so all differ.
+# Sizes of the sample inputs; all differ, so that the exporter cannot mistake one for a constant.
 B, K, M, T = 3, 5, 11, 7
 Axes = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """A module, and the file that it becomes.
+    """A module and its ONNX file.
 
     Attributes:
         sample: the module's arguments, in order
         axes: input, in the same order → a name for each free axis, None for a fixed one
-        output: the name of what the module returns
+        output: the name of the module's result
     """
 
     path: Path
@@ -41,7 +41,7 @@ class OnnxFile:
     output: str
 
     def scoped(self, name: str) -> str:
-        """The name of an input or output while several files are one network."""
+        """The name of an input or output while several files are traced as one network."""
         return f"{self.path.stem}.{name}"
 
     @property
@@ -50,7 +50,7 @@ class OnnxFile:
 
 
 class SideBySide(nn.Module):
-    """Modules with inputs of their own; returns what each gives."""
+    """Modules with separate inputs; returns the outputs of all."""
 
     def __init__(self, files: Sequence[OnnxFile]) -> None:
         super().__init__()
@@ -66,10 +66,10 @@ class SideBySide(nn.Module):
 
 
 def export_files(files: Sequence[OnnxFile]) -> None:
-    """Exports modules with the named axes free, a file each, and checks every file.
+    """Exports modules with the named axes free, one file each, and checks every file.
 
-    All are traced as one network and taken out of it afterwards: most of the time that the
-    exporter needs does not depend on how much it exports.
+    All are traced as one network and extracted afterwards, because most of the exporter's time does
+    not depend on how much it exports.
 
     Raises:
         ExportError: the exporter failed, or fixed an axis that must stay free.
@@ -85,7 +85,7 @@ def export_files(files: Sequence[OnnxFile]) -> None:
 
 
 def traced(files: Sequence[OnnxFile]) -> onnx.ModelProto:
-    """All files as one network, whose inputs and outputs have scoped names."""
+    """Traces all files as one network, whose inputs and outputs have scoped names."""
     together = SideBySide(files).eval()
     dims = {
         name: Dim(name, min=1)
@@ -108,7 +108,7 @@ def traced(files: Sequence[OnnxFile]) -> onnx.ModelProto:
                 output_names=[file.scoped(file.output) for file in files],
                 opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes=(dynamic,),  # of one argument, `*inputs`, which holds them all
+                dynamic_shapes=(dynamic,),  # for the single argument `*inputs`
                 verbose=False,
             )
     except Exception as error:
@@ -119,7 +119,7 @@ def traced(files: Sequence[OnnxFile]) -> onnx.ModelProto:
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Without the exporter's own deprecations, none of which are ours."""
+    """Suppresses the exporter's own deprecation warnings."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -132,7 +132,7 @@ def quiet_exporter() -> Iterator[None]:
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Drops what the exporter notes for its own authors: stack traces and inferred shapes."""
+    """Drops the exporter's debugging data: stack traces and inferred shapes."""
     for entry in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
         del entry.metadata_props[:]
     for part in (*model.graph.node, *model.graph.initializer):
@@ -141,7 +141,7 @@ def strip(model: onnx.ModelProto) -> None:
 
 
 def rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
-    """Gives inputs and outputs other names, everywhere."""
+    """Renames inputs and outputs everywhere."""
     for entry in (*model.graph.input, *model.graph.output):
         entry.name = names[entry.name]
     for node in model.graph.node:

@@ -1,4 +1,4 @@
-"""What `export` is asked to do."""
+"""The options of `export`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,22 +8,22 @@ from export.errors import ExportError, StaleError
 from understudy.folders.names import name_problem
 
 EncoderPrecision = Literal["auto", "fp32", "int8"]
-STUDENT_PRECISIONS = ("int8", "fp16")  # beside float32
+STUDENT_PRECISIONS = ("int8", "fp16")  # in addition to float32
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    graph: Path | None = None  # where the graph folder is now, if it was moved
-    encoder_path: Path | None = None  # MiniLM's folder, where it is not installed
-    name: str | None = None  # of the model; else the graph's and the student's
+    graph: Path | None = None  # the graph folder, if it was moved
+    encoder_path: Path | None = None  # MiniLM's folder, if it is not installed
+    name: str | None = None  # model name; default: of the graph and the student
     encoder_precision: EncoderPrecision = "auto"  # auto: int8 if it passes its gate
-    student_precisions: tuple[str, ...] = ()  # int8, fp16: the student's files in these as well
+    student_precisions: tuple[str, ...] = ()  # int8, fp16: also write the student in these
 
     def __post_init__(self) -> None:
-        """Refuses words that nothing knows; a precision said twice is said.
+        """Refuses unknown words, and drops duplicate precisions.
 
         Raises:
-            ExportError: names the word, and what to say.
+            ExportError: names the word, and the alternatives.
         """
         if self.encoder_precision not in get_args(EncoderPrecision):
             raise ExportError(
@@ -42,10 +42,10 @@ class ExportOptions:
         )
 
     def check_encoder(self, kind: str) -> None:
-        """Refuses what is said of a text encoder that the student does not have.
+        """Refuses options for a text encoder that the student does not have.
 
         Args:
-            kind: of the student's, minilm or hashing.
+            kind: of the student's encoder, minilm or hashing.
 
         Raises:
             ExportError: hashed texts have neither a folder nor a network in 8 bits.
@@ -67,7 +67,7 @@ class ExportOptions:
             trained_on: where it was when the student was trained.
 
         Raises:
-            StaleError: it is not there any more, and nothing says where it is.
+            StaleError: it is no longer there, and no other folder was given.
         """
         if self.graph is None and not (Path(trained_on) / "meta.json").is_file():
             raise StaleError(
@@ -77,7 +77,7 @@ class ExportOptions:
         return self.graph or Path(trained_on)
 
     def inputs(self, student: Path) -> list[Path]:
-        """Files and folders that are read, but for the graph that the student names."""
+        """Files and folders that are read, except the graph that the student names."""
         given = (student, self.graph, self.encoder_path)
         return [path for path in given if path is not None]
 
@@ -88,7 +88,7 @@ def check_same_graph(name: str, trained_on: str, found: str) -> None:
     Args:
         name: of the student's graph.
         trained_on: its content hash.
-        found: the content hash of the graph that is there.
+        found: the content hash of the present graph.
 
     Raises:
         StaleError: they differ.

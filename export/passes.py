@@ -22,17 +22,17 @@ from training.encoders.features import (
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress
 
-THREADS = 2  # of onnxruntime, while exporting
+THREADS = 2  # of onnxruntime during export
 
 Activations = list[NDArray[np.float32]]  # h0 … h(L-1), each [N, hidden], and the logits
 
 
 @dataclass(frozen=True, slots=True)
 class StudentFeatures:
-    """What a student's input reads of all nodes.
+    """The input features of a student for all nodes.
 
     Attributes:
-        file: that dense ones are mapped from, float32 [N, dimension]; None: texts are hashed
+        file: that dense features are mapped from, float32 [N, dimension]; None: texts are hashed
     """
 
     features: Features
@@ -41,7 +41,7 @@ class StudentFeatures:
 
 
 class Passes(Protocol):
-    """Who computes."""
+    """The interface of what computes passes over all nodes."""
 
     def activations(
         self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
@@ -50,16 +50,16 @@ class Passes(Protocol):
     def embeddings(
         self, graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress
     ) -> NDArray[np.float32]:
-        """Of all texts by a file of the encoder, float32 [N, dimension]."""
+        """Embeddings of all texts by one of the encoder's files, float32 [N, dimension]."""
         ...
 
 
-# Of a graph, its folder, and one of the bundle's for what is computed: removed in the end.
+# Arguments: the graph, its folder, and a temporary folder in the bundle for results.
 PassesElsewhere = Callable[[TextGraph, Path, Path], AbstractContextManager[Passes]]
 
 
 class LocalPasses:
-    """This process."""
+    """Computes passes in this process."""
 
     def activations(
         self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
@@ -76,7 +76,7 @@ class LocalPasses:
 def given_by(
     graph: TextGraph, spec: EncoderSpec, encoder_path: Path | None, progress: Progress
 ) -> StudentFeatures:
-    """By the encoder that the student was trained with."""
+    """The features by the encoder that the student was trained with."""
     file = embeddings_file(graph) if spec.kind == "minilm" else None
     return StudentFeatures(graph_features(graph, spec, encoder_path, progress), spec, file)
 
@@ -89,13 +89,13 @@ def given_as_served(
     passes: Passes,
     progress: Progress,
 ) -> StudentFeatures:
-    """By a file of the encoder that is written."""
+    """The features by one of the written encoder's files."""
     values = served_embeddings(graph, encoder, file, progress, passes.embeddings)
     return StudentFeatures(dense_features(values), spec, served_file(graph, encoder, file))
 
 
 def forgotten(activations: Activations) -> None:
-    """Removes the files that activations are mapped from, where they are."""
+    """Removes the files that activations are mapped from."""
     for values in activations:
         if isinstance(values, np.memmap) and values.filename is not None:
             Path(values.filename).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The same networks with fewer bits: int8 and fp16 variants."""
+"""Variants of the networks with fewer bits: int8 and fp16."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import onnx
 
-SHORT = 32  # rows of a constant
+SHORT = 32  # number of rows of a constant
 Convert = Callable[[Path, Path], None]
 
 
 def to_int8(source: Path, target: Path) -> None:
-    """Weights per channel, activations at run time (arXiv 1712.05877, section 2.1).
+    """Quantises weights per channel, and activations at run time (arXiv 1712.05877, section 2.1).
 
-    Weights take all 8 bits. On an x64 processor without VNNI instructions sums of two such products
-    saturate, unless `session.x64quantprecision` is set, as `understudy.bundle.sessions` does there.
+    Weights use all 8 bits. On an x64 processor without VNNI instructions, sums of two such products
+    saturate unless `session.x64quantprecision` is set, as `understudy.bundle.sessions` does there.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -31,10 +31,10 @@ def to_int8(source: Path, target: Path) -> None:
 
 
 def unsuited_products(path: Path) -> list[str]:
-    """Products with constants that stay as they are.
+    """Products with constants that stay in float32.
 
-    There is no kernel for more than two axes (GAT's maps a head), and a short one gains no time:
-    outliers that were set apart, a head of a few classes.
+    There is no kernel for more than two axes (GAT's map per head), and short constants gain no
+    time: separated outliers, a head with few classes.
     """
     graph = onnx.load(path).graph
     shapes = {weights.name: tuple(weights.dims) for weights in graph.initializer}
@@ -47,7 +47,7 @@ def unsuited_products(path: Path) -> list[str]:
 
 
 def to_fp16(source: Path, target: Path) -> None:
-    """Everything inside in half precision; inputs and outputs stay as they are. For CUDA."""
+    """Converts everything inside to half precision, but not inputs and outputs. For CUDA."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     with quiet():
@@ -59,7 +59,7 @@ CONVERSIONS: dict[str, Convert] = {"int8": to_int8, "fp16": to_fp16}
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The converters advise to run other tools first; what they write is checked here."""
+    """Silences the converters' advice to run other tools first; their output is checked here."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""How a bundle's student was made, for its model card; see `understudy.bundle.card`."""
+"""The training recipe of a bundle's student, for its model card; see `understudy.bundle.card`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from understudy.graph.text_graph import UNLABELED
 
 
 def recipe_of(checkpoint: Checkpoint, graph: TextGraph) -> dict[str, Any]:
-    """The recipe as JSON, without any path of the machine that it was made on."""
+    """The recipe as JSON, without paths of the machine."""
     config = checkpoint.config
     teacher = asdict(config.teacher) if config.teacher else None
     if teacher is not None:
@@ -32,5 +32,5 @@ def recipe_of(checkpoint: Checkpoint, graph: TextGraph) -> dict[str, Any]:
 
 
 def named(model: str) -> str:
-    """A model's name without the folder that it lies in."""
+    """A model's name without its folder."""
     return Path(model).name if Path(model).is_absolute() else model

@@ -1,8 +1,8 @@
-"""A model repository for NVIDIA Triton: the bundle's networks, each with its config.pbtxt.
+"""Writes a model repository for NVIDIA Triton: the bundle's networks, each with a config.pbtxt.
 
-Files are copied, not converted, and their inputs and outputs are read from them. Networks whose
-inputs all have a row a node are batched by the server; those that read a table, or a whole
-neighbourhood, take one request as it is. docs/reference/bundle.md describes the client's steps.
+Files are copied, not converted, and their inputs and outputs are read from them. The server batches
+networks whose inputs all have one row per node; those that read a table, or a whole neighbourhood,
+take one request at a time. docs/reference/bundle.md describes the client's steps.
 """
 
 from pathlib import Path
@@ -22,13 +22,14 @@ TYPES: dict[int, str] = {
 }
 MAX_BATCH = 64  # rows
 REPOSITORY_FORMAT = 1
-QUEUE_MICROSECONDS = 500  # that a request waits for others
+QUEUE_MICROSECONDS = 500  # how long a request waits for others
 
 
 def write_repository(bundle_folder: Path, out: Path, force: bool = False) -> list[str]:
     """Writes the repository; returns the names of its models.
 
-    Beside the models' folders, which are all that Triton reads, it holds the list of its files.
+    In addition to the models' folders, which are all that Triton reads, it holds a list of its
+    files.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -58,11 +59,11 @@ def served_files(bundle: Bundle) -> list[str]:
 
 
 def config(name: str, path: Path) -> str:
-    """The text of a model's config.pbtxt, from the network itself."""
+    """The text of a model's config.pbtxt, derived from the network."""
     graph = onnx.load(path).graph
     batched = is_batched(graph)
     lines = [f'name: "{name}"', 'backend: "onnxruntime"']
-    # Rows of an int8 network depend on what else is in the batch.
+    # Rows of an int8 network depend on the rest of the batch.
     lines.append(f"max_batch_size: {MAX_BATCH if batched else 0}")
     for kind, entries in (("input", graph.input), ("output", graph.output)):
         lines += [f"{kind} ["] + [described(entry, batched) for entry in entries]

@@ -1,4 +1,4 @@
-"""Weights to begin with: those of a student that was trained before, also for other labels."""
+"""Starting from the weights of an earlier student, also for a graph with other labels."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -17,14 +17,14 @@ DEFAULTS = DistillChoices()
 
 
 def like_its_start(choices: DistillChoices, given: Collection[str] = ()) -> DistillChoices:
-    """The choices, with the network and the text encoder of the student that it begins with.
+    """Takes the network and the text encoder from the student that training starts from.
 
     Args:
-        given: names of choices that were said, and so are meant even where they are the default.
+        given: names of choices that the user gave explicitly, even if they equal the default.
 
     Raises:
-        CheckpointError: that is no student folder, or damaged.
-        TrainingError: a choice that was said, or is not the default, is not that student's.
+        CheckpointError: the start is no student folder, or damaged.
+        TrainingError: a choice that was given, or is not the default, differs from that student's.
     """
     if choices.start is None:
         return choices
@@ -43,7 +43,7 @@ def like_its_start(choices: DistillChoices, given: Collection[str] = ()) -> Dist
 
 
 def no_student(folder: Path) -> CheckpointError:
-    """What is wrong with a folder that a student was looked for in."""
+    """The error for a folder that should hold a student."""
     if (folder / STUDENT.marker).is_file():
         try:
             check_readable(folder / STUDENT.marker)
@@ -57,7 +57,7 @@ def no_student(folder: Path) -> CheckpointError:
 
 
 def shape_of(folder: Path) -> dict[str, Any]:
-    """What the weights of a student fit: values by the names of `DistillChoices`.
+    """The shape that a student's weights fit: values by the field names of `DistillChoices`.
 
     Raises:
         CheckpointError: it is no student folder, or damaged.

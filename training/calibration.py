@@ -1,4 +1,4 @@
-"""How good predictions are, honest confidences, and when to ask the teacher instead."""
+"""Metrics, calibrated confidences, and the rule for asking the teacher instead."""
 
 from dataclasses import dataclass, field
 
@@ -43,7 +43,7 @@ def score(
     """Scores logits [B, classes] against labels [B]; B must be at least 1.
 
     Args:
-        silent: bool [B], rows that name no label, and so are not right.
+        silent: bool [B], rows that name no label and count as wrong.
     """
     probabilities = softmax(logits.astype(np.float64), axis=1)
     predicted = probabilities.argmax(axis=1)
@@ -57,13 +57,13 @@ def score(
 
 
 def macro_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """The mean F1 of all labels that nodes have or that are predicted.
+    """The mean F1 of all labels that occur or are predicted.
 
-    It is scikit-learn's, whose import would take each command that trains a second.
+    Equals scikit-learn's, whose import would cost every training command a second.
 
     Args:
         labels: int64 [B]
-        predicted: int64 [B]; NO_LABEL where none is
+        predicted: int64 [B]; NO_LABEL for no prediction
     """
     answered = predicted[predicted != NO_LABEL]
     count = int(max(labels.max(), answered.max(initial=0))) + 1
@@ -82,26 +82,26 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-TEMPERATURES = (0.05, 20.0)  # between which the best is sought
+TEMPERATURES = (0.05, 20.0)  # search range of the temperature
 
 
-CURVE_POINTS = 51  # of the risk-coverage curve, at most
+CURVE_POINTS = 51  # maximum number of points of the risk-coverage curve
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How to read a student's logits, and what `route: auto` makes of them.
+    """How to interpret a student's logits, and the rule of `route: auto`.
 
-    The threshold is the lowest confidence whose nodes, and all more confident ones, reach the
-    wanted accuracy for sure; above 1 where no confidence does.
+    The threshold is the lowest confidence from which on the nodes reach the wanted accuracy with
+    high probability; above 1 if no confidence does.
     """
 
     temperature: float = 1.0  # logits are divided by it before the softmax
-    threshold: float | None = None  # confidence from which the student's own answers are as wanted
+    threshold: float | None = None  # confidence from which the student reaches the wanted accuracy
     threshold_accuracy: float = 0.0  # on validation, of nodes at or above the threshold
     threshold_coverage: float = 0.0  # on validation, their share
-    risk_coverage: tuple[tuple[float, float], ...] = ()  # (coverage, error rate), rising coverage
-    threshold_bound: float = 0.0  # which the true accuracy exceeds with a chance of 0.95
+    risk_coverage: tuple[tuple[float, float], ...] = ()  # (coverage, error rate) pairs
+    threshold_bound: float = 0.0  # lower bound of the true accuracy, with probability 0.95
     wanted: float = 0.95  # accuracy of the student's own answers
     deferral: Deferral = field(default_factory=lambda: Deferral(UNMEASURED))
 
@@ -123,11 +123,11 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
 
 
 def honest_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    """The fitted temperature, raised where it is more sure than so few nodes can tell.
+    """The fitted temperature, raised if it is more confident than so few nodes can justify.
 
-    Where every node is answered rightly, any sharper temperature is likelier still. Therefore the
-    mean confidence may not exceed the accuracy (expectation consistency, arXiv 2303.02644) as the
-    rule of succession has it of B nodes: (right + 1) / (B + 2).
+    If every node is classified correctly, a sharper temperature is always likelier. Therefore the
+    mean confidence must not exceed the accuracy (expectation consistency, arXiv 2303.02644), which
+    the rule of succession estimates from B nodes as (right + 1) / (B + 2).
 
     Shapes:
         logits: [B, C]; labels: int64 [B]; B is at least 1
@@ -157,9 +157,9 @@ def calibrate(
     """Calibrates on validation logits [B, C].
 
     Args:
-        accuracy: wanted of the answers that the student keeps to itself, 0 to 1.
+        accuracy: target for the answers that the student keeps to itself, 0 to 1.
         agreement: float64 [B], with the neighbours' predictions, see `understudy.graph.agreement`.
-        teacher: how right the teacher is about these nodes, in the form in which it is served.
+        teacher: correctness of the teacher on these nodes, in the form in which it is served.
     """
     temperature = honest_temperature(logits, labels)
     probabilities = softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
@@ -189,7 +189,7 @@ def calibrate_student(
     accuracy: float,
     teacher: TeacherCheck | None = None,
 ) -> Calibration:
-    """Calibrates on a graph's validation nodes, with how its neighbours are predicted.
+    """Calibrates on a graph's validation nodes and their neighbours' predictions.
 
     Shapes:
         logits: [N, C]
@@ -206,11 +206,11 @@ def calibrate_student(
 def sure_threshold(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], accuracy: float
 ) -> tuple[float, NDArray[np.bool_], float]:
-    """The lowest tenth of the confidences from which answers are as accurate as wanted.
+    """The lowest decile of the confidences from which answers reach the wanted accuracy.
 
-    A lower bound of Clopper and Pearson must be: of the ten bounds together at most one in twenty
-    draws of the validation nodes breaks one. (A maximum over cuts of the accuracy itself would
-    promise what it does not hold.)
+    A Clopper-Pearson lower bound must reach it: at most one in twenty draws of the validation nodes
+    breaks any of the ten bounds. (The maximum of the accuracy itself over cuts would be too
+    optimistic.)
 
     Returns:
         The threshold, which of the kept nodes are right (bool [K]), and their accuracy's bound.
@@ -226,7 +226,7 @@ def sure_threshold(
 def risk_coverage(
     confidence: NDArray[np.float64], right: NDArray[np.bool_]
 ) -> tuple[tuple[float, float], ...]:
-    """(coverage, error rate) of the most confident nodes, rising coverage."""
+    """(coverage, error rate) of the most confident nodes, ascending coverage."""
     counts = np.arange(1, len(right) + 1)
     accuracies = np.cumsum(right[np.argsort(-confidence, kind="stable")]) / counts
     points = np.unique(np.linspace(0, len(right) - 1, CURVE_POINTS).round().astype(int))

@@ -1,4 +1,4 @@
-"""What a student is, what it learns from, how it is trained and how that went; without torch."""
+"""Configuration of a student, its objectives and its training, and the result; without torch."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -15,17 +15,17 @@ StudentKind = Literal["sage", "gcn", "gat", "gin", "mlp"]
 Normalization = Literal["layer", "none"]
 EncoderKind = Literal["minilm", "hashing"]
 ENCODER_KINDS: tuple[EncoderKind, ...] = get_args(EncoderKind)
-LABELS = "cross_entropy"  # the one objective that needs no teacher
+LABELS = "cross_entropy"  # the only objective that needs no teacher
 OBJECTIVES = (LABELS, "kd", "unlabeled", "bd", "lingugkd", "nd", "lelp", "ff", "mixup")
 SOFT = ("kd", "unlabeled", "bd")  # the objectives that read a teacher's soft labels
 AROUND = ("ff",)  # those that read outputs of neighbours
-LARGEST_SEED = 2**63 - 1  # that generators of every library take
-LARGEST_WIDTH = 2**20  # of a layer: the weights of a wider one cannot even be counted
+LARGEST_SEED = 2**63 - 1  # the largest that all libraries' generators accept
+LARGEST_WIDTH = 2**20  # of a layer: the number of weights of a wider one would overflow
 STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
 
 
 def check_amount(name: str, value: float) -> None:
-    """Refuses what is no amount.
+    """Checks that a value is finite and not negative.
 
     Raises:
         TrainingError: it is below 0, infinite or NaN.
@@ -35,10 +35,10 @@ def check_amount(name: str, value: float) -> None:
 
 
 def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
-    """Refuses what is no count: a typed caller cannot give it, a notebook may.
+    """Checks that a value is a whole number in its range; notebooks may pass other types.
 
     Raises:
-        TrainingError: it is no whole number, or out of its range.
+        TrainingError: it is not a whole number, or out of its range.
     """
     if (
         isinstance(value, bool)
@@ -51,10 +51,10 @@ def check_whole(name: str, value: object, least: int, most: int | None = None) -
 
 
 def check_word(name: str, value: object, words: Collection[str]) -> None:
-    """Refuses a word that nothing knows.
+    """Checks that a value is one of the allowed words.
 
     Raises:
-        TrainingError: it is none of those.
+        TrainingError: it is not.
     """
     if value not in words:
         raise TrainingError(f"{name} must be {' or '.join(words)}, not {value!r}")
@@ -62,7 +62,7 @@ def check_word(name: str, value: object, words: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
-    kind: str = "sage"  # of STUDENT_KINDS, or registered (`training.student.network`)
+    kind: str = "sage"  # one of STUDENT_KINDS, or registered (`training.student.network`)
     layers: int = 2  # message-passing layers
     hidden: int = 256  # width of every hidden activation
     heads: int = 4  # GAT only; each has hidden / heads channels
@@ -86,13 +86,13 @@ class StudentConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    epochs: int = 200  # full-batch optimiser steps, at most
+    epochs: int = 200  # maximum; full-batch optimiser steps
     patience: int = 40  # epochs without a better validation accuracy before training stops
     learning_rate: float = 3e-3  # of AdamW
     weight_decay: float = 1e-2  # of AdamW
     seed: int = 0
-    batch_size: int = 0  # seeds a step; 0 takes the whole graph at once
-    fanout: int = 10  # neighbours drawn of a node and hop, in batches
+    batch_size: int = 0  # seeds per step; 0 takes the whole graph at once
+    fanout: int = 10  # neighbours drawn per node and hop, in batches
     device: str = AUTO  # see `training.devices`
     precision: StudentPrecision = "float32"  # of the student's own products, not of its weights
 
@@ -108,8 +108,9 @@ class TrainingConfig:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What results depend on, as JSON: not the device; the precision where it is another one,
-        so that earlier results are known again."""
+        """The settings that results depend on, as JSON. The device is left out, and so is the
+        default precision, so that earlier results are still recognised.
+        """
         kept = asdict(self)
         del kept["device"]
         if self.precision == "float32":
@@ -119,18 +120,18 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveOptions:
-    """Constants of the objectives; their weights are chosen apart."""
+    """Constants of the objectives; their weights are configured separately."""
 
     temperature: float = 1.0  # of soft labels: kd, unlabeled and bd
     contrast_temperature: float = 0.07  # lingugkd, as published
-    anchors: int = 1_024  # lingugkd: nodes a step that are contrasted, at most
-    candidates: int = 32_768  # lingugkd: nodes a step that they are contrasted with, at most
+    anchors: int = 1_024  # lingugkd: maximum number of nodes per step that are contrasted
+    candidates: int = 32_768  # lingugkd: nodes a step to contrast them with, at most
     block: int = 512  # lingugkd: anchors whose scores are in memory at once
     projector_dropout: float = 0.1  # lingugkd: probability
-    subclasses: int = 4  # lelp: of each class
+    subclasses: int = 4  # lelp: number per class
     subclass_temperature: float = 1.0  # lelp, in standard deviations
     frequency_temperature: float = 1.0  # ff, in nats
-    pairs: int = 262_144  # ff: edges a step, at most
+    pairs: int = 262_144  # ff: maximum number of edges per step
     mixup_alpha: float = 0.4  # mixup: both parameters of the Beta distribution of shares
 
     def __post_init__(self) -> None:
@@ -149,12 +150,12 @@ class DistillOptions:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     teacher: Path | None = None  # a teacher folder
     view: str | None = None  # of the teacher; None takes the best on validation
-    compare: bool = False  # also trains without the teacher, and more; keeps the best on validation
-    objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
+    compare: bool = False  # also trains simpler candidates; keeps the best on validation
+    objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: see `recipes`
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
-    auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
-    fitting: bool = False  # takes batches in place of the whole graph where that does not fit
-    start: Path | None = None  # a student folder, whose weights are begun with
+    auto_accuracy: float = 0.95  # target accuracy of the student's own answers under `route: auto`
+    fitting: bool = False  # switch to batches if the whole graph does not fit into memory
+    start: Path | None = None  # a student folder whose weights training starts from
 
     def __post_init__(self) -> None:
         if not 0 <= self.auto_accuracy <= 1:
@@ -172,7 +173,7 @@ class DistillOptions:
 
 @dataclass(frozen=True, slots=True)
 class DistillChoices:
-    """What a person may say of a distillation, as a command's options or a function's arguments."""
+    """A user's choices for a distillation, as command options or function arguments."""
 
     teacher: Path | None = None
     view: str | None = None
@@ -191,7 +192,7 @@ class DistillChoices:
     patience: int = TRAINING.patience
     learning_rate: float = TRAINING.learning_rate
     weight_decay: float = TRAINING.weight_decay
-    batch_size: int | None = None  # None: the whole graph where it fits into memory, else batches
+    batch_size: int | None = None  # None: the whole graph if it fits into memory, otherwise batches
     fanout: int = TRAINING.fanout
     device: str = TRAINING.device
     precision: StudentPrecision = TRAINING.precision
@@ -201,11 +202,11 @@ class DistillChoices:
     start: Path | None = None  # see `training.beginning.like_its_start`
 
     def options(self) -> DistillOptions:
-        """The same, as the program reads it.
+        """Converts the choices to the program's options.
 
         Raises:
-            TrainingError: a choice is out of its range, without another that it needs, or read by
-                nothing.
+            TrainingError: a choice is out of its range, lacks another that it needs, or has no
+                effect.
         """
         said = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         said["batch_size"] = self.batch_size or 0
@@ -232,12 +233,12 @@ class DistillChoices:
 
 
 def refuse_unread(choices: DistillChoices) -> None:
-    """Refuses a choice that would change nothing.
+    """Refuses a choice that would have no effect.
 
     Raises:
-        TrainingError: names it, and what reads it.
+        TrainingError: names the choice, and what reads it.
     """
-    others = set(OBJECTIVES) - set(SOFT)  # an objective of a plugin may read anything
+    others = set(OBJECTIVES) - set(SOFT)  # a plugin's objective may read anything
     named = [name for name, weight in choices.objectives.items() if weight and name not in others]
     soft = choices.teacher is not None and (named or not choices.objectives)
     if not is_heard(choices.objectives) and (choices.compare or choices.view is not None):
@@ -257,27 +258,27 @@ def refuse_unread(choices: DistillChoices) -> None:
 
 
 def reads_around(weights: Mapping[str, float]) -> bool:
-    """Whether an objective reads outputs of neighbours; one of a plugin may."""
+    """Whether an objective reads outputs of neighbours; a plugin's objective may."""
     quiet = set(OBJECTIVES) - set(AROUND)
     return any(weight and name not in quiet for name, weight in weights.items())
 
 
 def is_heard(weights: Mapping[str, float]) -> bool:
-    """Whether an objective reads a teacher; where none is named, some do."""
+    """Whether an objective reads a teacher; without weights, the default ones do."""
     return not weights or any(w for name, w in weights.items() if name != LABELS)
 
 
 def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:
-    """The weights, with that of the labels, 1, where they say nothing about it."""
+    """The weights, with weight 1 for the labels unless they are given."""
     return {LABELS: 1.0, **weights}
 
 
 def check_weights(weights: Mapping[str, float], known: Collection[str]) -> None:
-    """Refuses what is no loss.
+    """Checks the weights of a loss.
 
     Raises:
-        TrainingError: an unknown objective, a weight that is negative or no number, or none that
-            is positive.
+        TrainingError: an unknown objective, a weight that is negative or not finite, or no weight
+            above 0.
     """
     for name, weight in weights.items():
         if name not in known:
@@ -292,14 +293,14 @@ def check_weights(weights: Mapping[str, float], known: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    loss: float  # nats a node, all terms
+    loss: float  # nats per node, all terms
     train_accuracy: float
     val_accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What happened; the student itself holds the best epoch's weights."""
+    """The training record; the student itself holds the best epoch's weights."""
 
     epochs: list[Epoch]
     best_epoch: int  # index into `epochs`

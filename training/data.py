@@ -1,4 +1,4 @@
-"""What training reads of a graph and of a teacher, as tensors."""
+"""A graph and a teacher's answers as tensors for training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from understudy.graph.trainable import check_trainable
 
 @dataclass(frozen=True, slots=True)
 class Attended:
-    """Who attends to whom, every node to itself too: P pairs, sorted by target.
+    """The P attention pairs, including each node with itself, sorted by target.
 
     Shapes:
         indptr: int32 [N + 1], where each target's pairs start
@@ -48,8 +48,8 @@ class Product:
     """The sum over neighbours' rows, as a product with a sparse matrix.
 
     Shapes:
-        matrix: sparse CSR [B, N]; row i holds the weights of what node i reads
-        transposed: the same, transposed; the same object where the matrix is symmetric
+        matrix: sparse CSR [B, N]; row i holds the weights of the rows that node i reads
+        transposed: its transpose; the same object if the matrix is symmetric
         scale: float32 [B, 1], by which sums are multiplied, or None
     """
 
@@ -66,11 +66,11 @@ class Product:
         return sums if self.scale is None else sums * self.scale[rows]
 
     def add_transposed(self, total: Tensor, gradient: Tensor) -> None:
-        """Adds what sums' gradient, [B, d], is to the rows that were summed, [N, d]."""
+        """Adds the gradient of the summed rows, [N, d], given that of the sums, [B, d]."""
         torch.addmm(total, self.transposed, gradient, out=total)
 
     def of(self, nodes: NDArray[np.int64]) -> "Product":
-        """Of some nodes alone, in their order; there is no gradient of it."""
+        """The product for some nodes alone, in their order; it has no gradient."""
         matrix = csr_tensor(scipy_matrix(self.matrix)[nodes]).to(self.matrix.device)
         return Product(
             matrix, matrix, None if self.scale is None else self.scale[torch.from_numpy(nodes)]
@@ -78,14 +78,13 @@ class Product:
 
 
 class Edges:
-    """The graph's edges in the forms that layers and objectives read, made when they are read.
+    """The graph's edges in the forms that layers and objectives read, built on first use.
 
     Args:
-        plain: float32 [N, N]; row i holds the neighbours of node i, each with its weight, 1 in a
-            whole graph
+        plain: float32 [N, N]; row i holds the weights of node i's neighbours, 1 in a whole graph
         normalized: makes the matrix [N, N] that GCN reads
         symmetric: whether both matrices are
-        device: of the tensors; the matrices that they are made of stay with the processor
+        device: of the tensors; the source matrices stay on the CPU
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class Edges:
         self.device = device
 
     def to(self, device: torch.device) -> "Edges":
-        """The same with its tensors on a device; itself where they are there."""
+        """The edges with their tensors on a device; self if they are already there."""
         if device == self.device:
             return self
         return Edges(self.plain, self.make_normalized, self.symmetric, device)
@@ -111,7 +110,7 @@ class Edges:
 
     @cached_property
     def looped(self) -> sparse.csr_array:
-        """What `normalized` is made of, and shares on the processor."""
+        """The matrix that `normalized` is made from, sharing its memory on the CPU."""
         return self.make_normalized()
 
     @cached_property
@@ -136,11 +135,11 @@ class Edges:
         return {}
 
     def product(self, weighting: Weighting, rows: int, columns: int) -> Product | None:
-        """What neighbours' rows are summed with: of mean, sum and symmetric; None of others.
+        """The product that sums neighbours' rows; None unless mean, sum or symmetric.
 
         Args:
-            rows, columns: the first nodes, whose sums are asked for, and those that hold all of
-                their neighbours
+            rows, columns: how many leading nodes are summed for, and how many hold all of their
+                neighbours
         """
         if weighting not in ("mean", "sum", "symmetric"):
             return None
@@ -171,8 +170,8 @@ class Targets:
 
     Shapes:
         asked: bool [N], whether the teacher was asked about a node
-        known: bool [N], whether its view says something about a node: asked, or reached by edges;
-            of a node that it was tuned on only what is said without its label
+        known: bool [N], whether the view has an answer about a node: it was asked, or is reached by
+            edges; for a node that the teacher was tuned on, only an answer made without its label
         tuned: bool [N], whether the transformer, or whatever made the features, learned a node's
             label
         log_probabilities: float32 [N, C], of the view that is best on validation; 0 where unknown
@@ -185,8 +184,8 @@ class Targets:
     tuned: Tensor
     log_probabilities: Tensor
     features: Tensor | None
-    view: str  # which hop, or what joins them
-    temperature: float  # that its log-probabilities were divided by
+    view: str  # a hop, or the name of a combination of hops
+    temperature: float  # that the log-probabilities were divided by
 
     @property
     def classes(self) -> int:
@@ -196,10 +195,10 @@ class Targets:
         return moved(self, device)
 
     def required_features(self, objective: str) -> Tensor:
-        """The features.
+        """Returns the features.
 
         Raises:
-            TeacherError: the teacher shows none.
+            TeacherError: the teacher has none.
         """
         if self.features is None:
             raise TeacherError(
@@ -220,11 +219,12 @@ class GraphData:
     val: Tensor
     test: Tensor
     adjacency: Adjacency
-    targets: Targets | None = None  # what a teacher says
+    targets: Targets | None = None  # a teacher's answers
 
     def to(self, device: torch.device, whole: bool) -> "GraphData":
-        """The same on a device; dense features where the whole graph is read in a step, else they
-        stay where they are, and batches take theirs along, as they do hashed ones."""
+        """Moves the data to a device. Dense features move only if each step reads the whole graph;
+        otherwise they stay, and each batch moves its own rows, as with hashed features.
+        """
         if whole:
             return moved(self, device)
         if not isinstance(self.features, Tensor):
@@ -234,7 +234,7 @@ class GraphData:
 
 
 def graph_data(graph: TextGraph, features: Features, targets: Targets | None = None) -> GraphData:
-    """Gathers what training reads.
+    """Gathers the tensors that training reads.
 
     Raises:
         UntrainableError: train or val holds no labelled node, there are fewer than 2 classes, or
@@ -258,7 +258,7 @@ def edges(adjacency: Adjacency) -> Edges:
 
 
 def leading(matrix: sparse.csr_array, rows: int, columns: int) -> sparse.csr_array:
-    """The first rows, which have nothing beyond the first columns; nothing is copied."""
+    """The leading rows, which have no entries beyond the leading columns; nothing is copied."""
     end = matrix.indptr[rows]
     parts = matrix.data[:end], matrix.indices[:end], matrix.indptr[: rows + 1]
     return sparse.csr_array(parts, (rows, columns))
@@ -272,7 +272,7 @@ def attended(looped: sparse.csr_array) -> Attended:
 
 
 def adjacency_matrix(adjacency: Adjacency) -> sparse.csr_array:
-    """float32 [N, N], a one for every edge and direction."""
+    """float32 [N, N], 1 for every edge and direction."""
     ones = np.ones(len(adjacency.indices), dtype=np.float32)
     size = (adjacency.num_nodes, adjacency.num_nodes)
     return sparse.csr_array((ones, adjacency.indices, adjacency.indptr), size)
@@ -290,11 +290,11 @@ def normalized_adjacency(adjacency: Adjacency) -> sparse.csr_array:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """n nodes of which the first are the seeds: only their outputs are read.
+    """n nodes, the seeds first; only the seeds' outputs are read.
 
     Attributes:
-        reach: of how many first nodes each layer's results are read on the way to the seeds', or
-            to those around them that an objective reads, too; empty: of all
+        reach: for each layer, how many leading nodes must be computed for the seeds, or for
+            neighbours that an objective also reads; empty: all
 
     Shapes:
         nodes: int64 [n], indices in the graph
@@ -321,7 +321,7 @@ class Batch:
 
 
 def whole_graph(data: GraphData) -> Batch:
-    """Every node is a seed."""
+    """A batch in which every node is a seed."""
     count = len(data.labels)
     nodes = torch.arange(count, device=data.labels.device)
     in_train = train_mask(data)

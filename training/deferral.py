@@ -1,16 +1,16 @@
-"""Where `route: auto` asks the teacher: only where that was better on validation, with a bound.
+"""When `route: auto` asks the teacher: only if that was better on validation, with a bound.
 
-On validation nodes that the teacher was asked about, in the form in which it is served, student's
-and teacher's correctness stand side by side. A rule defers the nodes whose signal lies below a
-threshold; the signal is the student's calibrated confidence, or its prediction's agreement with the
-neighbours'. Thresholds are tenths of the validation nodes, so 20 rules in all.
+The correctness of student and teacher is compared on the validation nodes that the teacher was
+asked about, in the form in which it is served. A rule defers the nodes whose signal is below a
+threshold; the signal is the student's calibrated confidence, or the agreement of its prediction
+with the neighbours'. Thresholds are deciles of the validation nodes, so there are 20 rules.
 
-Among the deferred nodes where one of the two alone is right, the teacher is right on w of n. A rule
-passes where an exact one-sided sign test says that this is more than half: P(Bin(n, 1/2) >= w) is
+Among the deferred nodes on which exactly one of the two is right, the teacher is right on w of n. A
+rule passes if an exact one-sided sign test says that this is more than half: P(Bin(n, 1/2) >= w) is
 at most 0.05, divided by the number of rules and of hops among which the served one was chosen
-(Bonferroni). So the chance that any rule passes which makes the system worse than the student alone
-is at most 0.05. A threshold is an order statistic of the signal, given which the nodes below it are
-independent draws: that the data chose it takes nothing from the bound.
+(Bonferroni). So the probability that any rule passes which makes the system worse than the student
+alone is at most 0.05. A threshold is an order statistic of the signal; given it, the nodes below
+are independent draws, so choosing it from the data does not weaken the bound.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,50 +20,50 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc, betaincinv
 
-LEVEL = 0.05  # chance that a bound does not hold
-TENTHS = 10  # thresholds a signal
-NEVER = 1.01  # a threshold that no signal reaches: all is deferred
+LEVEL = 0.05  # probability that a bound does not hold
+TENTHS = 10  # number of thresholds per signal
+NEVER = 1.01  # a threshold that no signal reaches: everything is deferred
 CONFIDENCE, AGREEMENT = "confidence", "agreement"  # signals
-DECIMALS = 1e6  # of a score on the wire; a threshold is cut to as many
+DECIMALS = 1e6  # precision of a score in answers; thresholds are cut to the same
 UNMEASURED = "auto never defers: no teacher was measured on validation nodes"
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherCheck:
-    """The served teacher on validation nodes.
+    """The served teacher's correctness on validation nodes.
 
     Shapes:
-        rows: int64 [K], which of the validation nodes it was asked about
+        rows: int64 [K], positions of the validation nodes it was asked about
         right: bool [K]
     """
 
     rows: NDArray[np.int64]
     right: NDArray[np.bool_]
-    hops: int = 1  # among which the served one was chosen
+    hops: int = 1  # number of hops among which the served one was chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """The rule of `auto`, and what it brings on validation nodes that the teacher was asked about.
+    """The rule of `auto`, and its effect on validation nodes that the teacher was asked about.
 
-    Where there is no rule, the figures are those of the best that was tried.
+    Without a rule, the figures are those of the best one tried.
     """
 
-    summary: str  # all of it in one line
+    summary: str  # a one-line summary
     signal: str = CONFIDENCE
-    threshold: float | None = None  # below it the teacher is asked; None: never
+    threshold: float | None = None  # the teacher is asked below it; None: never
     nodes: int = 0  # validation nodes that both answered
     student: float = 0.0  # accuracy on them, alone
     teacher: float = 0.0
-    system: float = 0.0  # under the rule
-    deferred: float = 0.0  # share
-    wins: int = 0  # deferred nodes on which the teacher alone is right
-    losses: int = 0  # and the student alone
+    system: float = 0.0  # accuracy of the whole under the rule
+    deferred: float = 0.0  # share of deferred nodes
+    wins: int = 0  # deferred nodes on which only the teacher is right
+    losses: int = 0  # deferred nodes on which only the student is right
     p_value: float = 1.0  # of the sign test
-    tests: int = 1  # that share the level
+    tests: int = 1  # number of tests that share the level
     level: float = LEVEL
     kept_accuracy: float = 0.0  # of the student's own answers under the rule, all validation nodes
-    kept_bound: float = 0.0  # which it exceeds at that level, whatever the rule
+    kept_bound: float = 0.0  # its lower bound at that level, for any rule
 
     @property
     def passes(self) -> bool:
@@ -71,17 +71,17 @@ class Deferral:
 
 
 def lower_bound(right: int, count: int, level: float) -> float:
-    """Below which a share lies with a chance of at most `level` (Clopper and Pearson, 1934)."""
+    """The lower bound of a share at confidence 1 - `level` (Clopper and Pearson, 1934)."""
     return float(betaincinv(right, count - right + 1, level)) if right else 0.0
 
 
 def sign_test(wins: int, trials: int) -> float:
-    """The chance of so many wins, or more, where a win is no likelier than a loss."""
+    """The probability of at least so many wins, if wins and losses are equally likely."""
     return float(bdtrc(wins - 1, trials, 0.5))
 
 
 def thresholds(signal: NDArray[np.float64]) -> Iterator[float]:
-    """The signal's tenths, rising, each once; last the threshold that defers all.
+    """The signal's distinct deciles, ascending, then the threshold that defers everything.
 
     The first one defers nothing.
     """
@@ -98,16 +98,16 @@ def decide(
     teacher: TeacherCheck | None,
     wanted: float,
 ) -> Deferral:
-    """The best rule that passes; the one of fewest deferrals among those equally good.
+    """The best rule that passes; the one with the fewest deferrals among ties.
 
-    A rule that defers more than is needed is not tried: where the student's own answers reach the
-    wanted accuracy (Clopper-Pearson, all bounds at once), deferring stops.
+    Rules that defer more than needed are not tried: once the student's own answers reach the wanted
+    accuracy (Clopper-Pearson, all bounds at once), deferring stops.
 
     Args:
-        wanted: accuracy of the student's own answers, 0 to 1.
+        wanted: target accuracy of the student's own answers, 0 to 1.
 
     Shapes:
-        signals: by name float64 [B], of validation nodes; lower is less sure
+        signals: by name float64 [B], of validation nodes; lower is less certain
         student: bool [B], whether it is right
     """
     if teacher is None or not len(teacher.rows):
@@ -132,7 +132,7 @@ def rules(
     wanted: float,
     signals: int,
 ) -> Iterator[Deferral]:
-    """The rules of one signal, from the one that defers least."""
+    """Yields the rules of one signal, starting with the fewest deferrals."""
     own = student[teacher.rows]
     for threshold in thresholds(signal):
         kept = student[signal >= threshold]

@@ -1,6 +1,6 @@
-"""Where students are trained, as a person names it; torch is imported when a device is looked for.
+"""Devices for training students, by the name a user gives; torch is imported on demand.
 
-auto is CUDA where there is one, and else the processor.
+auto is CUDA if available, otherwise the CPU.
 """
 
 import re
@@ -18,7 +18,7 @@ NAMES = re.compile(r"auto|cpu|cuda(?::\d+)?")
 
 
 def check_device(name: str) -> None:
-    """Refuses what names no device, before torch is imported.
+    """Refuses an invalid device name, before torch is imported.
 
     Raises:
         DeviceError: it is neither auto, cpu nor cuda, or cuda:NUMBER.
@@ -28,7 +28,7 @@ def check_device(name: str) -> None:
 
 
 def found_device(name: str) -> "torch.device":
-    """The device of that name, which is there.
+    """Returns the named device, which must be available.
 
     Raises:
         DeviceError: see `check_device`; or this machine, or this torch, has no such device.
@@ -51,7 +51,7 @@ def found_device(name: str) -> "torch.device":
 
 
 def device_title(device: "torch.device") -> str:
-    """Its name, and what it is."""
+    """A device's name, and the GPU's model."""
     import torch
 
     if device.type != "cuda":
@@ -60,7 +60,7 @@ def device_title(device: "torch.device") -> str:
 
 
 def free_on(device: "torch.device") -> float | None:
-    """Bytes that are free on a device with memory of its own; None of the processor."""
+    """Free bytes on a device with its own memory; None for the CPU."""
     import torch
 
     return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else None
@@ -68,7 +68,7 @@ def free_on(device: "torch.device") -> float | None:
 
 @runtime_checkable
 class Movable(Protocol):
-    """A tensor, or what holds some."""
+    """A tensor, or an object that contains tensors."""
 
     def to(self, device: "torch.device") -> Any: ...
 
@@ -77,7 +77,7 @@ Value = TypeVar("Value", bound=Any)
 
 
 def moved(value: Value, device: "torch.device") -> Value:
-    """A dataclass with all of its movable fields on a device."""
+    """Moves all movable fields of a dataclass to a device."""
     entries = {field.name: getattr(value, field.name) for field in fields(value)}
     there = {name: own.to(device) for name, own in entries.items() if isinstance(own, Movable)}
     return replace(value, **there)

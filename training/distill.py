@@ -1,4 +1,4 @@
-"""From a graph, and perhaps a teacher, to a trained student on disk."""
+"""Trains a student from a graph, with or without a teacher, and writes it to disk."""
 
 import logging
 import tempfile
@@ -46,18 +46,18 @@ from understudy.graph.progress import Progress, named, silent
 from understudy.graph.trainable import check_trainable
 
 Fit = Callable[[CheckpointConfig, GraphData, Progress, Checkpoint | None], tuple[Student, Training]]
-Tell = Callable[[int, str], None]  # of what was found, and how much it matters, as to `logging`
+Tell = Callable[[int, str], None]  # reports a decision: a level as in `logging`, and a message
 log = logging.getLogger(__name__)
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
-STEPS = 16  # an epoch has at least, however many workers share them
+STEPS = 16  # minimum number of steps in an epoch, however many workers share them
 
 
 @dataclass(frozen=True, slots=True)
 class FittingElsewhere:
-    """What fits students in place of `fit`, which does it in this process."""
+    """A replacement for `fit` that trains students outside this process."""
 
     fit: Fit
-    workers: int  # that share a step's nodes
+    workers: int  # number that share a step's nodes
 
 
 def distill(
@@ -74,7 +74,7 @@ def distill(
 
     Args:
         force: replace a folder of another kind, too.
-        elsewhere: who fits the student, if not this process.
+        elsewhere: fits the student instead of this process.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
@@ -92,14 +92,13 @@ def placed(
     tell: Tell,
     elsewhere: FittingElsewhere | None = None,
 ) -> DistillOptions:
-    """The options with a device that is here, and with batches where its memory asks for them, or
-    where they are trained by several workers.
+    """Resolves the device, and switches to batches if memory is short or several workers train.
 
     Args:
-        tell: takes what was found rather than said
+        tell: reports what was decided automatically
 
     Raises:
-        DeviceError: the device that is asked for is not here.
+        DeviceError: the requested device is not available.
         GraphError: see `training.memory.graph_size`.
     """
     if elsewhere is not None:
@@ -120,8 +119,9 @@ def placed(
 
 
 def shared(graph_folder: Path, options: DistillOptions, tell: Tell, workers: int) -> DistillOptions:
-    """The options with a step's nodes, where they were left to us: as many of each worker as one
-    alone takes, but not so many that an epoch has fewer than STEPS steps."""
+    """Chooses a step's nodes unless they were given: one worker's usual number for each worker,
+    but few enough for at least STEPS steps per epoch.
+    """
     if not options.fitting:
         return options
     size = graph_size(graph_folder)
@@ -134,7 +134,7 @@ def shared(graph_folder: Path, options: DistillOptions, tell: Tell, workers: int
 def distilled(
     graph_folder: Path, out: Path, options: DistillOptions, progress: Progress, fit: Fit
 ) -> dict[str, float]:
-    """The same, of an output that has been checked."""
+    """Does the work of `distill`, for an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
@@ -188,7 +188,7 @@ def distilled(
 def checkpoint_config(
     graph_folder: Path, graph: TextGraph, options: DistillOptions
 ) -> CheckpointConfig:
-    """What is known of a student before it is trained."""
+    """The part of a student's config that is known before training."""
     return CheckpointConfig(
         student=options.student,
         training=options.training,
@@ -204,17 +204,17 @@ def checkpoint_config(
 
 
 def student_bytes(config: CheckpointConfig) -> int:
-    """Of a student's weights."""
-    with torch.device("meta"):  # shapes alone
+    """Size of a student's weights."""
+    with torch.device("meta"):  # shapes only
         student = build_student(config)
     return sum(w.numel() * w.element_size() for w in student.state_dict().values())
 
 
 def keep_student(out: Path, save: Callable[[Path], None]) -> None:
-    """Writes a trained student; where `out` cannot be written any more, to another place.
+    """Writes a trained student; if `out` can no longer be written, to another place.
 
     Raises:
-        CheckpointError: it is not in `out`; the message says where it is.
+        CheckpointError: it is not in `out`; the message names its place.
     """
     try:
         save(out)
@@ -224,7 +224,7 @@ def keep_student(out: Path, save: Callable[[Path], None]) -> None:
             try:
                 save(kept)
             except (FolderError, OSError):
-                continue  # to the next place; if there is none, the first error is told
+                continue  # try the next place; if there is none, the first error is raised
             raise CheckpointError(
                 f"{error}; the trained student is kept in {kept}, and can be exported from there"
             ) from error
@@ -232,8 +232,8 @@ def keep_student(out: Path, save: Callable[[Path], None]) -> None:
 
 
 def other_places() -> Iterator[Path]:
-    """Where a student is kept that its own place does not take."""
-    with suppress(SourceError):  # there is no home
+    """Places to save a student whose own place cannot be written."""
+    with suppress(SourceError):  # there is no home folder
         yield cache_folder() / "students"
     yield Path(tempfile.gettempdir())
 
@@ -246,11 +246,11 @@ def fit_best(
     progress: Progress = silent,
     before: Checkpoint | None = None,
 ) -> tuple[CheckpointConfig, Student, Training, dict[str, float]]:
-    """The student of the candidate that is best on validation, the first of equals.
+    """Trains every candidate; returns the best on validation, the first if several tie.
 
     Returns:
-        Its config, the student, how it was trained; and where there was a choice, the validation
-        accuracy of every candidate, as val_accuracy_NAME.
+        Its config, the student, its training record; and with several candidates, the validation
+        accuracy of each, as val_accuracy_NAME.
     """
     found: list[tuple[CheckpointConfig, Student, Training]] = []
     accuracies: dict[str, float] = {}
@@ -272,10 +272,10 @@ def fit(
     before: Checkpoint | None = None,
     team: Team = ALONE,
 ) -> tuple[Student, Training]:
-    """A student initialised from the config's seed, or with an earlier one's weights, and trained.
+    """Trains a student, initialised from the config's seed or from an earlier student's weights.
 
-    The student is drawn before any objective's own parameters, so that every loss starts from the
-    same student; weights are drawn with the processor, so that they are the same on any device.
+    The student is drawn before any objective's parameters, so that every loss starts from the same
+    student. Weights are drawn on the CPU, so that they are the same for any device.
     """
     torch.manual_seed(config.training.seed)
     student = build_student(config)
@@ -294,10 +294,10 @@ def fit(
 
 @contextmanager
 def room_on(device: torch.device) -> Iterator[None]:
-    """Tells what to do where a device's memory does not suffice.
+    """Turns a device's out-of-memory error into advice.
 
     Raises:
-        DeviceError: it does not.
+        DeviceError: the device's memory does not suffice.
     """
     try:
         yield
@@ -311,10 +311,10 @@ def room_on(device: torch.device) -> Iterator[None]:
 def student_metrics(
     student: Student, data: GraphData, training: Training, logits: Tensor | None = None
 ) -> dict[str, float]:
-    """Accuracy, macro-F1 and calibration a split; parameters, epochs, convergence and seconds.
+    """Accuracy, macro-F1 and calibration error per split; size, epochs, convergence, seconds.
 
     Raises:
-        DivergedError: what the student says is no number, though its loss was to the last step.
+        DivergedError: a logit is not finite, although the loss was up to the last step.
     """
     logits = predict(student, data) if logits is None else logits
     if not bool(torch.isfinite(logits).all()):

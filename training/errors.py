@@ -1,24 +1,24 @@
-"""Errors of this room.
+"""Errors of the training package.
 
 TrainingError
-├── EncoderError        a text encoder is missing, or not the one that was asked for
-├── CheckpointError     a student folder is missing, damaged, or of another graph
-├── DivergedError       the loss became NaN or infinite
-├── TeacherError        a teacher or its folder is missing, damaged, or lacks what is asked of it
+├── EncoderError            a text encoder is missing, or not the required one
+├── CheckpointError         a student folder is missing, damaged, or of another graph
+├── DivergedError           the loss became NaN or infinite
+├── TeacherError            a teacher or its folder is missing, damaged, or unsuitable
 │   └── StaleTeacherError   its answers are about another graph
-├── EndpointError       a teacher's endpoint refuses, fails, or answers nonsense
+├── EndpointError           a teacher's endpoint refuses, fails, or gives invalid answers
 │   └── NonsenseError       most of its answers name no label
-├── DeviceError         a device is not here, or is none
-└── EvaluationError     an evaluation's folder holds runs of another plan
+├── DeviceError             a device is not on this machine, or its name is unknown
+└── EvaluationError         an evaluation's folder holds runs of another plan
 """
 
 
 class TrainingError(Exception):
-    """Root of every expected error of `training`."""
+    """Base class of all expected errors of `training`."""
 
 
 class EncoderError(TrainingError):
-    """A text encoder is missing, or not the one that was asked for."""
+    """A text encoder is missing, or not the required one."""
 
 
 class CheckpointError(TrainingError):
@@ -30,7 +30,7 @@ class DivergedError(TrainingError):
 
 
 class TeacherError(TrainingError):
-    """A teacher or its folder is missing, damaged, or lacks what is asked of it."""
+    """A teacher or its folder is missing, damaged, or lacks something that is needed."""
 
 
 class StaleTeacherError(TeacherError):
@@ -38,7 +38,7 @@ class StaleTeacherError(TeacherError):
 
 
 class EndpointError(TrainingError):
-    """A teacher's endpoint refuses, fails, or answers nonsense."""
+    """A teacher's endpoint refuses, fails, or gives invalid answers."""
 
 
 class NonsenseError(EndpointError):
@@ -46,7 +46,7 @@ class NonsenseError(EndpointError):
 
 
 class DeviceError(TrainingError):
-    """A device is not on this machine, or a name is that of none."""
+    """A device is not on this machine, or its name is unknown."""
 
 
 class EvaluationError(TrainingError):

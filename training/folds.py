@@ -11,8 +11,8 @@ FOLDS = 5
 def training_folds(graph: TextGraph, nodes: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
     """The fold of each of some labelled nodes, below `FOLDS`; int64 [T].
 
-    Each class is dealt out evenly, in random order. Nodes of one group share a fold, that of the
-    group's first node, so that no copy of a node is among those that answer for it.
+    Each class is distributed evenly, in random order. Nodes of one group share the fold of the
+    group's first node, so that a node's answer never depends on a copy of it.
     """
     groups = nodes if graph.groups is None else graph.groups[nodes]
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)

@@ -1,7 +1,7 @@
 """`understudy.teach`, `understudy.distill` and `understudy.evaluate`: the programs as functions.
 
-A graph may be a folder, or in memory: then it is kept in the cache as a folder, since what is made
-of it can be made again only from files. See docs/guides/python.md.
+A graph may be a folder or in memory. A graph in memory is saved to a folder in the cache, because
+reproducing results requires files. See docs/guides/python.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,39 +90,40 @@ def teach(
         graph: in memory, or its folder.
         out: teacher folder to write.
         teacher: encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or
-            hub id, an endpoint (openai:URL#model, decisions:URL#model, systemone:URL#model; a key
-            is read from OPENAI_API_KEY), or a student's folder, as `distill` writes it.
-        hops: to ask about; by default 0, 1 and 2, of an endpoint 2.
-        tokens: of a node's description; where None, this and other arguments suit the teacher.
-        nested: a hop's description is the one before it and one more ring.
-        show_labels: neighbours' training labels, in prompts.
-        epochs: of tuning, at most.
-        batch_size: prompts a step.
-        accumulate: parts that a step reads its prompts in, for less memory.
+            hub id, an endpoint (openai:URL#model, decisions:URL#model, systemone:URL#model; the
+            key is read from OPENAI_API_KEY), or a student's folder, as `distill` writes it.
+        hops: to ask about; by default 0, 1 and 2, or 2 alone for an endpoint.
+        tokens: length of a node's description; None, here and below, selects a value that suits
+            the teacher.
+        nested: a hop's description extends that of the hop before by one ring.
+        show_labels: show neighbours' training labels in prompts.
+        epochs: maximum number of tuning epochs.
+        batch_size: prompts per step.
+        accumulate: number of parts in which a step reads its prompts, to save memory.
         max_train_nodes: training nodes to tune a transformer on; 0 takes all.
-        label_descriptions: a line about each label, in prompts.
+        label_descriptions: a line about each label, shown in prompts.
         max_nodes: nodes to ask about; 0 asks about all.
-        budget: questions to ask, a node and hop each; 0 is no limit.
-        budget_choice: nodes asked about first, those that labels leave uncertain, or any
-            (random); by default random of `max_nodes`, else uncertain.
-        budget_hard: how hard each node is, by its id, in place of what labels leave uncertain.
-        tuned_layers: of an encoder, the upper ones; 0 tunes all.
-        frozen: tune an encoder's head alone: the cheapest teacher.
-        bf16: an encoder in bfloat16.
-        max_tokens: of a causal model's whole prompt, all labels in it.
-        precision: of a causal model; auto is bfloat16 where it is in hardware.
-        scores: how an untuned causal model's labels compare; auto is the best on validation.
+        budget: number of questions to ask, one per node and hop; 0 is no limit.
+        budget_choice: which nodes to ask about first: those that labels leave uncertain, or
+            random ones; by default random for `max_nodes`, otherwise uncertain.
+        budget_hard: difficulty of each node by id, used instead of the labels' uncertainty.
+        tuned_layers: number of upper encoder layers to tune; 0 tunes all.
+        frozen: tune only an encoder's head: the cheapest teacher.
+        bf16: run an encoder in bfloat16.
+        max_tokens: length of a causal model's whole prompt, including all labels.
+        precision: of a causal model; auto is bfloat16 if the hardware supports it.
+        scores: how an untuned causal model compares labels; auto is the best on validation.
         rank: of a causal model's adapters.
-        four_bit: a causal model's weights in 4 bits, on CUDA.
+        four_bit: load a causal model's weights in 4 bits, on CUDA.
         gradient_checkpointing: of a causal model: less memory for more time.
-        tokens_per_batch: of asking.
-        ray: ask on a cluster of Ray: local for one on this machine, auto for the one that runs
-            here, or HOST:PORT of its head; empty: in this process.
-        workers: of `ray`, at once; 0: one a GPU where there are some, else one a core.
-        force: replace `out` also if it is another kind of folder.
+        tokens_per_batch: when asking.
+        ray: ask on a Ray cluster: local for one on this machine, auto for the running one, or
+            HOST:PORT of its head; empty: in this process.
+        workers: number of concurrent `ray` workers; 0: one per GPU, or per core without GPUs.
+        force: replace `out` even if it is another kind of folder.
 
     Returns:
-        What `out` says of the teacher, its accuracies among the metrics.
+        The description of the teacher in `out`, with its accuracies among the metrics.
 
     Raises:
         ClusterError: no cluster can be joined, or its workers fail.
@@ -215,37 +216,38 @@ def distill(
     progress: Progress = silent,
     force: bool = False,
 ) -> dict[str, float]:
-    """Trains a student network on a graph; its epoch is chosen on validation.
+    """Trains a student network on a graph; validation accuracy picks the epoch.
 
     Args:
         graph: in memory, or its folder.
         out: student folder to write.
         teacher: teacher folder, see `teach`; None learns from the labels alone.
         view: of the teacher; None takes the best on validation.
-        compare: train without the teacher, too, and from simpler parts of what it says; keep the
+        compare: also train without the teacher and from simpler parts of its answers; keep the
             student that is best on validation.
-        objectives: weights by name, such as {"kd": 0.5}; None: by what the teacher says.
+        objectives: weights by name, such as {"kd": 0.5}; None chooses by the teacher's answers.
         student: sage, gcn, gat, gin or mlp.
         encoder: minilm: a transformer; hashing: n-grams, much faster.
-        encoder_path: MiniLM's folder, where it is not installed.
+        encoder_path: MiniLM's folder, if it is not installed.
         hidden: width of every layer.
-        epochs: at most.
-        patience: epochs without a better validation accuracy.
-        batch_size: nodes a step, with drawn neighbours; 0: the whole graph; None: that, where it
-            fits into memory, or with `ray` 1,024 a worker.
-        fanout: neighbours drawn of a node and hop, in batches.
-        device: to train on: auto (CUDA where there is some), cpu, cuda, or cuda:1.
+        epochs: maximum number of epochs.
+        patience: epochs without a better validation accuracy before training stops.
+        batch_size: nodes per step, with drawn neighbours; 0: the whole graph; None: the whole
+            graph if it fits into memory, or 1,024 per worker with `ray`.
+        fanout: neighbours drawn per node and hop, in batches.
+        device: to train on: auto (CUDA if available), cpu, cuda, or cuda:1.
         precision: of the student's own products in training; its weights, sums over neighbours and
             losses are float32.
         temperature: of the teacher's soft labels.
-        auto_accuracy: of the student's own answers; reached, `route: auto` asks no more.
-        start: a student folder, whose weights are begun with; its network and text encoder are
-            taken, and the weights of labels that both know.
-        ray, workers: train on a cluster of Ray, see `teach`.
-        force: replace `out` also if it is another kind of folder.
+        auto_accuracy: target accuracy of the student's own answers; once it is reached, `route:
+            auto` does not ask the teacher.
+        start: a student folder to start from; its network, its text encoder and the weights of
+            labels known to both are taken over.
+        ray, workers: train on a Ray cluster, see `teach`.
+        force: replace `out` even if it is another kind of folder.
 
     Returns:
-        Accuracy, macro-F1 and calibration error a split, such as test_accuracy, and more.
+        Accuracy, macro-F1 and calibration error per split, such as test_accuracy, and more.
 
     Raises:
         ClusterError: no cluster can be joined, or its workers fail.
@@ -329,20 +331,21 @@ def evaluate(
     processes: int = 1,
     progress: Progress = silent,
 ) -> Path:
-    """Compares distilled with vanilla students over paired seeds, controls included.
+    """Compares distilled with vanilla students over paired seeds, with controls.
 
     Args:
         graph: in memory, or its folder; its labels are split anew.
-        out: folder of results; what is there is not run again.
-        splits: each has a teacher of its own.
-        seeds: initialisations a split.
-        split_kind: 60/20/20, 20-per-class, 5-per-class, or own: the one that the graph has.
+        out: folder of results; finished runs in it are not repeated.
+        splits: number of splits; each has its own teacher.
+        seeds: initialisations per split.
+        split_kind: 60/20/20, 20-per-class, 5-per-class, or own: the graph's own split.
         recipes: objectives and controls, see docs/concepts/accuracy.md.
-        trials: of the search on validation; the same for every recipe.
-        epochs: of a student, at most.
-        teacher: and all that follow up to `tokens_per_batch`: see `teach`; no endpoint, no student.
+        trials: of the search on validation; the same number for every recipe.
+        epochs: maximum number of epochs of a student.
+        teacher: this and all arguments up to `tokens_per_batch`: see `teach`; neither an endpoint
+            nor a student.
         device, student_precision: of the students, see `distill`.
-        processes: that share the splits; they share the cores, too.
+        processes: number of processes that share the splits, and the cores.
 
     Returns:
         The report's path.
@@ -351,7 +354,7 @@ def evaluate(
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
-    with needed("training"):  # its search, statistics and plots take seconds to load
+    with needed("training"):  # the search, statistics and plots take seconds to load
         from training.evaluation.evaluate import evaluate as run_evaluation
     check_teacher(teacher)
     choices = TeacherChoices(

@@ -1,4 +1,4 @@
-"""The one training loop: whole graphs or batches, the epoch chosen by validation accuracy."""
+"""The training loop, over whole graphs or batches; validation accuracy picks the epoch."""
 
 import copy
 import math
@@ -23,19 +23,19 @@ from training.student.network import STUDENTS, MessageLayer, Student, StudentOut
 from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"
-JUDGED = 8_192  # nodes of train and of val, by which an epoch of a large graph is judged, at most
-SMALL_PART = 4  # times as many nodes as are drawn: of a smaller graph, all are read
+JUDGED = 8_192  # maximum number of train and of val nodes that evaluate an epoch of a large graph
+SMALL_PART = 4  # a graph with fewer than this many times the drawn nodes is evaluated in full
 
 
 @dataclass(slots=True)
 class Run:
-    """All that one epoch hands to the next."""
+    """The state that one epoch hands to the next."""
 
     student: Student
     own: nn.ModuleList  # the objectives, with their parameters
     optimizer: torch.optim.Optimizer
-    order: np.random.Generator  # of the seeds; alike for all of a team
-    draws: np.random.Generator  # of neighbours; of each worker
+    order: np.random.Generator  # shuffles the seeds; identical for all members of a team
+    draws: np.random.Generator  # draws neighbours; different for each worker
     best_state: dict[str, Tensor]
     epochs: list[Epoch] = field(default_factory=list)
     seconds: float = 0.0
@@ -51,32 +51,34 @@ class Run:
 
 
 def _nothing() -> None:
-    """There is nothing to wait for."""
+    """Waits for nothing."""
 
 
 class Team:
-    """Who trains together: here one alone. Workers of a cluster override what they share."""
+    """The processes that train together; this class is a single process. Cluster workers override
+    what they share.
+    """
 
     rank = 0
     size = 1
 
     def start(self, run: Run, data: GraphData) -> None:
-        """Called before the first epoch; may go on from an earlier run."""
+        """Called before the first epoch; may resume an earlier run."""
 
     def average(self, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-        """Begins to make of the workers' gradients of a step their mean; the call waits for it."""
+        """Starts averaging the workers' gradients of a step; the returned call waits for it."""
         return _nothing
 
     def embedded(self, student: Student, features: Features) -> Tensor | None:
-        """h0 of all nodes, which are to be evaluated; None leaves it to who does that."""
+        """h0 of all nodes, for evaluation; None leaves it to the caller to compute."""
         return None
 
     def measured(self, loss: float, shares: Tensor) -> Epoch:
-        """An epoch on which all agree.
+        """Combines the members' results into an epoch that all agree on.
 
         Args:
-            loss: over one's own seeds
-            shares: float64 [2], of train and of val, what one's own part of each has right
+            loss: over this member's seeds
+            shares: float64 [2], of train and val: this member's correct nodes as a share of all
         """
         return Epoch(loss, *shares.tolist())
 
@@ -97,9 +99,9 @@ def train(
 ) -> Training:
     """Trains until validation accuracy has not risen for `config.patience` epochs.
 
-    The objectives' own parameters are optimised with the student's. The test split is not read.
-    All is computed where the student and the data are.
-    On return the student has the weights of the best epoch (the earliest of equals) and is in
+    The objectives' own parameters are optimised together with the student's. The test split is not
+    read. Everything is computed on the device that holds the student and the data.
+    On return the student has the weights of the best epoch (the earliest if several tie) and is in
     evaluation mode.
 
     Raises:
@@ -109,7 +111,7 @@ def train(
     team.start(run, data)
     epoch_batches = batches(run, data, terms, config, team)
     since = time.monotonic() - run.seconds
-    # h0 of whole graphs, which an epoch's evaluation and the next epoch's step have in common
+    # h0 of whole graphs, which an epoch's evaluation shares with the next epoch's step
     shared = not config.batch_size and not student.config.input_dropout
     embedded: Tensor | None = None
     evaluation = evaluation_of(student, data, config, team)
@@ -119,7 +121,7 @@ def train(
         if not math.isfinite(loss):
             number = len(run.epochs) + 1
             raise DivergedError(f"the loss is {loss} in epoch {number}; lower --learning-rate")
-        embedded = None  # let go of the last one before the next is made
+        embedded = None  # frees the previous one before the next is made
         embedded = student.embed(data.features) if shared else None
         run.epochs.append(team.measured(loss, evaluation(student, embedded)))
         if run.best == len(run.epochs) - 1:
@@ -134,7 +136,7 @@ def train(
 
 
 def begin(student: Student, terms: Sequence[Term], config: TrainingConfig, team: Team) -> Run:
-    """A run before its first epoch."""
+    """Creates a run before its first epoch."""
     own = nn.ModuleList([term.objective for term in terms])
     optimizer = torch.optim.AdamW(
         [*student.parameters(), *own.parameters()],
@@ -150,7 +152,7 @@ def begin(student: Student, terms: Sequence[Term], config: TrainingConfig, team:
 def batches(
     run: Run, data: GraphData, terms: Sequence[Term], config: TrainingConfig, team: Team
 ) -> Iterator[Iterable[Batch]]:
-    """The batches of each epoch, without end; a step for the whole graph, or one a batch."""
+    """Yields the batches of each epoch, forever: one whole-graph step, or one step per batch."""
     if not config.batch_size:
         batch = whole_graph(data)
         while True:
@@ -167,15 +169,16 @@ def batches(
 
 
 def sampling_of(student: Student, config: TrainingConfig, around: int = 0) -> Sampling:
-    """What is drawn around a seed: the neighbours that the student's layers read of it, or of all
-    nodes within `around` hops."""
+    """The sampling around a seed: the neighbours that the student's layers read of it, or of all
+    nodes within `around` hops.
+    """
     kind = student.config.kind
     hops = 0 if STUDENTS[kind].weighting == "none" else student.config.layers
     return Sampling(hops + around, config.fanout, kind, around)
 
 
 def share_of(step: NDArray[np.int64], rank: int, size: int) -> NDArray[np.int64]:
-    """Every `size`-th seed of a step, so that each worker has its training nodes; never none."""
+    """Every `size`-th seed of a step, so that each worker gets training nodes; never empty."""
     return step[rank % len(step) :: size]
 
 
@@ -213,11 +216,11 @@ def step_loss(
     embedded: Tensor | None,
     mixed: bool = False,
 ) -> Tensor:
-    """Scalar; the activations are let go of but for what its gradient needs.
+    """The scalar loss; keeps only the activations that its gradient needs.
 
     Args:
-        mixed: the student's own products in bfloat16; what goes between its layers, sums over
-            neighbours and losses stay float32
+        mixed: computes the student's own products in bfloat16; activations between layers, sums
+            over neighbours and losses stay float32
     """
     last = any(term.objective.reads_last for term in terms)
     with torch.autocast(batch.nodes.device.type, torch.bfloat16, mixed, cache_enabled=False):
@@ -226,8 +229,9 @@ def step_loss(
 
 
 class Evaluation:
-    """Accuracies on train and val: the last layer is computed for their nodes alone, by each of a
-    team for its part of them."""
+    """Accuracies on train and val. The last layer is computed for these nodes alone, and each
+    member of a team computes its part of them.
+    """
 
     def __init__(self, student: Student, data: GraphData, team: Team = ALONE) -> None:
         self.data, self.student, self.team = data, student, team
@@ -236,7 +240,7 @@ class Evaluation:
 
     @cached_property
     def product(self) -> Product | None:
-        """What the last layer sums up, of these nodes alone."""
+        """The matrix of the last layer's sums, limited to these nodes."""
         count = len(self.data.labels)
         last = cast(MessageLayer, self.student.layers[-1])
         product = last.product(self.data.edges, count, count)
@@ -244,13 +248,14 @@ class Evaluation:
 
     @torch.no_grad()
     def __call__(self, student: Student, embedded: Tensor | None) -> Tensor:
-        """float64 [2]: of all of train and of val, what this part has right, as shares; leaves the
-        student in evaluation mode."""
+        """float64 [2]: this part's correct nodes as a share of all of train and of val; leaves the
+        student in evaluation mode.
+        """
         student.eval()
         data, nodes = self.data, self.nodes
-        if embedded is None:  # asked of all, also of those that have no node to judge
+        if embedded is None:  # a collective call: members without nodes to evaluate take part too
             embedded = self.team.embedded(student, data.features)
-        if not len(nodes):  # of a team as large as val and train
+        if not len(nodes):  # the team is larger than val and train
             return torch.zeros(2, dtype=torch.float64)
         logits = student.of_nodes(data.features, data.edges, nodes, self.product, embedded)
         right = (logits.argmax(1) == data.labels[nodes]).split([len(part) for part in self.parts])
@@ -259,9 +264,9 @@ class Evaluation:
 
 
 class DrawnEvaluation:
-    """The same of at most JUDGED nodes of each, with drawn neighbours: every epoch the same draws.
+    """Like `Evaluation`, for at most JUDGED nodes of each split, with the same drawn neighbours.
 
-    That is for batches of a graph so large that its other nodes are most of the work of an epoch.
+    Used for batches of a graph so large that its other nodes are most of an epoch's work.
     """
 
     def __init__(
@@ -274,13 +279,13 @@ class DrawnEvaluation:
 
     @property
     def reached(self) -> int:
-        """Nodes that are read, at most."""
+        """Maximum number of nodes that are read."""
         around = sum(int(self.sampling.fanout**hop) for hop in range(self.sampling.hops + 1))
         return around * sum(map(len, self.parts))
 
     @torch.no_grad()
     def __call__(self, student: Student, embedded: Tensor | None) -> Tensor:
-        """As of `Evaluation`."""
+        """See `Evaluation.__call__`."""
         student.eval()
         draws = np.random.default_rng([self.config.seed, 6])
         own = [part[self.team.rank :: self.team.size] for part in self.parts]
@@ -288,7 +293,7 @@ class DrawnEvaluation:
         return shares(right, [len(part) for part in self.parts])
 
     def right(self, student: Student, nodes: NDArray[np.int64], draws: np.random.Generator) -> int:
-        """How many of the nodes are classified as their labels say."""
+        """Counts the nodes that are classified according to their labels."""
         right = 0
         steps = parts_of(nodes, self.config.batch_size)
         for batch in sampled_batches(self.data, steps, self.sampling, draws):
@@ -299,12 +304,12 @@ class DrawnEvaluation:
 
 
 def shares(right: Sequence[int], whole: Sequence[int]) -> Tensor:
-    """Of train and of val, float64 [2]."""
+    """The shares of correct nodes in train and val, float64 [2]."""
     return torch.tensor(right, dtype=torch.float64) / torch.tensor(whole, dtype=torch.float64)
 
 
 def judged(nodes: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """The nodes, or JUDGED of them, drawn."""
+    """The nodes, or a random JUDGED of them."""
     if len(nodes) <= JUDGED:
         return nodes
     drawn: NDArray[np.int64] = np.sort(generator.choice(nodes, JUDGED, replace=False))
@@ -314,7 +319,7 @@ def judged(nodes: NDArray[np.int64], generator: np.random.Generator) -> NDArray[
 def evaluation_of(
     student: Student, data: GraphData, config: TrainingConfig, team: Team = ALONE
 ) -> Evaluation | DrawnEvaluation:
-    """Of all neighbours; in batches of drawn ones, where those are a small part of the graph."""
+    """Evaluates with all neighbours, or with drawn ones if those are a small part of the graph."""
     if config.batch_size:
         drawn = DrawnEvaluation(student, data, config, team)
         if drawn.reached * SMALL_PART <= data.adjacency.num_nodes:

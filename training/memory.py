@@ -1,4 +1,4 @@
-"""How much memory training takes, before it takes it; without torch."""
+"""Estimates the memory that training will take; without torch."""
 
 import math
 import os
@@ -16,30 +16,30 @@ from understudy.graph.errors import GraphFormatError
 from understudy.graph.folder import read_meta
 
 BASE_BYTES = 500e6  # of the libraries
-EXPORT_BYTES = 850e6  # of them and of what torch holds of a network while it is exported
+EXPORT_BYTES = 850e6  # of the libraries, and of what torch keeps of a network during export
 NODE_BYTES = 150  # of ids, labels and splits
-LOADING_BYTES = 60  # an edge, while its graph is read and checked
-EDGE_BYTES = 24  # an edge afterwards, in both directions: in the graph, and as a matrix's row
-ATTENDED_BYTES = 120  # the same more, of GAT's pairs, scores and weights
-GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in two orders
-GRAM_BYTES = 24  # of them together, and of what they are made of
-GATHERED = 2**25  # n-grams of a graph, at most, that batches are cut from; of more, from words
-GATHERED_BYTES = 24  # of each, while they are put together
-WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
-KEPT_FROM = 2**24  # bytes of a graph's texts, from which on the cache has what hashing makes
+LOADING_BYTES = 60  # per edge, while its graph is read and checked
+EDGE_BYTES = 24  # per edge afterwards, in both directions: in the graph, and in a sparse matrix
+ATTENDED_BYTES = 120  # per edge in addition, for GAT's pairs, scores and weights
+GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, each stored in two orders
+GRAM_BYTES = 24  # per n-gram, for both orders and their source
+GATHERED = 2**25  # n-grams of a graph up to which batches are cut from them; above, from words
+GATHERED_BYTES = 24  # per n-gram while they are gathered
+WORD_BYTES = 3  # per character of a hashed text, if only its words are stored
+KEPT_FROM = 2**24  # bytes of a graph's texts from which the results of hashing are cached
 BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
-BAG_NUMBERS = 3 * BAG_WIDTH  # of a hashed text: its bag, the same dropped, and their gradient
-STEP_GRAM_BYTES = 16  # of a step's texts: rows, and the same by column
-KEPT_NUMBERS = 2**24  # of a layer's input: up to 64 MiB, and some times that in a step
-EXPORTED_AT_ONCE = 2**22  # neighbours that an export sums up in a step
+BAG_NUMBERS = 3 * BAG_WIDTH  # per hashed text: its bag, the bag after dropout, and their gradient
+STEP_GRAM_BYTES = 16  # per n-gram of a step's texts: by row and by column
+KEPT_NUMBERS = 2**24  # of a layer's input: up to 64 MiB, and a multiple in a step
+EXPORTED_AT_ONCE = 2**22  # neighbours that an export sums per step
 EXPORTED_BYTES = 150  # of each
-STORED_EDGE_BYTES = 8  # an edge of a graph folder or bundle, in both directions
-STORED_NODE_BYTES = 40  # of where lists and texts begin, of labels and splits
+STORED_EDGE_BYTES = 8  # per edge of a graph folder or bundle, in both directions
+STORED_NODE_BYTES = 40  # per node, for offsets of lists and texts, labels and splits
 DENSE_WIDTH = 384  # of a text's embedding
-PAIR_NUMBERS = 12  # a class of each pair whose outputs an objective compares
-PAIR_BYTES = 70  # an edge, in both directions: its ends, for such an objective
-HEADROOM = 0.85  # of what is free
-BATCH = 1_024  # seeds a step, where the whole graph does not fit
+PAIR_NUMBERS = 12  # per class and pair whose outputs an objective compares
+PAIR_BYTES = 70  # per edge, in both directions: its ends, for such an objective
+HEADROOM = 0.85  # usable share of free memory
+BATCH = 1_024  # seeds per step, if the whole graph does not fit
 NUMBER = 4  # bytes
 
 
@@ -53,7 +53,7 @@ class GraphSize:
 
 
 def graph_size(folder: Path) -> GraphSize:
-    """Of a graph folder, by what its files say about themselves.
+    """The size of a graph folder, from its metadata.
 
     Raises:
         GraphError: see `read_meta`; or the nodes' file is damaged.
@@ -79,14 +79,14 @@ def training_bytes(
     fanout: int = TRAINING.fanout,
     around: bool = False,
 ) -> float:
-    """Of the process at its peak; dense features stay mapped, and are not counted.
+    """Peak memory of the process in bytes; dense features stay mapped, and are not counted.
 
     Args:
         around: whether an objective reads the outputs of neighbours
 
-    Of every node a step over the whole graph holds each layer's input, the sums over its neighbours
-    (whose memory their gradient takes), and one gradient; of objectives that read activations, the
-    last ones and their gradients, too. An evaluation holds the input and the output of a layer.
+    Per node, a step over the whole graph holds each layer's input, the sums over its neighbours
+    (whose memory their gradient reuses), and one gradient; with objectives that read activations,
+    also the last ones and their gradients. An evaluation holds the input and the output of a layer.
     """
     layers, width = student.layers, student.hidden * NUMBER
     by_node = width * ((2 * layers + 1 + (layers + 2) * taught) if whole else 3)
@@ -109,23 +109,23 @@ def training_bytes(
 
 
 def loading_bytes(size: GraphSize) -> float:
-    """Of a graph while it is read."""
+    """Memory for reading a graph, in bytes."""
     return size.edges * LOADING_BYTES + 2 * size.text_bytes
 
 
 def pair_bytes(size: GraphSize, edges: float) -> float:
-    """Of what an objective makes of the outputs at both ends of some edges."""
+    """Memory for an objective's outputs at both ends of some edges, in bytes."""
     return min(edges, CONSTANTS.pairs) * size.classes * NUMBER * PAIR_NUMBERS
 
 
 def step_bytes(
     size: GraphSize, student: StudentConfig, hashed: bool, fanout: int, around: bool = False
 ) -> float:
-    """Of a step of BATCH seeds, with `fanout` neighbours drawn of each node and hop.
+    """Memory of a step of BATCH seeds, with `fanout` neighbours drawn per node and hop, in bytes.
 
-    It holds the features of all nodes that are drawn, and of each layer's activations those that
-    are read on the way to the seeds' (`training.data.Batch.reach`); GAT computes all of them. Where
-    an objective reads the outputs of neighbours, it is the way to these, which is a hop longer.
+    It holds the features of all drawn nodes, and of each layer's activations those that are read on
+    the way to the seeds' (`training.data.Batch.reach`); GAT computes all of them. If an objective
+    reads the outputs of neighbours, the way to these is one hop longer.
     """
     reached = drawn_nodes(size, student, fanout, int(around))
     grams = GRAMS_A_CHARACTER * size.text_bytes / max(size.nodes, 1)
@@ -143,11 +143,11 @@ def step_bytes(
 def drawn_nodes(
     size: GraphSize, student: StudentConfig, fanout: int, around: int = 0
 ) -> list[float]:
-    """How many nodes lie within 0, 1 … hops of the nodes whose outputs are read: one figure more
-    than layers. They are the seeds, and those within `around` hops of them.
+    """The expected number of nodes within 0, 1 … hops of those whose outputs are read, which are
+    the seeds and the nodes within `around` hops of them; one more value than layers.
 
-    Seeds have the mean degree, their neighbours more. So many different nodes are met by draws that
-    fall evenly on all; by others, fewer.
+    Seeds have the mean degree, their neighbours more. The number of distinct nodes assumes uniform
+    draws; other draws reach fewer.
     """
     nodes = max(size.nodes, 1)
     draws = float(min(BATCH, nodes))
@@ -162,13 +162,13 @@ def drawn_nodes(
 
 
 def step_rows(around: Sequence[float], hidden: int, width: int) -> float:
-    """Rows of activations that a step holds at its peak, the sums over neighbours among them.
+    """Peak number of activation rows in a step, including the sums over neighbours.
 
     Args:
-        around: how many nodes each layer's input has, the last layer's output first.
-        width: of what the input layer reads.
+        around: number of nodes in each layer's input, starting with the last layer's output.
+        width: of the input layer's features.
     """
-    rows = 2 * around[-1]  # the first activations, and as much for a gradient
+    rows = 2 * around[-1]  # the first activations, and their gradient
     if around[-1] * width <= KEPT_NUMBERS:
         rows += 2 * around[-1]
     for results, read in pairwise(around):
@@ -178,7 +178,7 @@ def step_rows(around: Sequence[float], hidden: int, width: int) -> float:
 
 
 def exporting_bytes(size: GraphSize, student: StudentConfig, hashed: bool) -> float:
-    """Of an export at its peak: the stored activations, the graph, and the texts' words."""
+    """Peak memory of an export: the stored activations, the graph, and the texts' words."""
     by_node = (student.layers * student.hidden + size.classes) * NUMBER + NODE_BYTES
     texts = size.text_bytes * (1 + WORD_BYTES * hashed)
     kept = size.nodes * by_node + size.edges * STORED_EDGE_BYTES + texts
@@ -187,7 +187,7 @@ def exporting_bytes(size: GraphSize, student: StudentConfig, hashed: bool) -> fl
 
 
 def bundle_bytes(size: GraphSize, student: StudentConfig, weights: float) -> float:
-    """Of a bundle on the disk; weights stand in it twice, once for a network in one file.
+    """Size of a bundle on disk in bytes; it holds the weights twice, once in student.onnx.
 
     Args:
         weights: bytes of the student's.
@@ -199,7 +199,7 @@ def bundle_bytes(size: GraphSize, student: StudentConfig, weights: float) -> flo
 
 @dataclass(frozen=True, slots=True)
 class BatchChoice:
-    """How many seeds a step takes, 0 for the whole graph, and the reason in words."""
+    """The number of seeds per step, 0 for the whole graph, and the reason in words."""
 
     seeds: int
     reason: str
@@ -215,7 +215,7 @@ def choose_batch(
     fanout: int = TRAINING.fanout,
     around: bool = False,
 ) -> BatchChoice:
-    """The whole graph where it fits into the free memory, and else batches."""
+    """Chooses the whole graph if it fits into the free memory, otherwise batches."""
     whole = training_bytes(size, student, hashed, taught, whole=True, around=around)
     needed = f"training on the whole graph takes about {gibibytes(round(whole))}"
     if whole <= HEADROOM * free:
@@ -236,8 +236,8 @@ def chosen_batch(
     """`choose_batch` for a distillation.
 
     Args:
-        free: bytes of a device with memory of its own, which holds dense features, too; None: what
-            is free on this machine now
+        free: bytes of a device with its own memory, which also holds dense features; None: free
+            memory of this machine
     """
     hashed, taught = options.encoder == "hashing", options.teacher is not None
     if free is None:
@@ -250,7 +250,7 @@ def chosen_batch(
 
 
 def free_bytes() -> int:
-    """Of this machine, or of the container that this runs in."""
+    """Free memory of this machine, or of the container, in bytes."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for line in read_lines(Path("/proc/meminfo")):
         if line.startswith("MemAvailable:"):

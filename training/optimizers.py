@@ -1,4 +1,4 @@
-"""An optimiser's state as tensors by name, which a file can hold without pickling."""
+"""Converts an optimiser's state to named tensors, which a file can hold without pickling."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ PREFIX = "optimizer."
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What it has gathered of each weight: optimizer.INDEX.NAME."""
+    """The state of each weight: optimizer.INDEX.NAME."""
     state: Mapping[int, Mapping[str, Tensor]] = optimizer.state_dict()["state"]
     return {
         f"{PREFIX}{index}.{key}": value
@@ -19,7 +19,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Takes back what `optimizer_tensors` gave; other names are passed over."""
+    """Restores the output of `optimizer_tensors`; other names are ignored."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(PREFIX):

@@ -1,8 +1,8 @@
-"""What every stage from texts to bundle takes on a graph, estimated before any of it is begun.
+"""Estimates what every stage from texts to bundle takes on a graph, before any is started.
 
-Figures come from the graph's counts and from two short measurements on this machine: how fast it
-multiplies matrices, which is what language models and text encoders do, and an epoch of each
-student on a drawn graph of the same mean degree.
+The figures come from the graph's counts and from two short measurements on this machine: its speed
+of matrix products, which dominate language models and text encoders, and an epoch of each student
+on a random graph of the same mean degree.
 """
 
 import time
@@ -33,45 +33,45 @@ from training.teacher.defaults import defaults_of, teacher_kind
 from understudy.graph.csr import build_adjacency
 from understudy.graph.hashing import HashingOptions
 
-ENCODER_TOKENS = 256  # that it reads of a text, at most
+ENCODER_TOKENS = 256  # maximum number that it reads of a text
 CHARACTERS_A_TOKEN = 4
-FLOPS_A_PARAMETER = 2  # and token, forward
-HASHED_CHARACTERS = 5e6  # a second and core
-READ_EDGES, READ_TEXT = 2e6, 5e7  # edges and bytes of text a second, while a graph is read
+FLOPS_A_PARAMETER = 2  # per token, forward
+HASHED_CHARACTERS = 5e6  # per second and core
+READ_EDGES, READ_TEXT = 2e6, 5e7  # edges and bytes of text per second, while a graph is read
 BEGINNING = 8.0  # seconds until a process has loaded torch
-CONVERTING = 15.0  # the same, with what it takes to write a student's networks
+CONVERTING = 15.0  # the same, including the time to write a student's networks
 EXPORT_EPOCHS = 1.5  # an export computes all activations twice: to store them, and to compare
-FORWARD_SHARE = 0.4  # of a step: without gradients
-PASS_SHARE = 0.5  # of an epoch of the whole graph: once over all nodes, at the end of batches
-LARGEST_SAMPLE = 20_000  # nodes of the drawn graph
-MEASURING_SECONDS = 10.0  # of a kind of student, at most
+FORWARD_SHARE = 0.4  # of a step that needs no gradients
+PASS_SHARE = 0.5  # of an epoch of the whole graph: one pass over all nodes after batches
+LARGEST_SAMPLE = 20_000  # nodes of the random graph
+MEASURING_SECONDS = 10.0  # maximum per kind of student
 RATE_SIZE = 512  # rows of the multiplied matrices
-HASHED_LONGER = 1.7  # an epoch on hashed texts, by one on embeddings, of package descriptions
+HASHED_LONGER = 1.7  # ratio of epochs on hashed texts and on embeddings, of package descriptions
 DAY = 86_400.0  # seconds
-HALF, WHOLE = 2, 4  # bytes a number
+HALF, WHOLE = 2, 4  # bytes per number
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage on one machine, with what N workers make of it."""
+    """One stage on one machine, and its duration on N workers."""
 
     name: str
     seconds: float
     memory: float  # bytes, at the peak
-    disk: float  # bytes that it leaves
+    disk: float  # bytes that it writes
     money: float
-    workers_seconds: float  # on all workers together, from beginning to end
+    workers_seconds: float  # on all workers together, from start to end
     remark: str = ""
 
 
 def plan_stages(size: GraphSize, options: PlanOptions, free: float) -> list[Stage]:
-    """The stages in their order."""
+    """Estimates the stages in order."""
     rate = matrix_rate()
     stages = [text_stage(size, options, rate)]
     if options.teacher is not None:
         stages.append(teacher_stage(size, options, rate))
     trained = [student_stages(size, options, student, free) for student in options.students]
-    share = -(-len(trained) // options.workers)  # students that a worker trains one after another
+    share = -(-len(trained) // options.workers)  # students a worker trains in sequence
     for distilling, exporting in trained:
         longest = max(stage.seconds for stage, _ in trained)
         stages.append(replace(distilling, workers_seconds=min(distilling.seconds, share * longest)))
@@ -80,7 +80,7 @@ def plan_stages(size: GraphSize, options: PlanOptions, free: float) -> list[Stag
 
 
 def text_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
-    """Making features of the texts, once a graph."""
+    """Computing features of the texts, once per graph."""
     if options.hashed:
         seconds = size.text_bytes / HASHED_CHARACTERS
         words = WORD_BYTES * size.text_bytes
@@ -93,7 +93,7 @@ def text_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
 
 
 def teacher_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
-    """Asking the teacher; what it is tuned with before is left out."""
+    """Asking the teacher; tuning it first is not included."""
     teacher = str(options.teacher)
     defaults = defaults_of(teacher)
     questions = size.nodes * max(len(defaults.hops), 1)
@@ -151,14 +151,14 @@ def student_stages(
 
 
 def is_kept(size: GraphSize) -> bool:
-    """Whether texts are hashed once for all commands."""
+    """Whether hashed texts are cached for all commands."""
     return size.text_bytes >= KEPT_FROM
 
 
 def weight_bytes(student: StudentConfig, classes: int, hashed: bool) -> int:
-    """Of a student's weights."""
+    """Size of a student's weights."""
     width = HashingOptions().buckets if hashed else DENSE_WIDTH
-    with torch.device("meta"):  # shapes alone
+    with torch.device("meta"):  # shapes only
         made = Student(student, width, max(classes, 2), hashed)
     return sum(w.numel() for w in made.parameters()) * WHOLE
 
@@ -166,13 +166,13 @@ def weight_bytes(student: StudentConfig, classes: int, hashed: bool) -> int:
 def priced(
     name: str, seconds: float, memory: float, disk: float, options: PlanOptions, workers: int
 ) -> Stage:
-    """A stage that is paid by the hour, whoever shares it."""
+    """A stage whose price depends on the total hours, not on the number of workers."""
     money = seconds / 3_600 * options.machine_price
     return Stage(name, seconds, memory, disk, money, seconds / workers)
 
 
 def matrix_rate() -> float:
-    """Operations a second of this machine's products of float32 matrices."""
+    """This machine's operations per second in float32 matrix products."""
     left, right = torch.randn(2, RATE_SIZE, RATE_SIZE)
     times = []
     for _ in range(5):
@@ -185,7 +185,7 @@ def matrix_rate() -> float:
 def epoch_seconds(
     size: GraphSize, student: StudentConfig, hashed: bool, device: str = "cpu"
 ) -> float:
-    """Of the whole graph, by a drawn one with fewer nodes and the same mean degree."""
+    """Seconds of an epoch on the whole graph, scaled from a random one of equal mean degree."""
     data = sample_of(size).to(torch.device(device), whole=True)
     network = small_student(student, size.classes).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
@@ -201,8 +201,9 @@ def epoch_seconds(
 
 
 def batches_seconds(size: GraphSize, student: StudentConfig, options: PlanOptions) -> float:
-    """Of an epoch in batches, by a step on a drawn graph: of the nodes in train, or, with a
-    teacher, of all; and the nodes by which it is judged."""
+    """Seconds of an epoch in batches, from a step on a random graph. It covers the train nodes, or
+    all nodes with a teacher, and the nodes of the evaluation.
+    """
     data = sample_of(size).to(torch.device(options.device), whole=False)
     network = small_student(student, size.classes).to(options.device)
     config = TrainingConfig(batch_size=BATCH, fanout=options.fanout)
@@ -217,7 +218,7 @@ def batches_seconds(size: GraphSize, student: StudentConfig, options: PlanOption
 
 
 def least_seconds(work: Callable[[], object]) -> float:
-    """Of up to four runs, as many as begin within some seconds."""
+    """The shortest of up to four runs that start within some seconds."""
     begun = time.perf_counter()
     times: list[float] = []
     while not times or (len(times) < 4 and time.perf_counter() - begun < MEASURING_SECONDS / 2):
@@ -228,7 +229,7 @@ def least_seconds(work: Callable[[], object]) -> float:
 
 
 def sample_of(size: GraphSize) -> GraphData:
-    """A drawn graph of at most LARGEST_SAMPLE nodes."""
+    """A random graph of at most LARGEST_SAMPLE nodes."""
     count = min(size.nodes, LARGEST_SAMPLE)
     return drawn_graph(count, round(size.edges * count / size.nodes), size.classes)
 
@@ -238,7 +239,7 @@ def small_student(student: StudentConfig, classes: int) -> Student:
 
 
 def drawn_graph(count: int, pairs: int, classes: int) -> GraphData:
-    """Edges that fall anywhere, and noise; all nodes are labelled, four fifths in train and val."""
+    """A graph of random edges and features; all nodes are labelled, 4/5 in train and val."""
     generator = np.random.default_rng(0)
     adjacency = build_adjacency(count, generator.integers(0, count, (pairs, 2)))[0]
     order = torch.from_numpy(generator.permutation(count))
@@ -255,7 +256,7 @@ def drawn_graph(count: int, pairs: int, classes: int) -> GraphData:
 
 
 def advice(stages: Sequence[Stage], options: PlanOptions) -> list[str]:
-    """Which option to choose, in lines."""
+    """Which options to choose, as lines."""
     longest = max(stages, key=lambda stage: stage.seconds)
     lines = []
     if longest.name == "teach" and longest.seconds > DAY:

@@ -1,4 +1,4 @@
-"""What an estimate is made for; checked before torch is imported."""
+"""The inputs of an estimate, checked before torch is imported."""
 
 from dataclasses import dataclass
 
@@ -7,35 +7,35 @@ from training.errors import TeacherError
 from training.teacher.defaults import teacher_kind
 
 ENCODER_PARAMETERS = 22.7e6  # of MiniLM
-PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of teachers that are at hand
+PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of the built-in teachers
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What is to be planned for."""
+    """What an estimate is made for."""
 
     teacher: str | None
     students: tuple[StudentConfig, ...]
     hashed: bool
     epochs: int  # of a student
-    parameters: float  # of the teacher; 0: those of a known one
-    shown: int  # numbers of a feature that the teacher shows of a node and hop
-    questions: int  # at most; 0: every node and hop
+    parameters: float  # of the teacher; 0: known from its name
+    shown: int  # width of the teacher's features per node and hop
+    questions: int  # maximum; 0: every node and hop
     workers: int
-    machine_price: float  # an hour of this machine, or of a worker
-    input_price: float  # a million tokens, of an endpoint
+    machine_price: float  # per hour of this machine, or of a worker
+    input_price: float  # per million tokens, of an endpoint
     output_price: float
     answers_a_second: float  # of an endpoint
-    batches: bool = False  # of drawn neighbours, also where the whole graph fits
+    batches: bool = False  # with drawn neighbours, even if the whole graph fits
     fanout: int = TRAINING.fanout
-    device: str = "cpu"  # that is here, and that students are trained on
+    device: str = "cpu"  # that students are trained on; must be available
 
 
 def check_plan_options(options: PlanOptions) -> None:
-    """Refuses a teacher of which nothing is known, and what is no amount.
+    """Checks the numbers, and that the teacher's size is known.
 
     Raises:
-        TeacherError: it runs here, and the number of its parameters was not said.
+        TeacherError: the teacher runs here, and its number of parameters is unknown.
         TrainingError: a price, a rate or that number is NaN, infinite or below 0.
     """
     check_amount("--teacher-parameters", options.parameters)

@@ -1,7 +1,7 @@
-"""What a student learns from: recipes, by name, of an evaluation, and the candidates of `distill`.
+"""The named recipes of an evaluation, and the candidates that `distill` compares.
 
-A recipe is the weights of a loss's terms, and which part of a teacher's knowledge they read. Where
-candidates are compared, the validation split decides.
+A recipe is the weights of a loss's terms and the part of a teacher's answers that they read.
+Candidates are compared on the validation split.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ from understudy.graph.splits import labeled_nodes
 VANILLA = "vanilla"
 COMBINED = "combined"
 RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
-# Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
-# with the vanilla student for a teacher, with a graph network on MiniLM's embeddings for one, and
-# with the random teacher's answers; those that are smoothed also as they are
+# Controls of `unlabeled`: without smoothing, so without the edges' share of the gain; with label
+# propagation as the teacher; with the vanilla student; with a graph network on MiniLM's embeddings;
+# and with the random teacher's answers. Controls that smooth also exist unsmoothed.
 UNSMOOTHED, PROPAGATED = "unsmoothed", "propagated-labels"
 SELF, SELF_BARE = "self-teacher", "self-teacher-unsmoothed"
 GRAPH, GRAPH_BARE = "graph-teacher", "graph-teacher-unsmoothed"
@@ -33,7 +33,7 @@ UNLABELED_CONTROLS = (
     *(UNSMOOTHED, PROPAGATED, SELF, SELF_BARE),
     *(GRAPH, GRAPH_BARE, SHUFFLED, SHUFFLED_BARE),
 )
-LANGUAGE_FREE = (VANILLA, PROPAGATED, SELF, SELF_BARE, GRAPH, GRAPH_BARE)  # no prompt is asked
+LANGUAGE_FREE = (VANILLA, PROPAGATED, SELF, SELF_BARE, GRAPH, GRAPH_BARE)  # no prompts
 COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}  # weights
 RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
 TITLES = {  # of candidates, by name
@@ -45,9 +45,9 @@ TITLES = {  # of candidates, by name
 
 
 def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
-    """The weights of a recipe's terms; a control has those of what it controls.
+    """The weights of a recipe's terms; a control has those of the recipe that it controls.
 
-    Without features, `labels-only` has its soft-label term alone.
+    For `labels-only`, which has no features, only the soft-label term remains.
     """
     if recipe == VANILLA:
         return {LABELS: 1.0}
@@ -62,9 +62,9 @@ def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to train a student: weights of objectives, and what they read."""
+    """One way to train a student: weights of objectives, and the targets they read."""
 
-    name: str  # of TITLES; in metrics.json, as val_accuracy_NAME, where several are compared
+    name: str  # a key of TITLES; part of val_accuracy_NAME in metrics.json if several are compared
     weights: Mapping[str, float]
     targets: Targets | None = None
     teacher: TeacherSource | None = None
@@ -78,16 +78,16 @@ def candidates(
     compare: bool,
     student: StudentConfig,
 ) -> list[Candidate]:
-    """The one that is asked for; or with `compare` those that it competes with, simpler ones first.
+    """The requested candidate; with `compare` also its competitors, simpler ones first.
 
-    Those are: no teacher; its features alone, where it shows some and no weights are given; what is
-    asked for; and the same without smoothing, where the smoothed answers were not asked for by
-    name, and others say something about the nodes that are read.
+    The competitors are: no teacher; the teacher's features alone, if it has some and no weights are
+    given; and the requested one without smoothing, unless smoothed answers were requested by name
+    or no other answers cover the nodes that are read.
 
     Args:
-        weights: of objectives by name, beside the labels' unless these are weighed, too; empty:
-            `default_weights`
-        compare: there must be a teacher
+        weights: of objectives by name, in addition to the labels unless these have a weight too;
+            empty: `default_weights`
+        compare: requires a teacher
         student: its shape
 
     Raises:
@@ -116,7 +116,7 @@ def candidates(
     if answers.features is not None and not weights:
         found.append(taught("features", answers, recipe_weights("lingugkd")))
     found.append(asked)
-    by_heart = reads_train(asked.weights) and len(answers.tuned)  # unsmoothed, nothing is heard
+    by_heart = reads_train(asked.weights) and len(answers.tuned)  # unsmoothed: no answers
     if asked.targets is not None and asked.targets.view == SMOOTHED != view and not by_heart:
         found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
     return found
@@ -128,7 +128,7 @@ def reads_train(weights: Mapping[str, float]) -> bool:
 
 
 def default_weights(targets: Targets) -> Mapping[str, float]:
-    """A teacher's soft labels, and its features where shown, beside the labels."""
+    """A teacher's soft labels, and its features if it has some, in addition to the labels."""
     return recipe_weights("unlabeled" if targets.features is None else COMBINED)
 
 

@@ -1,10 +1,10 @@
-"""A graph network as the teacher: what it says about every node, as a teacher folder.
+"""Uses a graph network as the teacher: writes its answers about every node as a teacher folder.
 
-A network with messages that teaches one without (GLNN, arXiv 2110.08727), a student that teaches
-the next one (born-again networks, arXiv 1805.04770), or one on MiniLM's embeddings that teaches one
-on hashed n-grams; and the control beside every language model. The student has its training nodes'
-labels by heart, as a transformer that was tuned on them has: what it says about them is not learned
-from, but smoothed, where they hear their neighbours.
+The teacher may be a message-passing network for a student without messages (GLNN, arXiv
+2110.08727), a student for the next one (born-again networks, arXiv 1805.04770), or a network on
+MiniLM's embeddings for one on hashed n-grams; it is also the control for every language model. Like
+a tuned transformer, the student has memorised its training nodes' labels. So its answers about them
+are only used in smoothed form, which depends on their neighbours.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def teach(
     force: bool = False,
     elsewhere: AskingElsewhere | None = None,
 ) -> TeacherInfo:
-    """Writes a teacher folder: of a student, where that is named, and else of a language model.
+    """Writes the teacher folder of a student, or of a language model for other kinds.
 
     Raises:
         FolderError, GraphError, TrainingError: see `training.teacher.teach.teach`; the student was
@@ -62,11 +62,11 @@ def teach(
 
 
 def taught(graph_folder: Path, out: Path, folder: Path, progress: Progress) -> TeacherInfo:
-    """The same, of an output that has been checked."""
+    """Does the work of `teach`, for an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
-    with unchanged(folder):  # the digest is of the weights that are loaded
+    with unchanged(folder):  # so the digest belongs to the loaded weights
         checkpoint = load_checkpoint(folder)
         check_graph(folder, checkpoint, graph)
         info = describe(graph, folder, checkpoint)
@@ -87,7 +87,7 @@ def taught(graph_folder: Path, out: Path, folder: Path, progress: Progress) -> T
 
 
 def check_graph(folder: Path, checkpoint: Checkpoint, graph: TextGraph) -> None:
-    """Refuses a student that may have learned labels which are this graph's test labels.
+    """Refuses a student that may have learned this graph's test labels.
 
     Raises:
         StaleTeacherError: it was trained on another graph, or on another split of it.
@@ -102,10 +102,10 @@ def check_graph(folder: Path, checkpoint: Checkpoint, graph: TextGraph) -> None:
 
 
 def student_answers(graph: TextGraph, logits: Tensor, hidden: Tensor | None = None) -> HopAnswers:
-    """What a student says of all nodes, read as a teacher's answers are at one hop.
+    """A student's answers about all nodes, as a teacher's answers at one hop.
 
     Shapes:
-        logits: float32 [N, C]; hidden: float32 [N, d], shown as its features
+        logits: float32 [N, C]; hidden: float32 [N, d], used as its features
     """
     return HopAnswers(
         np.arange(graph.num_nodes, dtype=np.int64),
@@ -116,7 +116,7 @@ def student_answers(graph: TextGraph, logits: Tensor, hidden: Tensor | None = No
 
 
 def describe(graph: TextGraph, folder: Path, checkpoint: Checkpoint) -> TeacherInfo:
-    """Its one hop is the student's depth: so far it has read."""
+    """The description of the teacher; its single hop is the student's depth."""
     config = checkpoint.config
     weights = file_digest(folder / STUDENT_WEIGHTS)
     own = {"student": asdict(config.student), "encoder": config.encoder.kind}

@@ -1,4 +1,4 @@
-"""What commands of this room do to the terminal."""
+"""Terminal output of the training commands."""
 
 import importlib
 import sys
@@ -7,16 +7,16 @@ from understudy.graph.progress import step, terminal_progress
 
 
 def load_libraries(module: str) -> None:
-    """Imports a module of ours with the libraries that it needs, and says so: it takes seconds."""
+    """Imports a module with its libraries, and shows progress, because that takes seconds."""
     with terminal_progress() as progress, step(progress, "Loading torch"):
         importlib.import_module(module)
         quiet_libraries()
 
 
 def quiet_libraries() -> None:
-    """Stops libraries that are loaded from drawing bars of their own over ours."""
+    """Stops loaded libraries from drawing their own progress bars."""
     if "transformers" not in sys.modules:
-        return  # whoever loads it later calls this, too
+        return  # code that loads it later calls this, too
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

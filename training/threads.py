@@ -1,4 +1,4 @@
-"""Work that runs outside of torch, shared by as many threads as torch would use."""
+"""Runs work outside of torch on as many threads as torch would use."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 def shared_out(work: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
-    """`map`, its calls shared by torch's number of threads; `work` should let go of the GIL."""
+    """Like `map`, on torch's number of threads; `work` should release the GIL."""
     threads = min(torch.get_num_threads(), *map(len, arguments))
     if threads <= 1:
         return list(map(work, *arguments))

@@ -1,4 +1,4 @@
-"""Checking a bundle again, without the student that it was made from."""
+"""Checks a bundle again, without the student that it was made from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ SAMPLED_TEXTS = 50  # encoding is slow
 @dataclass(frozen=True, slots=True)
 class Report:
     differences: dict[str, float]  # what was compared → largest difference
-    providers: tuple[str, ...]  # that this installation has
+    providers: tuple[str, ...]  # available in this installation
 
 
 def check_bundle(folder: Path) -> Report:
@@ -47,7 +47,7 @@ def check_bundle(folder: Path) -> Report:
     Raises:
         BundleError: missing, damaged, changed, or of another schema.
         GraphError: the graph in it is damaged.
-        ParityError: the files do not give what is stored.
+        ParityError: the files do not reproduce the stored values.
     """
     bundle = open_bundle(folder)
     graph = load_snapshot(folder / "graph")
@@ -71,7 +71,7 @@ def check_bundle(folder: Path) -> Report:
 
 
 def check_files(bundle: Bundle) -> None:
-    """Refuses a network that is no valid ONNX, holds a NaN, or cannot be opened."""
+    """Refuses a network that is invalid ONNX, holds a NaN, or cannot be opened."""
     for name in bundle.manifest.files:
         if not name.endswith(".onnx"):
             continue
@@ -88,7 +88,7 @@ def check_files(bundle: Bundle) -> None:
 
 
 def stored_tables(bundle: Bundle, graph: TextGraph) -> list[NDArray[np.float32]]:
-    """h0 … h(L-1) and the logits, of the shapes that the manifest promises, and finite."""
+    """h0 … h(L-1) and the logits; checks that they are finite and have the manifest's shapes."""
     info, classes = bundle.manifest.student, len(bundle.manifest.label_names)
     if graph.label_names != bundle.manifest.label_names:
         raise ParityError(
@@ -115,14 +115,14 @@ def check_input(
     stored: NDArray[np.float32],
     nodes: NDArray[np.int64],
 ) -> float:
-    """Encodes texts anew and compares with the stored h0."""
+    """Encodes texts again and compares with the stored h0."""
     texts = [str(text) for text in graph.texts.take(nodes).to_pylist()]
     found = first_activations(network, text_features(bundle, texts), len(texts))
     return compare("texts encoded anew", found, stored[nodes])
 
 
 def text_features(bundle: Bundle, texts: list[str]) -> Features:
-    """What the student's input network reads of some texts."""
+    """The inputs of the student's input network for some texts."""
     info = bundle.manifest.encoder
     if info.kind == "minilm":
         return dense_features(open_text_encoder(bundle, info)(texts))
@@ -139,7 +139,7 @@ def check_layers(
     tables: list[NDArray[np.float32]],
     nodes: NDArray[np.int64],
 ) -> float:
-    """Recomputes some nodes' values of every layer from the stored ones of the layer below."""
+    """Recomputes some nodes' values of every layer from the stored layer below."""
     weighting = cast(Weighting, bundle.manifest.student.weighting)
     near = stored_neighborhoods(graph.adjacency, nodes)
     differences = []
@@ -151,10 +151,10 @@ def check_layers(
 
 
 def check_whole_file(bundle: Bundle, graph: TextGraph, tables: list[NDArray[np.float32]]) -> float:
-    """Runs student.onnx on the node whose neighbourhood is middling, from its texts."""
+    """Runs student.onnx on a node of median degree, from texts."""
     info = bundle.manifest.student
     order = np.argsort(graph.adjacency.degrees, kind="stable")
-    for node in order[len(order) // 2 :: -1]:  # towards fewer neighbours, until it is small
+    for node in order[len(order) // 2 :: -1]:  # tries fewer neighbours until the field is small
         field = receptive_field(
             graph.adjacency, np.array([node]), info.layers, cast(Weighting, info.weighting)
         )
@@ -168,7 +168,7 @@ def check_whole_file(bundle: Bundle, graph: TextGraph, tables: list[NDArray[np.f
 
 
 def compare(what: str, found: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
-    """The largest difference, relative where a value exceeds 1."""
+    """The largest difference, relative for values above 1."""
     if found.shape != stored.shape:
         raise ParityError(f"{what}: {list(found.shape)} where {list(stored.shape)} is stored")
     scale = np.maximum(np.abs(stored), 1.0)

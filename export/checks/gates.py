@@ -1,4 +1,4 @@
-"""The gates of inexact variants: one that costs accuracy is not written."""
+"""The gates of inexact variants: a variant that costs accuracy is not written."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from understudy.bundle import VariantInfo
 from understudy.graph import UNLABELED, TextGraph
 
 MAX_ACCURACY_LOSS = 0.2  # percentage points of validation accuracy
-# Of an embedding or of a row of logits; far from what a broken conversion gives.
+# For an embedding or a row of logits; a broken conversion is far below.
 MIN_COSINES = {"int8": 0.95, "fp16": 0.999}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a variant is good enough, and why not."""
+    """Whether a variant is good enough, and otherwise the reason."""
 
     info: VariantInfo
     complaint: str  # empty if it passes
@@ -61,7 +61,7 @@ def accuracy(graph: TextGraph, logits: NDArray[np.float32], nodes: NDArray[np.in
 
 
 def smallest_cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Of the rows [B, d] of two arrays."""
+    """The smallest cosine between corresponding rows [B, d] of two arrays."""
     norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     products = (first * second).sum(axis=1)
     return float((products / np.maximum(norms, np.finfo(np.float32).tiny)).min(initial=1.0))

@@ -29,10 +29,10 @@ from understudy.graph.hashing import HashedTexts
 from understudy.graph.layers.neighborhoods import Weighting
 from understudy.graph.layers.receptive_field import receptive_field
 
-MAX_LOGIT_DIFFERENCE = 1e-4  # absolute, or relative where a logit exceeds 1
+MAX_LOGIT_DIFFERENCE = 1e-4  # absolute, or relative for logits above 1
 MIN_COSINE = 0.9999
-COMPARED_WHOLE = 2**18  # nodes of a graph, up to which torch computes all of it once more
-COMPARED = 2**15  # nodes of a larger one
+COMPARED_WHOLE = 2**18  # size up to which torch recomputes the whole graph
+COMPARED = 2**15  # number of nodes compared in a larger graph
 
 
 def check_logits(
@@ -56,7 +56,7 @@ def check_logits(
 
 
 def difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """The largest one of two arrays.
+    """The largest difference between two arrays.
 
     Raises:
         ParityError: it is more than 1e-4, or a value is not finite.
@@ -79,10 +79,10 @@ def check_stored(
     adjacency: Adjacency,
     activations: Sequence[NDArray[np.float32]],
 ) -> float:
-    """Compares what is stored with torch's; of a large graph layer by layer, on some nodes.
+    """Compares stored values with torch's; for a large graph layer by layer, on some nodes.
 
     Raises:
-        ParityError: as `check_logits`.
+        ParityError: see `check_logits`.
     """
     if adjacency.num_nodes <= COMPARED_WHOLE:
         return check_logits(student, features, adjacency, activations[-1])
@@ -99,10 +99,11 @@ def check_layers(
     activations: Sequence[NDArray[np.float32]],
     nodes: NDArray[np.int64],
 ) -> float:
-    """What torch makes of some nodes (int64 [B]) in every layer, of what is stored below it.
+    """Compares each layer's stored values of some nodes (int64 [B]) with torch's, computed from the
+    stored layer below.
 
     Raises:
-        ParityError: as `check_logits`.
+        ParityError: see `check_logits`.
     """
     near, pairs = all_neighbors(adjacency, nodes)
     around = sampled_edges(adjacency, near, pairs, student.config.kind)
@@ -121,16 +122,16 @@ def check_layers(
 def all_neighbors(
     adjacency: Adjacency, nodes: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The nodes first, then their neighbours, and who reads whom; see `sample`."""
+    """The nodes first, then their neighbours, and the edges between them; see `sample`."""
     most = int(adjacency.degrees[nodes].max(initial=1))
     near, pairs, _ = sample(adjacency, nodes, 1, most, np.random.default_rng(0))
     return near, pairs
 
 
 def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:
-    """Compares on graphs whose shapes break careless exports; the largest difference.
+    """Compares on graphs with awkward shapes; returns the largest difference.
 
-    Both forms of every layer are run: dense ones, and those that gather.
+    Runs both forms of every layer: dense and gathering.
     """
     differences = []
     for form in student_forms(folder, info):
@@ -143,12 +144,12 @@ def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:
 
 
 def student_forms(folder: Path, info: StudentInfo) -> list[StudentNetwork]:
-    """A folder's student as it is run on a CPU, and as it is run on a GPU: gathering."""
+    """A folder's student in its CPU form and in its gathering GPU form."""
     return [form.open(threads=1) for form in forms_of(folder, info)]
 
 
 def check_whole(student: Student, path: Path) -> float:
-    """Compares student.onnx on the same graphs, for all nodes and for a few; the largest one."""
+    """Compares student.onnx on the same graphs, for all nodes and a few; the largest difference."""
     differences = []
     network = Network(path)
     layers, weighting = student.config.layers, weighting_of(student.config.kind)
@@ -163,7 +164,7 @@ def check_whole(student: Student, path: Path) -> float:
 
 
 def check_weights(student: Student) -> None:
-    """Refuses weights that are not finite: a ReLU may hide them from every other check."""
+    """Refuses weights that are not finite; a ReLU may hide them from all other checks."""
     for name, weights in student.named_parameters():
         if not torch.isfinite(weights).all():
             raise ParityError(f"the student's {name} holds values that are not finite")
@@ -185,7 +186,7 @@ def random_features(student: Student, count: int) -> Features:
     if not isinstance(student.input, HashedInput):
         width = student.input.in_features
         return dense_features(generator.standard_normal((count, width)).astype(np.float32))
-    lengths = generator.integers(0, 40, count)  # a text may hash to nothing
+    lengths = generator.integers(0, 40, count)  # some texts have no n-grams
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     buckets = student.input.table.shape[0]
     drawn = generator.integers(0, buckets, int(indptr[-1])).astype(np.int32)
@@ -196,7 +197,7 @@ def random_features(student: Student, count: int) -> Features:
 def check_encoder(original: MiniLM, exported: TextEncoder) -> float:
     """One minus the smallest cosine to the original, over texts of 1 to 256 tokens.
 
-    Every text is encoded alone and in one padded batch with all the others.
+    Every text is encoded alone and in a padded batch with all others.
 
     Raises:
         ParityError: a cosine is below 0.9999.

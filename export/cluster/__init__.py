@@ -1,1 +1,1 @@
-"""Export's passes over all nodes on a cluster of Ray, which is imported when asked for."""
+"""Export's passes over all nodes on a Ray cluster; Ray is imported only on demand."""

@@ -1,4 +1,4 @@
-"""The cluster on which export's passes are done. Neither torch nor Ray is imported before."""
+"""Joins the cluster for export's passes, before torch or Ray are imported."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def passes_place(ray: str, workers: int) -> Iterator["PassesElsewhere"]:
-    """The cluster, joined.
+    """Joins the cluster.
 
     Raises:
         ClusterError: see `understudy.cluster.joining.joined`.

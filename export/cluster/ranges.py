@@ -1,4 +1,4 @@
-"""What a worker makes of a range of nodes, and the process that it is."""
+"""Passes over ranges of nodes, and the worker process that runs them."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -30,10 +30,10 @@ THREADS = 1  # of a worker, which has one core
 
 
 class Pass(Protocol):
-    """One pass over all nodes, a range at a time; it travels to the workers."""
+    """One pass over all nodes, range by range; it is sent to the workers."""
 
     def rows(self, graph: TextGraph, start: int, end: int) -> NDArray[np.float32]:
-        """Of the nodes of a range, float32 [end - start, d]."""
+        """The results for the nodes of a range, float32 [end - start, d]."""
         ...
 
 
@@ -63,7 +63,7 @@ class LayerPass:
     """h(number - 1), which lies in a file, float32 [N, d] → h(number), or the logits."""
 
     form: Form
-    number: int  # from 1
+    number: int  # starts at 1
     table: Path
 
     def rows(self, graph: TextGraph, start: int, end: int) -> NDArray[np.float32]:
@@ -110,7 +110,7 @@ class RangeWorker:
         return load_same_graph(self.graph_folder, self.content_hash)
 
     def work(self, item: Range) -> None:
-        """Writes the shard."""
+        """Computes and writes the shard."""
         graph = self.graph
         check_seen(item.shard.parent, "the place of the bundle")
         rows = item.done.rows(graph, item.start, item.end)
@@ -129,10 +129,10 @@ def opened_encoder(folder: Path, max_tokens: int, file: str) -> TextEncoder:
 
 
 def mapped(path: Path) -> NDArray[np.float32]:
-    """A .npy file that the command has written.
+    """Maps a .npy file that the command has written.
 
     Raises:
-        ClusterError: it is not seen here.
+        ClusterError: it is not visible on this machine.
     """
     if not path.is_file():
         check_seen(path.parent, "the place of the bundle and UNDERSTUDY_CACHE")

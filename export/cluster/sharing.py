@@ -1,4 +1,4 @@
-"""Export's passes on a cluster: ranges of nodes become shards, and these the bundle's tables."""
+"""Runs export's passes on a cluster: ranges of nodes become shards, and shards become tables."""
 
 import shutil
 import socket
@@ -34,7 +34,7 @@ from understudy.cluster.sharing import Workers, at_work
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress
 
-NODES_A_RANGE = 8_192  # what a worker that dies loses is a few seconds' work
+NODES_A_RANGE = 8_192  # a dying worker loses only a few seconds of work
 NEIGHBORS_A_RANGE = 2**19
 TEXTS_A_RANGE = 1_024  # a transformer takes milliseconds for each
 ENDED = "nothing half-made is left; the same command starts from the beginning"
@@ -44,7 +44,7 @@ ENDED = "nothing half-made is left; the same command starts from the beginning"
 def shared_passes(
     cluster: Cluster, graph: TextGraph, graph_folder: Path, folder: Path
 ) -> Iterator["SharedPasses"]:
-    """Workers that read the graph, and write into a folder that is made, and removed at the end.
+    """Workers that read the graph, and write into a folder that exists only meanwhile.
 
     All machines of the cluster must see both by the same paths.
     """
@@ -86,7 +86,7 @@ class SharedPasses:
         ranges = [(start, min(start + TEXTS_A_RANGE, graph.num_nodes)) for start in starts]
         table = self.table(one, ranges, (ENCODING, 0, len(ranges)), progress)
         values: NDArray[np.float32] = np.load(table, mmap_mode="r", allow_pickle=False)
-        table.unlink()  # it stays for as long as it is mapped
+        table.unlink()  # the mapping keeps it alive
         return values
 
     def table(
@@ -96,10 +96,10 @@ class SharedPasses:
         told: tuple[str, int, int],
         progress: Progress,
     ) -> Path:
-        """The .npy file of what a pass makes of all nodes; its shards are removed.
+        """Runs a pass over all nodes; returns the .npy file of the results, and removes its shards.
 
         Args:
-            told: the stage, what of it is done before, and what there is to do
+            told: the stage, its progress so far, and its total
 
         Raises:
             ClusterError: see `Workers.each` and `joined_shards`.
@@ -117,7 +117,7 @@ class SharedPasses:
 
 
 def joined_shards(shards: Sequence[Path], count: int, path: Path) -> Path:
-    """One .npy file of those of several runs of rows, `count` together; they are removed.
+    """Joins shards to one .npy file of `count` rows, and removes them.
 
     Raises:
         ClusterError: a worker has written one where this machine does not see it.

@@ -1,1 +1,1 @@
-"""A text encoder in the form that is served."""
+"""A text encoder in its served form."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from training.encoders.minilm import SentenceEncoder
 
-MASKED = -1e9  # an attention score that the softmax turns into exactly 0
+MASKED = -1e9  # an attention score that becomes exactly 0 in the softmax
 
 
 class EncoderBlock(nn.Module):
@@ -24,7 +24,7 @@ class EncoderBlock(nn.Module):
         returns: float32 [B, dimension], rows of unit norm
     """
 
-    positions: Tensor  # [max T, d], with the one token type added
+    positions: Tensor  # [max T, d], including the only token type
 
     def __init__(self, original: SentenceEncoder) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class EncoderBlock(nn.Module):
         self.register_buffer("positions", (embeddings.position_embeddings.weight + types).detach())
         heads = bert.config.num_attention_heads
         self.layers = nn.ModuleList(EncoderLayer(layer, heads) for layer in bert.encoder.layer)
-        self.restore: nn.Module = nn.Identity()  # the channels' order, where it was changed
+        self.restore: nn.Module = nn.Identity()  # restores the channels' order if it was changed
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         words = F.embedding(input_ids, self.words)
@@ -98,7 +98,7 @@ def scaled(linear: nn.Linear, factor: float) -> nn.Linear:
 
 
 def stacked(*linears: nn.Linear) -> nn.Linear:
-    """One linear map that gives the outputs of several, one after the other: one product."""
+    """Combines several linear maps into one product with concatenated outputs."""
     result = nn.Linear(linears[0].in_features, sum(linear.out_features for linear in linears))
     with torch.no_grad():
         result.weight.copy_(torch.cat([linear.weight for linear in linears]))

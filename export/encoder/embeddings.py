@@ -1,4 +1,4 @@
-"""Embeddings of a graph's texts by an exported encoder; light, for workers that read it alone."""
+"""Embeds a graph's texts with an exported encoder; a light module, so that workers load fast."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress, silent
 
-TEXTS_A_STEP = 256  # between two signs of progress
+TEXTS_A_STEP = 256  # between two progress reports
 ENCODING = "Encoding texts with int8"
 
 
@@ -19,7 +19,7 @@ def encoded(
     end: int,
     progress: Progress = silent,
 ) -> Iterator[NDArray[np.float32]]:
-    """The embeddings of a run of nodes, in parts."""
+    """Yields the embeddings of a range of nodes, in parts."""
     for first in range(start, end, TEXTS_A_STEP):
         last = min(first + TEXTS_A_STEP, end)
         yield encode(graph.texts[first:last].to_pylist())

@@ -1,4 +1,4 @@
-"""The text encoder in a bundle, and the embeddings that the served file gives."""
+"""Writes the text encoder of a bundle, and computes embeddings with the written files."""
 
 import tempfile
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from understudy.graph.arrays import save_array
 from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress
 
-SAMPLED_TEXTS = 64  # to find outliers and to round weights by
+SAMPLED_TEXTS = 64  # for finding outliers and rounding weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class WrittenEncoder:
     folder: Path
     original: MiniLM
     threads: int
-    cosine_gap: float  # what `check_encoder` measured
+    cosine_gap: float  # measured by `check_encoder`
 
     def open(self, file: str) -> TextEncoder:
         return TextEncoder(self.folder, self.original.max_tokens, self.threads, file=file)
@@ -61,7 +61,7 @@ def write_encoder(
     """Exports MiniLM with its tokenizer.
 
     Raises:
-        ParityError: it does not compute what the original computes.
+        ParityError: it does not compute the same as the original.
     """
     progress("Exporting the text encoder", 0, 1)
     original = load_minilm(model_path)
@@ -75,8 +75,8 @@ def write_encoder(
 def write_int8(encoder: WrittenEncoder, graph: TextGraph) -> float:
     """Writes the int8 file; returns the smallest cosine of its embeddings to those of fp32.
 
-    Some of the graph's texts, spread over it, tell which channels are set apart and how weights
-    are rounded, and are compared.
+    A sample of the graph's texts determines the separated channels and the rounding of weights, and
+    is compared.
     """
     step = max(1, graph.num_nodes // SAMPLED_TEXTS)
     texts = [str(text) for text in graph.texts[::step].to_pylist()][:SAMPLED_TEXTS]
@@ -105,7 +105,7 @@ Embed = Callable[[TextGraph, WrittenEncoder, str, Progress], NDArray[np.float32]
 def served_embeddings(
     graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress, make: Embed = embed
 ) -> NDArray[np.float32]:
-    """The same, mapped from the cache, which is filled before by what `make` makes.
+    """The embeddings by one of the files, mapped from the cache, which `make` fills first.
 
     Raises:
         OutputUnwritableError: the cache cannot be written.
@@ -121,5 +121,5 @@ def served_embeddings(
 
 
 def served_file(graph: TextGraph, encoder: WrittenEncoder, file: str) -> Path:
-    """Where the cache has them, or would have them."""
+    """The cache file for these embeddings."""
     return cached_file(mapped_digest(encoder.folder / file), graph, ".npy")

@@ -1,9 +1,9 @@
-"""Setting apart the few channels that 8 bits cannot hold beside the others.
+"""Separates the few channels that are too large to share an 8-bit scale with the others.
 
-Some channels of a transformer are many times larger than all others (arXiv 2208.07339). One scale
-for all of them then leaves nothing for the small ones. Here the largest channels, found on sample
-texts, are moved to the end and get products of their own, which stay in fp32. The function is the
-same: reordering channels changes nothing but the order.
+Some channels of a transformer are many times larger than all others (arXiv 2208.07339). A common
+scale then leaves no precision for the small ones. Here the largest channels, found on sample texts,
+are moved to the end and get separate products, which stay in fp32. Reordering channels does not
+change the function.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from export.encoder.block import EncoderBlock, EncoderLayer
 
-OUTLIERS = 8  # channels set apart; of MiniLM's, a handful are 3 to 10 times the next
+OUTLIERS = 8  # number of separated channels; a handful of MiniLM's are 3 to 10 times the next
 
 
 def set_outliers_apart(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) -> None:
-    """Splits a block's products by what some texts (at least one) make of their inputs."""
+    """Splits a block's products by the inputs they have on some texts (at least one)."""
     layers = [cast(EncoderLayer, layer) for layer in block.layers]
     streams = [module for layer in layers for module in (layer.attend, layer.up)]
     largest = largest_inputs(block, token_ids, [*streams, *(layer.down for layer in layers)])
@@ -32,7 +32,7 @@ def set_outliers_apart(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) 
 def largest_inputs(
     block: EncoderBlock, token_ids: Sequence[Sequence[int]], modules: Sequence[nn.Module]
 ) -> list[Tensor]:
-    """The largest absolute value of each input channel of some modules, [in] a module."""
+    """The largest absolute value of each input channel of some modules, [in] per module."""
     largest = [torch.zeros(1) for _ in modules]
     hooks = []
     for number, module in enumerate(modules):
@@ -49,7 +49,7 @@ def largest_inputs(
 
 
 def outliers_last(largest: Tensor) -> Tensor:
-    """The channels' indices, those with the largest values at the end."""
+    """The channels' indices, with those of the largest values at the end."""
     outliers = largest.argsort(descending=True)[:OUTLIERS]
     rest = torch.ones(len(largest), dtype=torch.bool)
     rest[outliers] = False
@@ -78,14 +78,14 @@ def reorder_inner(layer: EncoderLayer, order: Tensor) -> None:
 
 
 def split_products(layer: EncoderLayer) -> None:
-    """Gives the last OUTLIERS channels products of their own."""
+    """Gives the last OUTLIERS channels separate products."""
     for name in ("attend", "up", "down"):
         setattr(layer, name, SplitLinear(getattr(layer, name)))
     layer.stream, layer.inner = SplitLast(), SplitLast()
 
 
 class SplitLast(nn.Module):
-    """x [..., d] → all but the last OUTLIERS channels, and those."""
+    """Splits x [..., d] into all but the last OUTLIERS channels, and those."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         many, few = x.split([x.shape[-1] - OUTLIERS, OUTLIERS], dim=-1)
@@ -93,7 +93,7 @@ class SplitLast(nn.Module):
 
 
 class SplitLinear(nn.Module):
-    """A linear map of what `SplitLast` gives."""
+    """A linear map of the output of `SplitLast`."""
 
     few: Tensor  # [OUTLIERS, out]
 
@@ -109,7 +109,7 @@ class SplitLinear(nn.Module):
 
 
 class Restore(nn.Module):
-    """x [B, d] → its channels in the order `order`."""
+    """Reorders the channels of x [B, d] by `order`."""
 
     order: Tensor  # int64 [d]
 

@@ -1,8 +1,8 @@
-"""Rounding weights so that the errors cancel on what the network really reads.
+"""Rounds weights so that the errors cancel on the network's real inputs.
 
-Each column of a weight matrix is rounded in turn, and what that costs is made up for by the columns
-that are not rounded yet (GPTQ, arXiv 2210.17323, eq. 2 and 3). The result stands on the very grid
-that the converter to 8 bits lays, so that this finds nothing left to round.
+Each column of a weight matrix is rounded in turn, and the columns that are not rounded yet
+compensate for the error (GPTQ, arXiv 2210.17323, eq. 2 and 3). The result lies on the same grid as
+the 8-bit converter uses, so that the converter rounds nothing further.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from export.encoder.block import EncoderBlock, EncoderLayer
 from export.encoder.outliers import SplitLinear
 
-STEPS = 127  # of the grid, either side of zero: 8 bits, as `export.precisions.to_int8` asks for
+STEPS = 127  # of the grid, on either side of zero: 8 bits, as for `export.precisions.to_int8`
 BLOCK = 64  # columns whose errors reach the columns after them in one product
 DAMPING = 0.01  # of the mean diagonal, added to it: the sample may not span all directions
 
@@ -37,7 +37,7 @@ def round_products(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) -> N
 def second_moments(
     block: EncoderBlock, linears: Sequence[nn.Linear], token_ids: Sequence[Sequence[int]]
 ) -> list[Matrix]:
-    """The inputs' products with themselves, summed over all tokens, [in, in] a linear map."""
+    """The second moments of the inputs, summed over all tokens, [in, in] per linear map."""
     moments = [torch.zeros(linear.in_features, linear.in_features) for linear in linears]
     hooks = []
     for total, linear in zip(moments, linears, strict=True):
@@ -60,7 +60,7 @@ def rounded_weights(weights: Matrix, moments: Matrix) -> Matrix:
     inverse = np.linalg.inv(moments + damping * np.eye(len(moments)))
     factor = np.linalg.cholesky(inverse).T  # upper
     scale = np.maximum(np.abs(weights).max(axis=1), 1e-12) / STEPS
-    # The converter finds the grid by the largest weight of a row: that one must stay.
+    # The converter derives the grid from a row's largest weight, which must stay.
     largest = np.abs(weights).argmax(axis=1)
     ends = np.sign(weights[np.arange(len(weights)), largest]) * STEPS
     rest = np.ascontiguousarray(weights.T)  # [in, out]: a column's weights lie side by side

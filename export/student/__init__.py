@@ -1,1 +1,1 @@
-"""A student's networks in the forms that are served."""
+"""A student's networks in their served forms."""

@@ -1,4 +1,4 @@
-"""Every node's activations, computed by the files that will be served."""
+"""Computes every node's activations with the files that will be served."""
 
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -17,7 +17,7 @@ STAGE = "Computing activations"
 ROWS_A_STEP = 1_024  # of features
 NODES_A_STEP = 2**20  # of a layer
 NEIGHBORS_A_STEP = 2**22  # of a layer's nodes: at 50 bytes, 200 MB
-CELLS_A_STEP = 65_536  # hashed n-grams a step, padding included: 32 MiB of the bag's rows
+CELLS_A_STEP = 65_536  # hashed n-grams per step, with padding: 32 MiB of the bag's rows
 
 
 def all_activations(
@@ -41,7 +41,7 @@ def all_activations(
 def next_activations(
     layer: Layer, table: NDArray[np.float32], adjacency: Adjacency, weighting: Weighting
 ) -> NDArray[np.float32]:
-    """What a layer makes of its table [N, d], some nodes' neighbourhoods at a time; [N, d']."""
+    """A layer's output for its table [N, d], computed for some nodes at a time; [N, d']."""
     result: NDArray[np.float32] | None = None
     for start, end in node_ranges(adjacency, NODES_A_STEP, NEIGHBORS_A_STEP):
         rows = layer_rows(layer, table, adjacency, weighting, start, end)
@@ -59,13 +59,13 @@ def layer_rows(
     start: int,
     end: int,
 ) -> NDArray[np.float32]:
-    """What a layer makes of its table [N, d] for a run of nodes, [end - start, d']."""
+    """A layer's output for a range of nodes, from its table [N, d]; [end - start, d']."""
     near = stored_neighborhoods(adjacency, np.arange(start, end))
     return propagate(layer, table[start:end], table, near, weighting)
 
 
 def node_ranges(adjacency: Adjacency, nodes: int, neighbors: int) -> Iterator[tuple[int, int]]:
-    """Runs of at most so many nodes, which have about so many neighbours together, at most."""
+    """Ranges of at most so many nodes, and about so many neighbours at most."""
     start, count = 0, adjacency.num_nodes
     while start < count:
         wanted = adjacency.indptr[start] + neighbors
@@ -81,7 +81,7 @@ def first_activations(
     """h0 [N, hidden]."""
     if isinstance(features, HashedFeatures):
         lengths = features.texts.lengths()
-        order = np.argsort(lengths, kind="stable")  # texts of similar length pad each other little
+        order = np.argsort(lengths, kind="stable")  # texts of similar length need little padding
         steps = np.split(order, step_ends(lengths[order]))
     else:
         order = np.arange(count)
@@ -106,7 +106,7 @@ def step_ends(lengths: NDArray[np.int64]) -> list[int]:
 
 
 def input_feeds(features: Features, nodes: NDArray[np.int64]) -> Mapping[str, NDArray[np.generic]]:
-    """What the input network reads for some nodes."""
+    """The inputs of the input network for some nodes."""
     if not isinstance(features, HashedFeatures):
         return {"x": features[nodes].numpy()}
     buckets, weights = features.texts.rows(nodes).padded()

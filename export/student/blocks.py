@@ -1,12 +1,12 @@
-"""The student without scatter: padded neighbourhoods in, dense products out.
+"""The student without scatter operations: padded neighbourhoods as input, dense products.
 
 Each block shares its parameters with the trained layer and computes the same function, in one of
 two forms. A gathering block reads, for B nodes with at most K neighbours each, the nodes' own
 activations, a table of activations, and the index and weights of
-`understudy.graph.layers.neighborhoods.Block`; padding has weight 0. A dense block is handed the
-neighbours already aggregated.
+`understudy.graph.layers.neighborhoods.Block`; padding has weight 0. A dense block receives
+neighbours that are already aggregated.
 
-What is constant is computed once, here, and not in every run.
+Constants are computed once, here, and not in every run.
 
 Shapes, for every block that declares them:
     h: float32 [B, d]; aggregated: float32 [B, d]
@@ -52,7 +52,7 @@ class HashedInputBlock(nn.Module):
 
 
 class LayerBlock(nn.Module):
-    """One message-passing layer; the last one goes on to the logits."""
+    """One message-passing layer; the last one also computes the logits."""
 
     def __init__(self, layer: MessageLayer, head: nn.Module | None) -> None:
         super().__init__()
@@ -64,13 +64,13 @@ class LayerBlock(nn.Module):
 
 
 class LinearBlock(LayerBlock):
-    """A layer whose aggregation is a weighted sum: its dense form."""
+    """The dense form of a layer whose aggregation is a weighted sum."""
 
     def forward(self, h: Tensor, aggregated: Tensor) -> Tensor:
         return self.finish(h, self.update(h, aggregated))
 
     def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
-        """What the convolution gives, from the nodes and their aggregated neighbours."""
+        """The convolution's output, from the nodes and their aggregated neighbours."""
         raise NotImplementedError
 
 
@@ -112,7 +112,7 @@ class RegisteredBlock(LinearBlock):
 
 
 class GatheringBlock(nn.Module):
-    """Gathers and sums the neighbours, then goes on as `dense`."""
+    """Gathers and sums the neighbours, then applies `dense`."""
 
     def __init__(self, dense: LinearBlock) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class GatheringBlock(nn.Module):
 
 
 class SelfGatheringBlock(GatheringBlock):
-    """The same where a node is among its own neighbours."""
+    """Like `GatheringBlock`, for nodes that are among their own neighbours."""
 
     def forward(  # type: ignore[override]
         self, h: Tensor, table: Tensor, index: Tensor, weight: Tensor, self_weight: Tensor
@@ -135,8 +135,8 @@ class SelfGatheringBlock(GatheringBlock):
 class GatBlock(LayerBlock):
     """GAT with self-loops (arXiv 1710.10903, eq. 3 and 4).
 
-    The linear map is applied after the attention-weighted sum, to one row a head instead of one a
-    neighbour; the scores need only its products with the attention vectors, [d, heads].
+    The linear map is applied after the attention-weighted sum, to one row per head instead of one
+    per neighbour; the scores need only its products with the attention vectors, [d, heads].
     """
 
     source: Tensor  # [d, H]
@@ -158,7 +158,7 @@ class GatBlock(LayerBlock):
         rows = F.embedding(index, table)  # [B, K, d]
         own, target = (h @ self.both).unsqueeze(1).split(self.heads, dim=2)  # [B, 1, H] each
         scores = F.leaky_relu(rows @ self.source + target, self.slope)  # [B, K, H]
-        scores = scores + torch.log(weight).unsqueeze(2)  # padding: log 0, which no softmax sees
+        scores = scores + torch.log(weight).unsqueeze(2)  # padding: log 0, ignored by the softmax
         own = F.leaky_relu(own + target, self.slope)
         attention = torch.softmax(torch.cat([scores, own], dim=1), dim=1)  # [B, K + 1, H]
         others, own = attention[:, :-1], attention[:, -1:]
@@ -172,7 +172,7 @@ class GatBlock(LayerBlock):
 
 
 class ProjectBlock(nn.Module):
-    """What `understudy.graph.layers.attention` reads of a GAT layer: h [B, d] → [B, d' + 2 H]."""
+    """The map of a GAT layer for `understudy.graph.layers.attention`: h [B, d] → [B, d' + 2 H]."""
 
     map: Tensor  # [d, d' + 2 H]
 
@@ -186,7 +186,7 @@ class ProjectBlock(nn.Module):
 
 
 class AttendedBlock(nn.Module):
-    """The rest of a GAT layer, for neighbours that attention has summed."""
+    """The rest of a GAT layer, for neighbours that attention has already summed."""
 
     def __init__(self, gat: GatBlock) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ AGGREGATED = ("mean", "sum", "symmetric")  # weightings that do not depend on th
 
 
 def weighting_of(kind: str) -> Weighting:
-    """How a kind of student weighs a neighbourhood's rows.
+    """The neighbourhood weighting of a kind of student.
 
     Raises:
         ExportError: it has no form that can be served.
@@ -238,7 +238,7 @@ def layer_blocks(student: Student) -> list[nn.Module]:
 
 
 def dense_blocks(student: Student) -> list[nn.Module]:
-    """The blocks of all layers for aggregated neighbours; none where no neighbours are read."""
+    """The blocks of all layers for aggregated neighbours; empty if no neighbours are read."""
     weighting = weighting_of(student.config.kind)
     if weighting == "mask":
         return [AttendedBlock(cast(GatBlock, gat)).eval() for gat in make_blocks(student, GatBlock)]
@@ -247,7 +247,7 @@ def dense_blocks(student: Student) -> list[nn.Module]:
 
 
 def project_blocks(student: Student) -> list[nn.Module]:
-    """GAT's maps of single rows."""
+    """GAT's maps of single rows; empty for other kinds."""
     if student.config.kind != "gat":
         return []
     return [ProjectBlock(cast(GatBlock, gat)).eval() for gat in make_blocks(student, GatBlock)]

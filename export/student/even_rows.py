@@ -1,8 +1,8 @@
-"""Rows of like size, so that one scale of 8 bits serves all of a batch.
+"""Evens out row magnitudes, so that one 8-bit scale serves all rows of a batch.
 
-GIN sums over neighbours: a hub's row is many times larger than a leaf's, and a scale for both
-leaves nothing for the leaf. A row divided by its own largest value before a linear map and
-multiplied by it afterwards gives the same result.
+GIN sums over neighbours, so a hub's row is many times larger than a leaf's, and a common scale
+leaves no precision for the leaf. Dividing a row by its largest value before a linear map, and
+multiplying afterwards, gives the same result.
 """
 
 import copy
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from training.student.convolutions import GINConv
 from training.student.network import MessageLayer, Student
 
-SMALLEST = 1e-12  # a row's largest value, so that an empty one is not divided by nothing
+SMALLEST = 1e-12  # lower bound of a row's largest value, against division by zero
 
 
 class EvenRows(nn.Module):
-    """A linear map, its rows evened out: x [B, in] → [B, out]."""
+    """A linear map with evened rows: x [B, in] → [B, out]."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class EvenRows(nn.Module):
 
 
 def even_rows(student: Student) -> Student:
-    """A copy of a student that computes the same with even rows; other kinds than GIN need none."""
+    """A copy of a student that computes the same with evened rows; only GIN needs it."""
     result = copy.deepcopy(student)
     for layer in result.layers:
         conv = cast(MessageLayer, layer).conv

@@ -1,4 +1,4 @@
-"""A student's files: its input network and its layers, as they are and in fewer bits."""
+"""A student's files: its input network and its layers, in full precision and in fewer bits."""
 
 import inspect
 import tempfile
@@ -36,7 +36,7 @@ def export_student(student: Student, folder: Path, whole: bool = False) -> None:
     """Writes input.onnx, layer1.onnx … and dense1.onnx … of a student into `folder`.
 
     Args:
-        whole: and student.onnx, which is all of it in one network
+        whole: also write student.onnx, which is all of it in one network
 
     Raises:
         ExportError: see `export_files`.
@@ -58,7 +58,7 @@ def input_file(student: Student, folder: Path) -> OnnxFile:
 
 
 def layer_files(student: Student, folder: Path) -> Iterator[OnnxFile]:
-    """Every layer in each of its forms, whose inputs are named in LAYER_AXES."""
+    """Every layer in each of its forms, with inputs named as in LAYER_AXES."""
     forms = {"layer": layer_blocks, "dense": dense_blocks, "project": project_blocks}
     for name, blocks in ((name, make(student)) for name, make in forms.items()):
         for number, block in enumerate(blocks, start=1):

@@ -1,4 +1,4 @@
-"""A student's exported files, in the forms in which they are run."""
+"""The forms in which a student's exported files are run."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +12,11 @@ from understudy.graph.layers.neighborhoods import Weighting
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One of them, opened where it is run.
+    """One form of a student, opened where it is run.
 
     Attributes:
-        folder: that holds the student's
-        gathering: as on a GPU: layers gather their neighbours themselves
+        folder: holds the student's folder
+        gathering: GPU form, whose layers gather their neighbours themselves
     """
 
     folder: Path
@@ -36,5 +36,5 @@ class Form:
 
 
 def forms_of(folder: Path, info: StudentInfo) -> tuple[Form, Form]:
-    """As on a CPU, and as on a GPU."""
+    """The forms for CPU and for GPU."""
     return Form(folder, info), Form(folder, info, gathering=True)

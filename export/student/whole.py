@@ -1,8 +1,7 @@
-"""The whole student as one network: features of a receptive field → logits.
+"""The whole student as one network, from the features of a receptive field to logits.
 
 Its inputs are described in `understudy.graph.layers.receptive_field.Hop`. The layers are those of
-`export.student.blocks`; only the sums over neighbours are written for rows that may belong to one
-node together.
+`export.student.blocks`; only the sums over neighbours differ, as one node may have several rows.
 """
 
 from typing import cast
@@ -89,7 +88,7 @@ def attend(layer: GatBlock, h: Tensor, rows: Tensor, hop: dict[str, Tensor]) -> 
 
 
 def of_nodes(rows: Tensor, hop: dict[str, Tensor], largest: bool = False) -> Tensor:
-    """What rows [R, w] hold for each node: its first row and its further ones taken together.
+    """Combines rows [R, w] per node: its first row, and its further rows taken together.
 
     Returns [n, 2, w], to be summed, or maximised, over the second axis.
     """

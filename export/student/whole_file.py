@@ -21,13 +21,13 @@ HOP_AXES: dict[str, tuple[str | int, ...]] = {
     "self_weight": ("nodes", 1),
 }
 FLOATS = ("weight", "self_weight")
-# Sizes of the sample inputs. No two are equal, or the exporter might tie them together.
+# Sizes of the sample inputs. All differ, or the exporter might tie equal ones together.
 NODES, GRAMS = 97, 13
 SIZES = ("nodes", "rows", "width", "hubs", "parts")
 
 
 def whole_file(student: Student, path: Path) -> OnnxFile:
-    """student.onnx: the features of a receptive field → logits."""
+    """student.onnx, from the features of a receptive field to logits."""
     whole = WholeStudent(student).eval()
     samples, axes = feature_inputs(student)
     for number in range(1, len(student.layers) + 1):

@@ -1,1 +1,1 @@
-"""The commands of training; importing one loads no torch."""
+"""The training commands; importing one does not load torch."""

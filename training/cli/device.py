@@ -1,4 +1,4 @@
-"""The options that say what a student is trained on, and how finely."""
+"""The options for a student's training device and precision."""
 
 from typing import Annotated
 

@@ -197,7 +197,7 @@ def distill(
 
 
 def known_students() -> tuple[str, ...]:
-    """Ours, and what plugins have registered; torch is loaded only where a plugin is."""
+    """Names of all student kinds; torch is loaded only if there are plugins."""
     if not plugins():
         return STUDENT_KINDS
     from training.student.network import STUDENTS
@@ -206,7 +206,7 @@ def known_students() -> tuple[str, ...]:
 
 
 def known_objectives() -> tuple[str, ...]:
-    """Our objectives, and those that plugins have registered, as of students."""
+    """Names of all objectives; torch is loaded only if there are plugins."""
     if not plugins():
         return OBJECTIVES
     from training.losses.objectives import MAKERS
@@ -218,7 +218,7 @@ def check_student(kind: str) -> None:
     """Refuses an unknown network before anything is read.
 
     Raises:
-        TrainingError: it is neither ours nor registered by a plugin.
+        TrainingError: it is neither built in nor registered by a plugin.
     """
     if kind not in known_students():
         raise TrainingError(
@@ -230,14 +230,13 @@ def check_student(kind: str) -> None:
 def check_paths(
     graph: Path, out: Path, inputs: tuple[Path | None, Path | None, Path | None], force: bool
 ) -> None:
-    """Refuses wrong paths, and a graph that is too small, before torch is imported, which takes
-    seconds.
+    """Refuses wrong paths and a graph that is too small, before the slow import of torch.
 
     Args:
-        inputs: the teacher, the text encoder and the student to begin with, where they are given.
+        inputs: the teacher, the text encoder and the student to start from, if given.
 
     Raises:
-        GraphError, TrainingError, FolderError: of the first path.
+        GraphError, TrainingError, FolderError: for the first invalid path.
     """
     meta = read_meta(graph)
     if inputs[0] is not None:
@@ -249,7 +248,7 @@ def check_paths(
 
 
 def show(metrics: Mapping[str, float], out: Path) -> None:
-    """Prints what was compared on validation, where there was something, and the kept student."""
+    """Prints the comparison on validation, if there was one, and the kept student's metrics."""
     from training.recipes import TITLES
     from training.student.checkpoint import read_calibration
 
@@ -275,14 +274,14 @@ def show(metrics: Mapping[str, float], out: Path) -> None:
 
 
 def route_of(out: Path) -> str:
-    """What `route: auto` will do, in a line."""
+    """A one-line summary of what `route: auto` will do."""
     from training.student.checkpoint import read_calibration
 
     return read_calibration(out / "calibration.json").deferral.summary
 
 
 def parse_batch_size(word: str) -> int | None:
-    """Nodes a step; None for auto.
+    """Parses the number of nodes per step; None for auto.
 
     Raises:
         TrainingError: it is neither auto nor a number of at least 0.
@@ -295,10 +294,11 @@ def parse_batch_size(word: str) -> int | None:
 
 
 def parse_objectives(words: list[str]) -> dict[str, float]:
-    """Weights by name, from words such as kd=0.5; a name alone has weight 1.
+    """Parses weights by name, from words such as kd=0.5; a name alone has weight 1.
 
     Raises:
-        TrainingError: a weight is no number, or below 0; an objective is unknown, or named twice.
+        TrainingError: a weight is not a number, or below 0; an objective is unknown, or given
+            twice.
     """
     weights: dict[str, float] = {}
     for word in words:

@@ -1,4 +1,4 @@
-"""`understudy evaluate`: the honest protocol on one graph."""
+"""`understudy evaluate`: the evaluation protocol on one graph."""
 
 from pathlib import Path
 from typing import Annotated, cast
@@ -87,7 +87,7 @@ def evaluate(
     check_teacher(teacher)
     check_splits(split_kind, splits)
     check_device(device)
-    # Wrong options and paths are told before torch is imported, which takes seconds.
+    # Wrong options and paths are reported before the slow import of torch.
     networks = parse_names(students, known_students(), "student")
     features = parse_names(encoders, ENCODER_KINDS, "encoder")
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
@@ -144,17 +144,17 @@ def evaluate(
 
 
 def teacher_options(context: typer.Context) -> list[str]:
-    """The options that were given of a teacher, which are read where a recipe asks one."""
+    """The teacher options that were given; they are read only if a recipe asks a teacher."""
     of_teacher = {"teacher", "nested", *(RENAMED.get(name, name) for name in READERS)}
     of_others = {name for name in context.params if name not in of_teacher}
     return given_options(context, of_others)
 
 
 def parse_names(text: str, known: tuple[str, ...], kind: str) -> tuple[str, ...]:
-    """Names between commas, each of them known.
+    """Parses a comma-separated list of known names.
 
     Raises:
-        EvaluationError: one is not.
+        EvaluationError: a name is unknown.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:

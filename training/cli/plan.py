@@ -1,4 +1,4 @@
-"""`understudy plan`: what every stage takes on a graph, before any of it is begun."""
+"""`understudy plan`: estimates every stage on a graph before any of them is started."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -127,7 +127,7 @@ def plan(
 
 
 def tell_untrainable(graph: Path) -> None:
-    """Says where nothing could be trained on the graph: a plan may be made before it has labels."""
+    """Warns if the graph cannot be trained on yet: a plan may be made before it has labels."""
     try:
         check_figures(graph, read_meta(graph))
     except UntrainableError as error:
@@ -135,10 +135,10 @@ def tell_untrainable(graph: Path) -> None:
 
 
 def refuse_unread(context: typer.Context, teacher: str | None) -> None:
-    """Refuses options of a teacher where there is none, or of another kind.
+    """Refuses options of a teacher if there is none, or it is of another kind.
 
     Raises:
-        TrainingError: names them, and what would read them.
+        TrainingError: names the options, and what would read them.
     """
     kind = "" if teacher is None else teacher_kind(teacher)
     for parameters, kinds, reader in (
@@ -155,7 +155,7 @@ def refuse_unread(context: typer.Context, teacher: str | None) -> None:
 
 
 def student_kinds(words: str) -> list[str]:
-    """The networks that a list with commas names, each once.
+    """Parses a comma-separated list of networks, without duplicates.
 
     Raises:
         TrainingError: one is unknown.
@@ -179,12 +179,12 @@ def stage_table(stages: Sequence["Stage"], options: PlanOptions) -> Table:
 
 
 def amount(count: float) -> str:
-    """Bytes, in the unit that suits them."""
+    """Formats bytes in a suitable unit."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def duration(seconds: float) -> str:
-    """A duration in the largest unit of which there is at least one."""
+    """Formats a duration in the largest unit that gives at least one."""
     least, unit = next(pair for pair in UNITS if seconds >= pair[0])
     return f"{seconds / (least or 1):,.1f} {unit}"
 

@@ -69,7 +69,7 @@ def teach(
     ] = False,
 ) -> None:
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
-    # Wrong options and paths are told before torch is imported, which takes seconds.
+    # Wrong options and paths are reported before the slow import of torch.
     refuse_unread(context, reader_kind(teacher, shared.frozen), READERS)
     given = shared.choices()
     check_cluster(ray, workers)

@@ -1,4 +1,4 @@
-"""The options of a teacher, by what reads them; `evaluate` has the first group, `teach` has all."""
+"""The options of a teacher by their readers; `evaluate` has the first group, `teach` has all."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -63,17 +63,17 @@ class TeacherFlags:
     tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192
 
     def choices(self) -> dict[str, Any]:
-        """By the names of those fields.
+        """The options by the field names of `TeacherChoices`.
 
         Raises:
-            TeacherError: hops are no numbers.
+            TeacherError: hops are not numbers.
         """
         return asdict(self) | {"hops": parse_hops(self.hops) if self.hops else None}
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetFlags:
-    """What limits a run of `teach`, and which nodes come first under a limit."""
+    """The limits of a run of `teach`, and which nodes come first under a limit."""
 
     max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0
     budget: Annotated[
@@ -98,18 +98,18 @@ class BudgetFlags:
     ] = None
 
     def hardness(self) -> dict[str, float]:
-        """Id of a node → how hard it is; empty where nobody says it.
+        """Id of a node → its difficulty; empty unless --budget-hard is given.
 
         Raises:
-            TeacherError: what comes first is said where nothing limits the run, or said twice; or
-                the file of --budget-hard is none.
+            TeacherError: an order is given without a limit, or in two ways; or the file of
+                --budget-hard is invalid.
         """
         limited = bool(self.budget or self.budget_money or self.max_nodes)
         check_order(limited, self.budget_hard is not None, self.budget_choice)
         return {} if self.budget_hard is None else read_hardness(self.budget_hard)
 
     def budget_of(self, hard: Mapping[str, float]) -> "Budget":
-        """The limits as `teach` reads them.
+        """The limits in the form that `teach` reads.
 
         Args:
             hard: see `hardness`.
@@ -123,7 +123,7 @@ class BudgetFlags:
 
 @dataclass(frozen=True, slots=True)
 class EndpointFlags:
-    """How an endpoint is asked."""
+    """The options of asking an endpoint."""
 
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8
     constraint: Annotated[
@@ -142,21 +142,21 @@ class EndpointFlags:
 
     @property
     def priced(self) -> bool:
-        """Whether answers cost anything."""
+        """Whether answers have a price."""
         return bool(self.input_price or self.output_price)
 
     def fields(self) -> dict[str, Any]:
-        """By the names of `training.teacher.endpoint.EndpointOptions`."""
+        """The options by the field names of `training.teacher.endpoint.EndpointOptions`."""
         fields = asdict(self)
         fields["most_choices"] = fields.pop("max_choices")
         return fields
 
 
 def parse_hops(text: str) -> tuple[int, ...]:
-    """Rising, distinct hops, for example "0,1,2".
+    """Parses distinct hops in ascending order, for example "0,1,2".
 
     Raises:
-        TeacherError: it is something else.
+        TeacherError: the text is something else.
     """
     try:
         hops = tuple(sorted({int(part) for part in text.split(",")}))

@@ -1,4 +1,4 @@
-"""The table that `understudy teach` prints: a teacher's accuracy beside the baselines."""
+"""The table that `understudy teach` prints: a teacher's accuracy next to the baselines."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from rich.table import Table
 from training.teacher.answers.folder import TeacherInfo
 
 HEADINGS = {"val": "validation accuracy", "test": "test accuracy"}
-# Of an endpoint.
+# Metrics of an endpoint.
 COSTS = (
     "questions",
     "requests",
@@ -21,10 +21,10 @@ COSTS = (
 
 
 def show_teacher(info: TeacherInfo, out: Path, test: bool, console: Console) -> None:
-    """Prints accuracy on validation, a view at a time, and which view students will learn from.
+    """Prints the validation accuracy of each view, and marks the one that students learn from.
 
     Args:
-        test: on test, too, which nothing should be chosen by
+        test: also prints test accuracy, which must not guide any choice
     """
     from training.teacher.answers.baselines import BASELINES
     from training.teacher.answers.views import chosen_view, view_names

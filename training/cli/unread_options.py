@@ -1,4 +1,4 @@
-"""Options of the command line that a teacher does not read: refused, not ignored."""
+"""Command-line options that a teacher does not read are refused, not ignored."""
 
 from collections.abc import Mapping
 
@@ -14,9 +14,9 @@ def refuse_unread(
     """Refuses an option that was given although this teacher does not read it.
 
     Args:
-        teacher: causal, encoder, frozen encoder, endpoint, decision endpoint, student or
-            registered (by a plugin)
-        readers: by the option's parameter, the teachers that read it; all read what is not in it
+        teacher: causal, encoder, frozen encoder, endpoint, decision endpoint, student or registered
+            (by a plugin)
+        readers: the teachers that read each parameter; a parameter that is missing is read by all
 
     Raises:
         TeacherError: names the option and the teachers it is for.

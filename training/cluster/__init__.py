@@ -1,4 +1,4 @@
-"""Teaching and training on many machines, by Ray, which is imported when asked for.
+"""Teaching and training on many machines with Ray, which is imported only on demand.
 
-What a stage does is written in the other packages; these say where it is done.
+The stages themselves are in the other packages; this one distributes them.
 """

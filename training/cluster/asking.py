@@ -1,4 +1,4 @@
-"""A teacher's parts asked on a cluster, by workers that each have the teacher."""
+"""Asks a teacher's parts on a cluster, by workers that each load the teacher."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -23,11 +23,13 @@ from understudy.cluster.sharing import at_work
 from understudy.graph.folder import read_meta
 from understudy.graph.prompts import graph_prompter
 
-TunedWeights = Mapping[str, torch.Tensor]  # by name; none where nothing was tuned
+TunedWeights = Mapping[str, torch.Tensor]  # by name; empty if nothing was tuned
 
 
 def asked_on(cluster: Cluster, graph_folder: Path) -> AskingElsewhere:
-    """Asks a teacher of this graph on a cluster, whose machines see the folder by the same path."""
+    """Returns a factory that asks a teacher on a cluster, whose machines see the graph folder by
+    the same path.
+    """
 
     def elsewhere(options: TeachOptions) -> AskParts:
         def ask_parts(
@@ -50,12 +52,13 @@ def answered(
     teacher: LocalTeacher,
     parts: Mapping[int, WrittenPrompts],
 ) -> Iterator[tuple[int, Answers]]:
-    """Parts in their order. Their prompts travel as nodes and hops, the tuned weights once.
+    """Yields the answers of the parts, in order.
 
-    A worker that dies costs the parts that it has in hand: it is started again, and asks them.
+    Prompts are sent as nodes and hops, and the tuned weights once. A worker that dies is restarted
+    and asks the parts that it was working on again.
 
     Raises:
-        ClusterError: the workers cannot start, or die again and again.
+        ClusterError: the workers cannot start, or die repeatedly.
         TrainingError, GraphError: see `load_local` and `load_same_graph`.
     """
     if not parts:
@@ -72,7 +75,7 @@ def answered(
 
 
 class AskingWorker:
-    """A process with the graph and the tuned teacher, for as long as there are parts."""
+    """A worker process that keeps the graph and the tuned teacher between parts."""
 
     loaded: tuple[LocalTeacher, Write] | None = None
 
@@ -81,9 +84,10 @@ class AskingWorker:
         self.options = options
 
     def work(self, item: tuple[NDArray[np.int64], "ray.ObjectRef[TunedWeights]"]) -> Answers:
-        """A part's answers.
+        """Answers a part.
 
-        Shapes: item: int64 [P, 2], nodes and hops; and the tuned weights, read with the first part
+        Shapes:
+            item: int64 [P, 2], nodes and hops; and the tuned weights, read with the first part
         """
         asked, weights = item
         if self.loaded is None:
@@ -93,8 +97,8 @@ class AskingWorker:
         return answer_part(teacher, prompts, self.options.tokens_per_batch)
 
     def load(self, weights: TunedWeights) -> tuple[LocalTeacher, Write]:
-        """The tuned teacher, and what writes its prompts."""
-        torch.set_num_threads(1)  # as many as its cores
+        """Loads the tuned teacher and the function that writes its prompts."""
+        torch.set_num_threads(1)  # Ray assigns one core to each worker
         graph = load_same_graph(self.graph_folder, self.content_hash)
         teacher = load_local(graph, self.options)
         if weights:

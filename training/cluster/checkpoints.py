@@ -1,8 +1,8 @@
-"""A training run after an epoch, on disk: what a killed worker, or a killed command, goes on from.
+"""A training run on disk after an epoch, from which a killed worker or command resumes.
 
-run.safetensors holds the student now and, where it was better before, at its best, the objectives'
-own parameters and what the optimiser has gathered; run.json the epochs. A worker's generators lie
-in worker-RANK.*. Beside all that, epochs.json tells whoever watches how many epochs are done.
+run.safetensors holds the student's current weights, its best ones if these are older, the
+objectives' own parameters and the optimiser's state; run.json holds the epochs. The generators of a
+worker are in worker-RANK.*. In addition, epochs.json tells observers how many epochs are done.
 """
 
 import json
@@ -24,7 +24,7 @@ EPOCHS_FILE = "epochs.json"
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """What all workers have in common; the first one writes it."""
+    """Writes the state that all workers share; only the first worker calls this."""
     tensors = named(NOW, run.student.state_dict()) | named(OWN, run.own.state_dict())
     tensors |= optimizer_tensors(run.optimizer)
     if run.best != len(run.epochs) - 1:
@@ -36,7 +36,7 @@ def write_run(folder: Path, run: Run) -> None:
 
 
 def read_run(folder: Path, run: Run) -> None:
-    """Makes of a run before its first epoch the one that was written."""
+    """Restores a written run into a run before its first epoch."""
     tensors = load_file(folder / "run.safetensors")
     run.student.load_state_dict(of(NOW, tensors))
     run.own.load_state_dict(of(OWN, tensors))
@@ -46,28 +46,28 @@ def read_run(folder: Path, run: Run) -> None:
 
 
 def read_history(folder: Path) -> tuple[list[Epoch], float]:
-    """The epochs, and how long they took."""
+    """The epochs, and their duration in seconds."""
     value = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     return [Epoch(**epoch) for epoch in value["epochs"]], value["seconds"]
 
 
 def read_best(folder: Path) -> dict[str, Tensor]:
-    """The student's weights at its best."""
+    """The student's best weights."""
     return best_of(load_file(folder / "run.safetensors"))
 
 
 def best_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights at their best: those of now, where no better ones were kept."""
+    """The best weights; the current ones if no better ones were kept."""
     return of(BEST, tensors) or of(NOW, tensors)
 
 
 def tell_epochs(folder: Path, count: int) -> None:
-    """Says in a run's folder how many epochs are done."""
+    """Writes the number of finished epochs into a run's folder."""
     write_json(folder / EPOCHS_FILE, count)
 
 
 def epochs_done(folder: Path) -> int:
-    """The number that `tell_epochs` wrote last; 0 if it wrote none."""
+    """The number that `tell_epochs` wrote last; 0 if there is none."""
     path = folder / EPOCHS_FILE
     return int(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else 0
 

@@ -1,4 +1,4 @@
-"""A student trained on a cluster: Ray Train starts the workers, and starts them again."""
+"""Trains a student on a cluster; Ray Train starts the workers and restarts them."""
 
 import hashlib
 import json
@@ -36,27 +36,27 @@ from understudy.cluster.places import load_same_graph
 from understudy.folders import unfinished_folder
 from understudy.graph.progress import Progress
 
-ATTEMPTS = 5  # at an epoch whose workers die
+ATTEMPTS = 5  # maximum restarts after workers died
 LONGEST = 6 * 3600  # seconds that workers wait for the one that evaluates
-UNUSED = ("DatasetsCallback", "PlacementGroupCleanerCallback")  # of Ray Train, by their names
-GLANCE = 0.5  # seconds between two looks at how many epochs are done
+UNUSED = ("DatasetsCallback", "PlacementGroupCleanerCallback")  # callbacks of Ray Train, by name
+GLANCE = 0.5  # seconds between two checks of how many epochs are done
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a worker is told; the rest it reads from the graph's folder."""
+    """The parameters of a worker; it reads everything else from the graph's folder."""
 
     graph_folder: str  # absolute
     encoder_path: Path | None
     config: CheckpointConfig
-    before: Checkpoint | None = None  # whose weights it begins with
+    before: Checkpoint | None = None  # the student whose weights training starts from
 
 
 class Trainer(TorchTrainer):
-    """Ray Train's, without two helpers of it: a process each, which wakes a hundred times a second.
+    """Ray Train's trainer without two helper processes that wake a hundred times a second.
 
-    One hands out datasets, and there are none. The other frees the workers' places should the
-    command be killed; those of a run are freed by Ray with its job.
+    One distributes datasets, of which there are none. The other frees the workers' resources if the
+    command is killed, which Ray does anyway with the job.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
@@ -68,9 +68,9 @@ class Trainer(TorchTrainer):
 def fitted_on(
     cluster: Cluster, graph_folder: Path, out: Path, encoder_path: Path | None
 ) -> Iterator[FittingElsewhere]:
-    """Trains students on a cluster; what is kept of them is removed where all went well.
+    """Trains students on a cluster; their intermediate state is removed on success.
 
-    It lies beside `out`, which all machines of the cluster must see by the same path.
+    That state is kept beside `out`, which all machines of the cluster must see by the same path.
     """
     kept: list[Path] = []
 
@@ -87,13 +87,13 @@ def fitted_on(
 
 
 def work_digest(work: Work, workers: int) -> str:
-    """SHA-256 of everything that a run depends on, so that another one does not go on from it."""
+    """SHA-256 of everything that a run depends on, so that a different run does not resume it."""
     value = {**asdict(work.config), "workers": workers, "before": weights_digest(work.before)}
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def weights_digest(before: Checkpoint | None) -> str:
-    """SHA-256 of the weights that are begun with; "" where there are none."""
+    """SHA-256 of the weights that training starts from; "" if there are none."""
     if before is None:
         return ""
     found = hashlib.sha256()
@@ -106,10 +106,10 @@ def weights_digest(before: Checkpoint | None) -> str:
 def fitted(
     cluster: Cluster, work: Work, folder: Path, data: GraphData, progress: Progress
 ) -> tuple[Student, Training]:
-    """A student, trained from where `folder` says that it was.
+    """Trains a student, resuming from the state in `folder`.
 
     Raises:
-        ClusterError: the workers die again and again.
+        ClusterError: the workers die repeatedly.
         TrainingError, GraphError: see `training.distill.fit` and `load_same_graph`.
     """
     check_shared_batch_size(work.config.training.batch_size)
@@ -144,7 +144,7 @@ def fitted(
 
 
 def shared_device(cluster: Cluster, device: str) -> dict[str, float]:
-    """What a worker gets, by the device that was asked for.
+    """The resources of one worker, by the requested device.
 
     Raises:
         ClusterError: there are fewer GPUs than workers.
@@ -157,9 +157,10 @@ def shared_device(cluster: Cluster, device: str) -> dict[str, float]:
 
 
 def fit_share(work: Work, targets: Targets | None, folder: Path) -> None:
-    """What each worker does: a share of every step's seeds; the first one tells `folder` how many
-    epochs are done."""
-    torch.set_num_threads(1)  # as many as its cores
+    """Runs in each worker: trains on its share of every step's seeds; the first worker writes the
+    number of finished epochs into `folder`.
+    """
+    torch.set_num_threads(1)  # Ray assigns one core to each worker
     graph = load_same_graph(Path(work.graph_folder), work.config.graph_hash)
     features = graph_features(graph, work.config.encoder, work.encoder_path)
     data = replace(graph_data(graph, features), targets=targets)
@@ -169,10 +170,10 @@ def fit_share(work: Work, targets: Targets | None, folder: Path) -> None:
 
 @contextmanager
 def watched(progress: Progress, folder: Path, epochs: int) -> Iterator[None]:
-    """Tells `progress` of the epochs that the first worker writes into `folder`.
+    """Reports to `progress` the epochs that the first worker writes into `folder`.
 
-    They are read from there, since an actor that hands them over would be one more process that
-    takes of the workers' cores.
+    They are read from a file, because an actor that reports them would be another process on the
+    workers' cores.
     """
     stopping = threading.Event()
 

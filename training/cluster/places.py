@@ -1,4 +1,4 @@
-"""Where a stage is done, by what a person says of a cluster, as options or as arguments.
+"""Chooses where a stage runs, from the cluster options or arguments.
 
 Neither torch nor Ray is imported before a cluster is joined.
 """
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def check_shared_device(device: str) -> None:
-    """Refuses one device for all workers.
+    """Refuses a single device for all workers.
 
     Raises:
-        ClusterError: a device of one machine is named.
+        ClusterError: a specific device of one machine is named.
     """
     if ":" in device:
         raise ClusterError(
@@ -29,10 +29,10 @@ def check_shared_device(device: str) -> None:
 
 
 def check_shared_batch_size(size: int | None) -> None:
-    """Refuses the whole graph at once.
+    """Refuses to train on the whole graph at once.
 
     Raises:
-        ClusterError: it is 0.
+        ClusterError: the size is 0.
     """
     if size == 0:
         raise ClusterError(
@@ -43,7 +43,7 @@ def check_shared_batch_size(size: int | None) -> None:
 
 @contextmanager
 def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["AskingElsewhere"]:
-    """The cluster that a teacher is asked on.
+    """Joins the cluster that a teacher is asked on.
 
     Raises:
         ClusterError: see `understudy.cluster.joining.joined`.
@@ -58,7 +58,7 @@ def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["AskingElsewh
 def student_place(
     ray: str, workers: int, graph: Path, out: Path, encoder_path: Path | None
 ) -> Iterator["FittingElsewhere"]:
-    """The cluster that students are trained on.
+    """Joins the cluster that students are trained on.
 
     Raises:
         ClusterError: see `understudy.cluster.joining.joined`.

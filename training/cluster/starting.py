@@ -1,7 +1,7 @@
-"""What Ray Train calls in each worker.
+"""The function that Ray Train calls in each worker.
 
-The process that watches the workers reads this module, too, and what it is given: so it imports
-nothing heavy, and what it is given is a reference. Torch and its companions take seconds.
+Ray's supervising process also loads this module and its arguments. So the module imports nothing
+heavy, and the arguments are a reference: torch and its companions take seconds to load.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import ray
 
 
 def train_loop(given: dict[str, Any]) -> None:
-    """What each worker does; `given` is that of `training.cluster.fitting.fitted`."""
+    """Runs in each worker; `given` comes from `training.cluster.fitting.fitted`."""
     from training.cluster.fitting import fit_share
 
     fit_share(*ray.get(given["work"]))

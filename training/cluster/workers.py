@@ -1,4 +1,4 @@
-"""One student trained by several workers, each on its share of every step's seeds."""
+"""Trains one student with several workers, each on its share of every step's seeds."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,33 +22,34 @@ from training.encoders.features import Features, HashedFeatures
 from training.loop import Run, Team
 from training.student.network import HashedInput, Student
 
-APART = 1_000_003  # between the seeds of two workers' dropout
+APART = 1_000_003  # between the dropout seeds of two workers
 
 
 class Workers(Team):
-    """The workers of a run of Ray Train, as one of them sees them.
+    """The workers of a Ray Train run, from the view of one of them.
 
-    Gradients are averaged by hand, not by DistributedDataParallel: that one sees what goes through
-    `forward`, and objectives call a student's layers beside it and have weights of their own.
+    Gradients are averaged here instead of by DistributedDataParallel, which only sees what goes
+    through `forward`: objectives call a student's layers directly and have parameters of their own.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads from Ray which worker this is.
+        """Reads the rank of this worker from Ray.
 
         Args:
-            folder: of the run, where the first worker writes how many epochs are done
+            folder: of the run, where the first worker writes the number of finished epochs
         """
         context = ray.train.get_context()
         self.rank, self.size = context.get_world_rank(), context.get_world_size()
         self.folder = folder
         self.exchanges = ThreadPoolExecutor(1)
-        # Of the table of words, which is most of a student, rows that no text has stay at home.
+        # Of the embedding table, which is most of a student, only rows that occur are exchanged.
         self.shared: dict[nn.Parameter, Tensor] = {}
-        self.room = torch.empty(0)  # that every step's exchange takes again
+        self.room = torch.empty(0)  # buffer that every step's exchange reuses
 
     def start(self, run: Run, data: GraphData) -> None:
-        """Goes on from the last epoch that was kept; else all begin with the first one's weights,
-        and each with a dropout of its own."""
+        """Resumes from the last kept epoch; otherwise all start from the first worker's weights,
+        each with its own dropout seed.
+        """
         if isinstance(run.student.input, HashedInput) and isinstance(data.features, HashedFeatures):
             table = run.student.input.table
             self.shared[table] = data.features.met.to(table.device)
@@ -65,16 +66,17 @@ class Workers(Team):
         torch.manual_seed(torch.initial_seed() + APART * self.rank)
 
     def average(self, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-        """One mean over all workers, made on a thread of its own: a worker that was faster draws
-        its next batch in place of waiting for the others."""
+        """Averages over all workers on another thread, so that a faster worker draws its next batch
+        instead of waiting for the others.
+        """
         if self.size == 1:
             return super().average(optimizer)
         return self.exchanges.submit(self.exchange, optimizer).result
 
     def exchange(self, optimizer: torch.optim.Optimizer) -> None:
-        """Makes the mean; a weight without a gradient at any worker stays without one.
+        """Averages the gradients; a weight without a gradient at any worker stays without one.
 
-        What is exchanged goes through the processors' memory.
+        Everything exchanged passes through CPU memory.
         """
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         found = torch.tensor([float(weight.grad is not None) for weight in weights])
@@ -95,7 +97,7 @@ class Workers(Team):
 
     @torch.no_grad()
     def embedded(self, student: Student, features: Features) -> Tensor | None:
-        """Each worker embeds a run of the nodes, and all get all."""
+        """Each worker embeds a slice of the nodes; all receive the whole."""
         if self.size == 1:
             return None
         student.eval()
@@ -108,14 +110,14 @@ class Workers(Team):
         return h.to(student.head.weight.device)
 
     def measured(self, loss: float, shares: Tensor) -> Epoch:
-        """What the parts have right together, and the mean loss, are alike for all."""
+        """Combines the parts' accuracies and averages the loss; the result is the same for all."""
         found = torch.tensor([loss / self.size, *shares.tolist()], dtype=torch.float64)
         if self.size > 1:
             distributed.all_reduce(found)
         return Epoch(*found.tolist())
 
     def keep(self, run: Run) -> None:
-        """Writes to where Ray keeps checkpoints, which all workers see, so that it copies none."""
+        """Writes to Ray's checkpoint storage, which all workers see, so that Ray copies nothing."""
         storage = ray.train.get_context().get_storage()
         folder = Path(storage.experiment_fs_path) / f"epoch-{len(run.epochs):06d}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,22 +134,22 @@ class Workers(Team):
 
 
 def numbers_of(table: Tensor, rows: Tensor | None) -> int:
-    """How many numbers some rows of a table have, or all of it."""
+    """Number of values in some rows of a table, or in all of it."""
     return table.numel() if rows is None else len(rows) * table[0].numel()
 
 
 def gather(table: Tensor, rows: Tensor | None, out: Tensor) -> None:
-    """Copies some rows of a table, or all of it, into memory of the processor."""
+    """Copies some rows of a table, or all of it, into CPU memory."""
     if rows is None:
         out.copy_(table.flatten())
-    elif table.device.type == "cpu":  # without a copy between, which takes longer than the rows
+    elif table.device.type == "cpu":  # without an intermediate copy, which would take longer
         torch.index_select(table, 0, rows, out=out.view(len(rows), -1))
     else:
         out.copy_(table[rows].flatten())
 
 
 def scatter(numbers: Tensor, table: Tensor, rows: Tensor | None) -> None:
-    """Copies what `gather` gathered back."""
+    """Copies the values from `gather` back."""
     numbers = numbers.to(table.device)
     if rows is None:
         table.copy_(numbers.view_as(table))

@@ -1,1 +1,1 @@
-"""Text encoders: what turns a node's text into the student's input features."""
+"""Text encoders, which turn a node's text into the student's input features."""

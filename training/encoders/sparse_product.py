@@ -1,7 +1,7 @@
-"""The product of sparse rows and a dense table, fast on processors and differentiable.
+"""The product of sparse rows and a dense table, fast on CPUs and differentiable.
 
-The rows are cut into blocks of some thousand, which are walked a bucket at a time: so both passes
-read their table in order, and a block's rows of the other side stay in the cache. That is faster
+The rows are cut into blocks of some thousand, which are traversed bucket by bucket. So both passes
+read their table in order, and a block's rows on the other side stay in the cache. That is faster
 than torch's own product of compressed rows, which in turn is faster than its embedding bag.
 """
 
@@ -53,7 +53,7 @@ class SparseRows:
         return torch.from_numpy(total)
 
     def cuts(self, parts: int) -> list[int]:
-        """Where runs of buckets begin and end that are about equal work."""
+        """Boundaries of ranges of buckets that are about equal work."""
         before = np.stack([block.indptr for block in self.blocks]).sum(axis=0, dtype=np.int64)
         shares = np.linspace(0, before[-1], parts + 1)[1:-1]
         return [0, *np.searchsorted(before, shares).tolist(), self.shape[1]]
@@ -62,7 +62,7 @@ class SparseRows:
 def transposed(
     block: sparse.csc_array, first: int, end: int
 ) -> tuple[NDArray[np.int64], sparse.csr_array]:
-    """Which of the buckets `first` to `end` a block has, and their rows; nothing is copied."""
+    """The buckets from `first` to `end` that a block has, and their rows; nothing is copied."""
     starts = block.indptr[first : end + 1]
     buckets = np.flatnonzero(np.diff(starts))
     own = slice(starts[0], starts[-1])
@@ -83,14 +83,14 @@ class Rows(Protocol):
 
 
 def sparse_rows(matrix: sparse.csr_array) -> SparseRows:
-    """Cuts a float32 matrix [N, buckets]."""
+    """Splits a float32 matrix [N, buckets] into blocks."""
     starts = range(0, max(matrix.shape[0], 1), BLOCK_ROWS)
     blocks = tuple(part_of(matrix, start, start + BLOCK_ROWS).tocsc() for start in starts)
     return SparseRows(blocks, matrix.shape)
 
 
 def part_of(matrix: sparse.csr_array, first: int, end: int) -> sparse.csr_array:
-    """The rows from `first` to before `end`; nothing large is copied."""
+    """The rows from `first` up to `end`, exclusive; nothing large is copied."""
     indptr = matrix.indptr[first : end + 1]
     own = slice(indptr[0], indptr[-1])
     shape = len(indptr) - 1, matrix.shape[1]

@@ -1,8 +1,9 @@
-"""Hashed texts kept as their words; n-grams are looked up when they are needed.
+"""Stores hashed texts as words; n-grams are looked up on demand.
 
-A text's n-grams of characters are those of its words, and words recur: what is kept of a text is
-a number a word, and the n-grams of a word once for all texts. So ten million texts take a fortieth
-of the memory of their n-grams, and are hashed ten times faster; what is read of them is the same.
+A text's character n-grams are those of its words, and words recur. So each text is stored as one
+number per word, and the n-grams of a word are stored once for all texts. Ten million texts then
+take a fortieth of the memory of their n-grams, and are hashed ten times faster, with the same
+results.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher, un
 from understudy.graph.ragged import ends, positions
 
 COUNTED_AT_ONCE = 2**20  # texts
-TEXTS_A_SORT = 2_048  # whose n-grams are put together at once
+TEXTS_A_SORT = 2_048  # whose n-grams are gathered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,13 @@ class WordTexts:
     entries: NDArray[np.int32]
     word_indptr: NDArray[np.int64]
     word_buckets: NDArray[np.int32]
-    width: int  # buckets
+    width: int  # number of buckets
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
     def lengths(self) -> NDArray[np.int64]:
-        """int64 [N]: how many n-grams texts have; one that recurs in a text counts each time."""
+        """int64 [N]: the number of n-grams per text, including repetitions."""
         sizes = np.ones(self.width + len(self.word_indptr) - 1, np.int32)
         sizes[self.width :] = np.diff(self.word_indptr)
         parts = [np.empty(0, np.int64)]
@@ -53,7 +54,7 @@ class WordTexts:
         return np.concatenate(parts)
 
     def met(self) -> NDArray[np.int32]:
-        """The buckets that texts have, in any order, with repetitions."""
+        """The buckets that occur in texts, in any order, with repetitions."""
         return np.concatenate([self.entries[self.entries < self.width], self.word_buckets])
 
     def rows(self, texts: NDArray[np.int64]) -> HashedTexts:
@@ -61,15 +62,15 @@ class WordTexts:
         return joined([self.rows_at_once(texts[cut]) for cut in cuts(len(texts))])
 
     def rows_at_once(self, texts: NDArray[np.int64]) -> HashedTexts:
-        """The same of so few that their n-grams fit into the processor's caches."""
+        """`rows` for few enough texts that their n-grams fit into the CPU's caches."""
         owners, positions = runs(self.indptr, texts)
         entries = self.entries[positions]
         of_word = entries >= self.width
         words, places = runs(self.word_indptr, entries[of_word].astype(np.int64) - self.width)
-        # Numbers of 32 bits, where they suffice, are sorted twice as fast.
+        # 32-bit numbers, if they suffice, sort twice as fast.
         small = len(texts) * self.width < 2**31
         first: NDArray[np.integer] = owners.astype(np.int32 if small else np.int64)
-        first *= self.width  # the least key of a text
+        first *= self.width  # the smallest key of a text
         own, of_words = entries[~of_word], self.word_buckets[places]
         keys = np.concatenate([first[~of_word] + own, first[of_word][words] + of_words])
         keys.sort()
@@ -81,13 +82,13 @@ class WordTexts:
 
 
 def cuts(count: int) -> list[slice]:
-    """Runs of TEXTS_A_SORT, one at least."""
+    """Slices of TEXTS_A_SORT, at least one."""
     starts = range(0, max(count, 1), TEXTS_A_SORT)
     return [slice(start, start + TEXTS_A_SORT) for start in starts]
 
 
 def joined(parts: Sequence[HashedTexts]) -> HashedTexts:
-    """The parts' texts one behind the other."""
+    """Concatenates the texts of all parts."""
     if len(parts) == 1:
         return parts[0]
     buckets, weights = ([getattr(part, name) for part in parts] for name in ("buckets", "weights"))
@@ -98,7 +99,7 @@ def joined(parts: Sequence[HashedTexts]) -> HashedTexts:
 def runs(
     indptr: NDArray[np.int64], chosen: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Whose run each number belongs to (positions in `chosen`), and where it stands."""
+    """For each number of the chosen runs: its run (position in `chosen`), and its place."""
     starts = indptr[chosen]
     places = ends(indptr[chosen + 1] - starts)
     owners = np.repeat(np.arange(len(chosen)), np.diff(places))
@@ -106,22 +107,22 @@ def runs(
 
 
 class WordReader:
-    """Reads texts, some at a time, into one `WordTexts`."""
+    """Reads texts in parts into one `WordTexts`."""
 
     def __init__(self, options: HashingOptions) -> None:
         self.hasher, self.width = TextHasher(options), options.buckets
-        self.numbers: dict[str, int] = {}  # of words, by when they were first met
+        self.numbers: dict[str, int] = {}  # of words, in order of first occurrence
         self.lengths: list[NDArray[np.int64]] = []
-        self.entries = np.empty(0, np.int32)  # with room at its end
-        self.filled = 0  # of them
+        self.entries = np.empty(0, np.int32)  # with spare capacity
+        self.filled = 0  # number of entries in use
         self.word_lengths: list[int] = []
         self.word_buckets: list[NDArray[np.int32]] = []
 
     def read(self, texts: Sequence[str]) -> None:
-        """Takes further texts.
+        """Adds further texts.
 
         Raises:
-            UnicodeEncodeError: a text holds half a character (a lone surrogate).
+            UnicodeEncodeError: a text holds a lone surrogate.
         """
         grams: list[str] = []
         words: list[int] = []
@@ -140,7 +141,7 @@ class WordReader:
         self.lengths.append(of_both.sum(axis=1))
 
     def append(self, entries: NDArray[np.int32]) -> None:
-        """Adds to the entries, which grow where they lie: many parts would stand twice at last."""
+        """Appends entries in place; collecting parts would need twice the memory in the end."""
         needed = self.filled + len(entries)
         if needed > len(self.entries):
             self.entries.resize(needed + needed // 4, refcheck=False)
@@ -157,7 +158,7 @@ class WordReader:
         return found
 
     def texts(self) -> WordTexts:
-        """All that were read; nothing may be read afterwards."""
+        """All texts that were read; ends the reading."""
         return WordTexts(
             ends(np.concatenate([np.empty(0, np.int64), *self.lengths])),
             self.entries[: self.filled],
@@ -168,20 +169,20 @@ class WordReader:
 
 
 def write_words(stream: BinaryIO, texts: WordTexts) -> None:
-    """Writes the four arrays of texts, one behind the other, as .npy files are."""
+    """Writes the four arrays of texts consecutively in .npy format."""
     for array in (texts.indptr, texts.entries, texts.word_indptr, texts.word_buckets):
         write_array(stream, array)
 
 
 def read_words(stream: BinaryIO, count: int, width: int) -> WordTexts:
-    """Reads what `write_words` wrote.
+    """Reads the output of `write_words`.
 
     Args:
-        count: texts that there must be
-        width: buckets
+        count: expected number of texts
+        width: number of buckets
 
     Raises:
-        ValueError, EOFError: it is something else, or torn.
+        ValueError, EOFError: it is something else, or truncated.
     """
     indptr, entries, word_indptr, word_buckets = (
         np.load(stream, allow_pickle=False) for _ in range(4)

@@ -1,1 +1,1 @@
-"""The honest protocol: paired seeds, one test reading, controls, and a report of all of it."""
+"""The evaluation protocol: paired seeds, one reading of the test split, controls, a report."""

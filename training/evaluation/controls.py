@@ -1,4 +1,4 @@
-"""What a student learns from where a recipe takes some of the teacher's knowledge away."""
+"""The targets of recipes that withhold a part of the teacher's knowledge."""
 
 from dataclasses import replace
 
@@ -22,14 +22,13 @@ from training.teacher.answers.views import SMOOTHED, make_targets
 from understudy.graph import TextGraph
 from understudy.graph.splits import labeled_nodes
 
-SURE = 1e-6  # probability of a class that a hard label denies
+SURE = 1e-6  # probability of the classes that a hard label excludes
 
 
 def recipe_targets(
     recipe: str, graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
 ) -> Targets:
-    """The targets of a recipe that a language model teaches; all that it knows, where it is no
-    control.
+    """The targets of a recipe that uses a language model; the full ones if it is no control.
 
     Raises:
         TeacherError: see `make_targets`.
@@ -45,8 +44,8 @@ def recipe_targets(
 def view_of(recipe: str, answers: HopAnswers) -> str | None:
     """The view that a recipe reads by name; None: the best on validation.
 
-    Where a transformer was tuned on training nodes, only the smoothed view says something about
-    them that it did not have by heart.
+    If a transformer was tuned on training nodes, only the smoothed view has answers about them that
+    it had not memorised.
     """
     by_heart = reads_train({recipe: 1.0}) and len(answers.tuned)
     return SMOOTHED if by_heart and answers.smoothed else None
@@ -55,9 +54,9 @@ def view_of(recipe: str, answers: HopAnswers) -> str | None:
 def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int) -> HopAnswers:
     """The random teacher: every answer goes to another node (method.md, section 6, control a).
 
-    Training nodes swap among themselves, and so do the others, so that each group keeps its own
-    answers' distribution, and their norms and confidences with it. Shuffled answers are smoothed
-    anew: what edges and training labels tell without a teacher stays.
+    Training nodes are permuted among themselves, and so are the others, so that each group keeps
+    the distribution of its answers, with their norms and confidences. Shuffled answers are smoothed
+    again, which keeps what edges and training labels contribute without a teacher.
     """
     generator = np.random.default_rng(seed)
     order = np.arange(len(answers.nodes))
@@ -75,9 +74,7 @@ def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
 
 
 def propagated_targets(graph: TextGraph) -> Targets:
-    """A teacher that answers every class alike, smoothed: training labels spread over the edges,
-    and no model of anything.
-    """
+    """Targets without a model: a uniform teacher smoothed, so training labels spread over edges."""
     nodes = np.arange(graph.num_nodes, dtype=np.int64)
     alike = np.full((1, graph.num_nodes, graph.num_classes), -np.log(graph.num_classes))
     answers = HopAnswers(nodes, alike.astype(np.float32))
@@ -85,9 +82,8 @@ def propagated_targets(graph: TextGraph) -> Targets:
 
 
 def student_targets(graph: TextGraph, logits: Tensor, smooth: bool = True) -> Targets:
-    """What a student that was trained without a teacher says of all nodes, read as a teacher's
-    answers are: smoothed, if wanted, where that is better on validation. It was trained on
-    training nodes as a transformer is tuned on them.
+    """The targets from the answers of a student without a teacher about all nodes, processed like a
+    teacher's: smoothed, if requested and better on validation. Training nodes count as tuned.
 
     Shapes:
         logits: float32 [N, C]

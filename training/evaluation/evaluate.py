@@ -1,4 +1,4 @@
-"""The whole evaluation: splits, teachers, searches, runs, report; it resumes where it stopped."""
+"""The whole evaluation: splits, teachers, searches, runs, report; resumes after an interruption."""
 
 import json
 import logging
@@ -43,11 +43,11 @@ def evaluate(
     processes: int = 1,
     finish: Finish | None = None,
 ) -> Path:
-    """`evaluate_all` of one evaluation; its report's path.
+    """Runs `evaluate_all` for one evaluation; returns its report's path.
 
     Args:
-        finish: measures every trained student in further ways; found by its module and name in
-            other processes.
+        finish: adds measurements of every trained student; other processes import it by module and
+            name.
     """
     return evaluate_all([Evaluation(graph_folder, out, options, finish)], progress, processes)[0]
 
@@ -55,11 +55,11 @@ def evaluate(
 def evaluate_all(
     evaluations: Sequence[Evaluation], progress: Progress = silent, processes: int = 1
 ) -> list[Path]:
-    """Runs what is missing in each `out`, then writes runs.parquet, and of it the summary, plots
-    and report, on all that it holds.
+    """Runs what is missing in each `out`, then writes runs.parquet, and from it the summary, plots
+    and report, over all runs.
 
     Args:
-        processes: among which the splits of all evaluations are shared out.
+        processes: that share the splits of all evaluations.
 
     Returns:
         The reports' paths.
@@ -74,14 +74,14 @@ def evaluate_all(
             check_output(
                 one.out, EVALUATION, [one.graph, *model_folder(one.options.teacher.teacher)]
             )
-            found_device(one.options.training.device)  # or an error, before any work
+            found_device(one.options.training.device)  # fails before any work
             stack.enter_context(reserved(one.out))
             graph = load_graph(one.graph)
             check_splits(graph, one.options)
             check_plan(one.out, graph, one.options)
             for key in run_keys(one.options):
                 if (path := run_path(one.out, key)).is_file():
-                    read_result(path)  # a damaged one would else be told when all others have run
+                    read_result(path)  # finds a damaged one now instead of after all runs
         if processes > 1 and not all(is_complete(one) for one in evaluations):
             run_apart(evaluations, processes, conclude, progress)
             return [one.out / REPORT_FILE for one in evaluations]
@@ -94,9 +94,9 @@ def is_complete(evaluation: Evaluation) -> bool:
 
 
 def conclude(evaluation: Evaluation, progress: Progress = silent) -> Path:
-    """Runs what is missing, and writes what is told of all runs; the report's path.
+    """Runs what is missing, and reports on all runs; returns the report's path.
 
-    A teacher whose folder was removed when its runs were there is not made again to be told of.
+    A teacher whose folder was removed after its runs is not made again for the report.
     """
     folder, options = evaluation.opened(progress), evaluation.options
     keys = list(run_keys(options))
@@ -110,7 +110,7 @@ def conclude(evaluation: Evaluation, progress: Progress = silent) -> Path:
 
 
 def facts(evaluation: EvaluationFolder, rows: Sequence[Row]) -> dict[str, Any]:
-    """What all of an evaluation's rows share."""
+    """The facts that all rows of an evaluation share."""
     graph, options = evaluation.graph, evaluation.options
     splits = sorted({row.split for row in rows if row.teacher})
     gone = [split for split in splits if not evaluation.keeps_teacher(split)]
@@ -133,13 +133,13 @@ def facts(evaluation: EvaluationFolder, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def report_again(graph_folder: Path, out: Path) -> Path:
-    """Writes the summary and the report again from runs.parquet alone, without any run.
+    """Writes the summary and the report again from runs.parquet, without any run.
 
     Returns:
         The report's path.
 
     Raises:
-        EvaluationError: there is no runs.parquet, or it is of another graph.
+        EvaluationError: runs.parquet is missing, or about another graph.
         GraphError: the graph folder cannot be read.
     """
     found, wanted = read_rows(out / RUNS_FILE).facts["graph_hash"], read_meta(graph_folder)
@@ -152,7 +152,7 @@ def report_again(graph_folder: Path, out: Path) -> Path:
 
 
 def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
-    """Refuses a graph one of whose drawn splits cannot be trained or tested on.
+    """Refuses a graph with a drawn split that cannot be trained or tested on.
 
     Raises:
         UntrainableError: the first such split; the message says what it lacks.
@@ -173,7 +173,7 @@ def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
 def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
     """The results of every encoder, student and recipe that has all splits and seeds.
 
-    Those of earlier calls are among them: a student may have more recipes than another.
+    Results of earlier calls are included, since one student may have more recipes than another.
     """
     known = tuple(dict.fromkeys((*RECIPES, *MAKERS)))
     sets: dict[tuple[str, str, str], list[Path]] = {}
@@ -187,7 +187,7 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
 def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     """Refuses to mix runs of different settings; more seeds, students and recipes may be added.
 
-    An option that there was not yet when `out` was begun had its default then.
+    An option that did not exist when `out` was created had its default then.
     """
     plan = {"graph_hash": graph.content_hash, **options.fingerprint}
     path = out / "plan.json"
@@ -208,7 +208,7 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
 
 
 def named_settings(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Every setting by its full name, such as teacher.tuning.epochs, as JSON has it."""
+    """Yields every setting by its full name, such as teacher.tuning.epochs, as JSON."""
     for name, own in value.items():
         if isinstance(own, dict) and own:
             yield from named_settings(own, f"{before}{name}.")

@@ -1,4 +1,4 @@
-"""What the runs of an evaluation share: splits, features, teachers, choices of hyperparameters."""
+"""Resources shared by the runs of an evaluation: splits, features, teachers, hyperparameters."""
 
 import json
 from collections.abc import Sequence
@@ -47,14 +47,14 @@ GRAPH_TEACHER = RunKey(0, 999, "minilm", "sage", VANILLA)  # of every split; no 
 
 
 def run_path(out: Path, key: RunKey) -> Path:
-    """Where the evaluation in `out` has a run's result."""
+    """The path of a run's result in the evaluation folder `out`."""
     return out / "runs" / f"{key.name}.json"
 
 
 def read_result(
     path: Path, remedy: str = "remove it, and the same command runs it again"
 ) -> dict[str, Any]:
-    """What was found and written for good, such as a run's result.
+    """Reads a stored file, such as a run's result.
 
     Raises:
         EvaluationError: it is damaged.
@@ -70,12 +70,12 @@ def read_result(
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What is to be evaluated, and the folder of its results."""
+    """An evaluation to run, and the folder of its results."""
 
     graph: Path  # its folder
     out: Path
     options: EvaluationOptions
-    finish: Finish | None = None  # measures every trained student in further ways
+    finish: Finish | None = None  # adds measurements of every trained student
 
     def opened(self, progress: Progress) -> "EvaluationFolder":
         graph = load_graph(self.graph)
@@ -83,7 +83,7 @@ class Evaluation:
 
 
 class EvaluationFolder:
-    """What runs share, made when it is first needed and kept while it is: one split at a time."""
+    """Resources shared by runs, made on demand and kept for one split at a time."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class EvaluationFolder:
 
     @property
     def encoders(self) -> tuple[EncoderKind, ...]:
-        """Those of students, and of the graph network that teaches some of them."""
+        """The encoders of students, and of the graph network that teaches some of them."""
         teaching = {GRAPH, GRAPH_BARE} & set(self.options.recipes)
         named = (*self.options.encoders, *([GRAPH_TEACHER.encoder] if teaching else []))
         return tuple(dict.fromkeys(named))
@@ -131,7 +131,7 @@ class EvaluationFolder:
         """A split's own teacher: one tuned on another split would know test labels of this one.
 
         Raises:
-            TeacherError: its model is not what it was for earlier runs: other weights, or another
+            TeacherError: its model has changed since earlier runs: other weights, or another
                 tokenizer, chat template or configuration.
         """
         folder, graph = self.split(number)
@@ -140,19 +140,20 @@ class EvaluationFolder:
         return read_teacher(path, graph)
 
     def keeps_teacher(self, split: int) -> bool:
-        """Whether the teacher that was made for the split's runs is still there."""
+        """Whether the teacher for the split's runs still exists."""
         return (self.out / "teachers" / str(split) / "teacher.json").is_file()
 
     @property
     def first_teacher(self) -> Path | None:
-        """The folder of the first split's teacher that was made, whose model all others must have
-        been tuned from; None before there is one."""
+        """The folder of the first split's teacher, whose base model all others must share; None
+        before there is one.
+        """
         made = sorted(self.out.glob("teachers/*/teacher.json"))
         return made[0].parent if made else None
 
     def shared(self, split: int, encoder: EncoderKind) -> tuple[TrainingInputs, dict[str, Targets]]:
-        """What every recipe of a split and encoder starts from, and what those of the split that
-        do not depend on the student were taught by.
+        """The inputs that every recipe of a split and encoder starts from, and the targets of the
+        split that do not depend on the student.
         """
         if self.kept[0] != split:
             self.kept, self.said = (split, {}, {}), {}
@@ -169,7 +170,7 @@ class EvaluationFolder:
     def inputs(self, key: RunKey) -> TrainingInputs:
         inputs, kept = self.shared(key.split, key.encoder)
         if key.recipe == VANILLA:
-            return inputs  # which holds nothing of a teacher
+            return inputs  # contains nothing from a teacher
         if key.recipe in (SELF, SELF_BARE):
             own = replace(key, recipe=VANILLA)
             targets = self.student_targets(own, smooth=key.recipe == SELF)
@@ -180,7 +181,7 @@ class EvaluationFolder:
         return replace(inputs, data=replace(inputs.data, targets=targets))
 
     def split_targets(self, key: RunKey) -> Targets:
-        """What the recipe teaches, whichever the student."""
+        """The targets of a recipe that are the same for all students."""
         if key.recipe in (GRAPH, GRAPH_BARE):
             teacher = replace(GRAPH_TEACHER, split=key.split)
             return self.student_targets(teacher, smooth=key.recipe == GRAPH)
@@ -191,7 +192,7 @@ class EvaluationFolder:
         return recipe_targets(key.recipe, graph, *taught, seed=1_000 * key.split)
 
     def student_targets(self, teacher: RunKey, smooth: bool) -> Targets:
-        """The answers of a student of the same split that learned from labels alone."""
+        """The targets from a student of the same split that learned from labels alone."""
         inputs, _ = self.shared(teacher.split, teacher.encoder)
         _, graph = self.split(teacher.split)
         if teacher not in self.said:
@@ -200,7 +201,7 @@ class EvaluationFolder:
         return student_targets(graph, self.said[teacher], smooth)
 
     def choice(self, key: RunKey) -> Choice:
-        """What the search chose on the first split's validation nodes, for all splits and seeds."""
+        """The hyperparameters chosen on the first split's validation nodes, for all other runs."""
         if not self.options.trials:
             return self.options.default_choice
         path = self.out / "search" / f"{key.encoder}-{key.student}-{key.recipe}.json"
@@ -213,7 +214,7 @@ class EvaluationFolder:
         return run_path(self.out, key)
 
     def result(self, key: RunKey) -> dict[str, Any]:
-        """Trains the run's student and measures it; one that may teach is not trained again."""
+        """Trains and measures the run's student; keeps its logits if it may teach."""
         choice = self.choice(key)
         trained = trained_run(key, self.inputs(key), self.options, choice)
         logits = predict(trained.student, trained.inputs.data)
@@ -222,7 +223,7 @@ class EvaluationFolder:
         return measured(trained, logits, self.options, choice, self.finish)
 
     def run_missing(self, keys: Sequence[RunKey]) -> None:
-        """Runs those that have no result yet, and writes each result when it is there."""
+        """Runs the keys that have no result yet, and writes each result at once."""
         missing = [key for key in keys if not self.run_path(key).is_file()]
         there = len(keys) - len(missing)
         self.progress(STAGE, there, len(keys))

@@ -1,4 +1,4 @@
-"""Student space and teacher space on a plane, for the eye."""
+"""Projections of student space and teacher space to a plane, for plots."""
 
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from training.evaluation.run import TrainingInputs, train_recipe
 from training.recipes import COMBINED
 from understudy.graph.files import write_json
 
-NODES = 800  # of the test split, at most
+NODES = 800  # maximum number from the test split
 AXES = 2
 
 
 def write_map(out: Path, inputs: TrainingInputs, options: EvaluationOptions) -> None:
-    """Writes map.json: the two main axes of both spaces at test nodes, once; nothing where too few
-    test nodes or too narrow a student have no two axes."""
+    """Writes map.json once: the two main axes of both spaces at test nodes. Writes nothing if there
+    are too few test nodes, or the student is too narrow.
+    """
     data, targets = inputs.data, inputs.data.targets
     if (out / "map.json").is_file() or targets is None or COMBINED not in options.recipes:
         return

@@ -1,4 +1,4 @@
-"""What an evaluation runs, and the names of its runs."""
+"""The plan of an evaluation, and the names of its runs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -24,21 +24,21 @@ from training.teacher.options import TeachOptions
 
 Name = TypeVar("Name", bound=str)
 
-CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
-CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
+CHOSEN = "chosen"  # in reports: the run of these recipes that is best on validation
+CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first if several tie
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One choice of hyperparameters; what the search chooses on validation."""
+    """One choice of hyperparameters, as found by the search on validation."""
 
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     dropout: float = 0.5
     input_dropout: float = 0.0
     hidden: int = StudentConfig().hidden
-    bare: bool = False  # no residual and no normalisation, as the papers' small networks are
-    strength: float = 1.0  # factor on every weight but that of the labels
+    bare: bool = False  # without residual and normalisation, like the small networks in papers
+    strength: float = 1.0  # factor on every weight except that of the labels
 
     def student(self, kind: str, layers: int = 2) -> StudentConfig:
         return StudentConfig(
@@ -59,19 +59,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    splits: int = 10  # each with a teacher of its own
-    seeds: int = 2  # initialisations a split
+    splits: int = 10  # each has its own teacher
+    seeds: int = 2  # initialisations per split
     split_kind: str = SPLIT_KINDS[0]
     students: tuple[str, ...] = ("gcn", "gat", "sage", "gin")
     encoders: tuple[EncoderKind, ...] = ("minilm", "hashing")
     recipes: tuple[str, ...] = RECIPES
     layers: int = 2
-    hidden: int = StudentConfig().hidden  # width, where no search chooses it
+    hidden: int = StudentConfig().hidden  # width, unless a search chooses it
     training: TrainingConfig = field(default_factory=TrainingConfig)
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     teacher: TeachOptions = field(default_factory=TeachOptions)
-    trials: int = 0  # of the search, the same for every recipe; 0 takes the defaults
-    withheld: float = 0.0  # share of test nodes taken out, with their edges, before all else
+    trials: int = 0  # of the search, the same number for every recipe; 0 takes the defaults
+    withheld: float = 0.0  # share of test nodes removed first, with their edges
 
     def __post_init__(self) -> None:
         check_teacher(self.teacher.teacher)
@@ -90,17 +90,19 @@ class EvaluationOptions:
             check_whole(name, getattr(self, name), 1)
         check_whole("trials", self.trials, 0)
         for kind in self.students:
-            self.default_choice.student(kind, self.layers)  # a width that it cannot have, now
+            self.default_choice.student(kind, self.layers)  # fails now for an impossible width
         check_splits(self.split_kind, self.splits)
 
     @property
     def default_choice(self) -> Choice:
-        """What every recipe has where nothing is searched for."""
+        """The hyperparameters of every recipe without a search."""
         return Choice(hidden=self.hidden)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What results depend on, besides their own names: the rest may grow between calls."""
+        """The settings that results depend on, besides their names; all others may grow between
+        calls.
+        """
         return {
             "split_kind": self.split_kind,
             "layers": self.layers,
@@ -128,7 +130,7 @@ class RunKey:
 
 
 def run_keys(options: EvaluationOptions) -> Iterator[RunKey]:
-    """Every run, a split at a time, so that an interrupted evaluation has whole splits."""
+    """Yields every run, split by split, so that an interrupted evaluation has complete splits."""
     yield from keys_of(options, options.encoders, options.students, options.recipes)
 
 
@@ -138,17 +140,17 @@ def keys_of(
     students: Sequence[str],
     recipes: Sequence[str],
 ) -> Iterator[RunKey]:
-    """The same of other encoders, students and recipes on the same splits and seeds."""
+    """Yields runs of given encoders, students and recipes on the same splits and seeds."""
     parts = (range(options.splits), range(options.seeds), encoders, students, recipes)
     for split, seed, encoder, student, recipe in product(*parts):
         yield RunKey(split, seed, encoder, student, recipe)
 
 
 def names(argument: str, given: Sequence[Name]) -> tuple[Name, ...]:
-    """Several names; one word would be read as its letters.
+    """A tuple of names; refuses a single string, which would be split into letters.
 
     Raises:
-        EvaluationError: it is a word.
+        EvaluationError: it is a string.
     """
     if isinstance(given, str):
         raise EvaluationError(f"{argument} takes several names, such as [{given!r}], not {given!r}")

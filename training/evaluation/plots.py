@@ -14,7 +14,7 @@ from training.evaluation.statistics import Summary
 from training.recipes import COMBINED, VANILLA
 from training.teacher.answers.views import view_names
 
-Result = Mapping[str, Any]  # a run's own file
+Result = Mapping[str, Any]  # the content of a run's file
 
 mpl.use("Agg")
 mpl.rcParams.update({"svg.hashsalt": "understudy", "font.size": 9})
@@ -29,7 +29,7 @@ def write_plots(
     """Writes every plot that the results allow.
 
     Args:
-        teachers: the metrics of each split's
+        teachers: the metrics of each split's teacher
     """
     folder.mkdir(parents=True, exist_ok=True)
     plots: dict[str, Callable[[Axes], bool]] = {
@@ -54,7 +54,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def plot_accuracy(axes: Axes, summaries: Sequence[Summary]) -> bool:
-    """Test accuracy by recipe, a series for each student and encoder."""
+    """Test accuracy by recipe, one series per student and encoder."""
     recipes = list(dict.fromkeys(summary.recipe for summary in summaries))
     series = list(dict.fromkeys((s.encoder, s.student) for s in summaries))
     for number, (encoder, student) in enumerate(series):
@@ -122,7 +122,7 @@ def plot_reliability(axes: Axes, results: Sequence[Result]) -> bool:
 
 
 def plot_teacher(axes: Axes, teachers: Sequence[Mapping[str, float]]) -> bool:
-    """The teacher's test accuracy a hop, and of all hops together."""
+    """The teacher's test accuracy per hop, and for all hops together."""
     named = dict.fromkeys(view for metrics in teachers for view in view_names(metrics))
     found = {
         name: [m[key] for m in teachers if (key := f"test_accuracy_{name}") in m] for name in named

@@ -1,8 +1,8 @@
-"""The splits of evaluations, shared out to processes.
+"""Distributes the splits of evaluations to processes.
 
-Graphs of some thousand nodes do not divide well: two processes of one thread each do more than one
-of two threads. What splits have in common is made first, so that no two processes make it; an
-evaluation that waits for that, or for its last split, leaves the processes to the next one.
+Graphs of some thousand nodes parallelise badly: two processes of one thread each do more than one
+of two threads. Shared resources are made first, so that no two processes make them; an evaluation
+that waits for them, or for its last split, leaves the processes to the next one.
 """
 
 import multiprocessing
@@ -26,9 +26,9 @@ from training.terminal import quiet_libraries
 from understudy.graph.progress import Progress, silent
 from understudy.plugins import load_plugins
 
-GLANCE = 1.0  # seconds between two looks at how far the processes are
+GLANCE = 1.0  # seconds between two checks of progress
 
-Task = Callable[[], object]  # that another process can be given
+Task = Callable[[], object]  # can be sent to another process
 
 
 def run_apart(
@@ -37,14 +37,14 @@ def run_apart(
     conclude: Callable[[Evaluation], object],
     progress: Progress,
 ) -> None:
-    """Runs what is missing, a split at a time in each process, of the first evaluations first;
-    torch's threads are shared among them.
+    """Runs what is missing, one split at a time per process, in the order of evaluations; torch's
+    threads are divided among the processes.
 
     Args:
-        conclude: is called, in a process, for every evaluation all of whose runs are there
+        conclude: is called, in a process, for every evaluation that is complete
 
     Raises:
-        EvaluationError: a process was ended from outside.
+        EvaluationError: a process was killed.
         GraphError, TrainingError: as in one process.
     """
     runs = [run_path(one.out, key) for one in evaluations for key in run_keys(one.options)]
@@ -67,12 +67,12 @@ def run_apart(
             ) from error
         except BaseException:
             for process in multiprocessing.active_children():
-                process.terminate()  # whatever is done is written, and the rest can be done again
+                process.terminate()  # finished results are written, and the rest can be resumed
             raise
 
 
 def stages(evaluation: Evaluation, conclude: Callable[[Evaluation], object]) -> list[deque[Task]]:
-    """What must be done before what; tasks of one stage do not wait for each other."""
+    """The tasks of an evaluation in stages; tasks of one stage are independent."""
     keys = run_keys(evaluation.options)
     splits = sorted({key.split for key in keys if not run_path(evaluation.out, key).is_file()})
     last = deque[Task]([partial(conclude, evaluation)])
@@ -88,7 +88,7 @@ def follow(
     work: Sequence[deque[deque[Task]]],
     tell: Callable[[], None],
 ) -> None:
-    """Works off all stages, or raises the first error; each process has one task at a time."""
+    """Runs all stages, or raises the first error; each process has one task at a time."""
     running: dict[Future[object], int] = {}
     while running or any(work):
         for number, left in enumerate(work):
@@ -109,8 +109,7 @@ def follow(
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits; processes that are started meanwhile never hear of it, not even before they
-    could say so."""
+    """Blocks Ctrl-C, so that processes started meanwhile never receive it, even at startup."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -119,9 +118,9 @@ def uninterrupted() -> Iterator[None]:
 
 
 def prepare(evaluation: Evaluation) -> None:
-    """Makes what belongs to no split alone: embeddings, a frozen teacher's answers, choices."""
+    """Makes resources shared by all splits: embeddings, a frozen teacher's answers, choices."""
     folder = evaluation.opened(silent)
-    if not evaluation.options.withheld:  # else every split has texts of its own
+    if not evaluation.options.withheld:  # otherwise every split has its own texts
         for encoder in folder.encoders:
             graph_features(folder.graph, encoder_spec(encoder))
         if folder.needs_teacher and evaluation.options.teacher.encoder.frozen:
@@ -138,7 +137,7 @@ def run_split(evaluation: Evaluation, split: int) -> None:
 
 
 def begin(threads: int) -> None:
-    """A process ends with the first one, however that ends; it has that one's plugins, too."""
+    """Prepares a worker process: loads plugins, and ends it with its parent in every case."""
     load_plugins()
     quiet_libraries()
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Where and how a run was made: machine, versions, date, command line."""
+"""Records where and how a run was made: machine, versions, date, command line."""
 
 import os
 import platform
@@ -15,11 +15,11 @@ PACKAGES = ("understudy-gnn", "torch", "torch-geometric", "transformers", "numpy
 
 
 def provenance(device: str = PROCESSOR) -> dict[str, Any]:
-    """Of a run that ends now; of absolute paths in the command line, the last part alone.
+    """The provenance of a run that ends now; absolute paths in the command line become names.
 
     Args:
-        device: that the run was on, as `training.devices` names it; a GPU is told beside the
-            processor
+        device: that the run used, as named in `training.devices`; a GPU is listed in addition to
+            the processor
     """
     found = {name: version for name in PACKAGES if (version := installed(name))}
     versions = {"python": platform.python_version(), **found}

@@ -1,4 +1,4 @@
-"""The summary as JSON and the report as Markdown, of an evaluation's runs.parquet."""
+"""Writes the summary as JSON and the report as Markdown, from an evaluation's runs.parquet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -27,17 +27,17 @@ from training.evaluation.tables import (
 from training.teacher.answers.views import chosen_view, view_names
 from understudy.graph.files import atomic_file, write_json
 
-TOLD = ("val_accuracy", "test_accuracy", "test_calibration_error")  # of a teacher's views
+TOLD = ("val_accuracy", "test_accuracy", "test_calibration_error")  # metrics of a teacher's views
 REPORT_FILE = "report.md"
 
-Result = Mapping[str, Any]  # a run's own file
+Result = Mapping[str, Any]  # the content of a run's file
 
 
 def write_report(out: Path, results: Sequence[Result] = ()) -> Path:
     """Writes summary.json and report.md from runs.parquet; returns the report's path.
 
     Args:
-        results: of the runs, of which the plots are drawn; without any, those that are there stay
+        results: of the runs, for drawing the plots; without any, existing plots stay
 
     Raises:
         EvaluationError: see `read_rows`.
@@ -97,10 +97,10 @@ def introduction(facts: Mapping[str, Any]) -> str:
 
 
 def teacher_section(metrics: Sequence[Mapping[str, float]]) -> str:
-    """How accurate the teachers' views are; a mapping a split."""
+    """The accuracy of the teachers' views; one mapping per split."""
     if not metrics:
         return ""
-    found = [view_names(values) for values in metrics]  # a view may be missing in some
+    found = [view_names(values) for values in metrics]  # some may lack a view
     names = dict.fromkeys(view for views in found for view in views)
     told = {view: [(v, view) for v in metrics if measured(v, view)] for view in names}
     rows = {view: own for view, own in told.items() if own}
@@ -133,7 +133,7 @@ def unseen_section(rows: Sequence[Row]) -> str:
 
 
 def details_sections(rows: Sequence[Row]) -> list[str]:
-    """Every difference with its p-values."""
+    """Tables of all differences with their p-values."""
     found = {
         f"against labels alone, {name}": against_alone(rows, e) for e, name in ENCODERS.items()
     }

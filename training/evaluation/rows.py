@@ -1,4 +1,4 @@
-"""Every run of an evaluation as one row of a Parquet file, from which all tables can be taken."""
+"""Stores every run of an evaluation as one row of a Parquet file, the source of all tables."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,8 @@ from understudy.graph.files import atomic_file
 from understudy.graph.text_graph import UNLABELED
 
 RUNS_FILE = "runs.parquet"
-FACTS = b"understudy"  # key of the file's metadata: what all rows share, as JSON
-NEIGHBORHOODS = (0, 1, 3, None)  # links that an unseen node keeps, at most; None: all
+FACTS = b"understudy"  # key of the file's metadata: facts shared by all rows, as JSON
+NEIGHBORHOODS = (0, 1, 3, None)  # maximum number of links that an unseen node keeps; None: all
 TYPES: Mapping[Any, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),
@@ -28,7 +28,7 @@ TYPES: Mapping[Any, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run; accuracies are shares, 0 to 1, and None is what was not measured."""
+    """One run; accuracies are shares, 0 to 1, and None means not measured."""
 
     graph: str
     graph_hash: str
@@ -38,27 +38,27 @@ class Row:
     encoder: str
     student: str
     recipe: str
-    teacher: str  # the language model that was asked; empty where none was
-    labeled: int  # nodes of the whole graph, also where some test nodes were taken out
+    teacher: str  # the language model that was asked; empty if none was
+    labeled: int  # nodes of the whole graph, even if some test nodes were removed
     train: int  # nodes
     val: int
     test: int
     val_accuracy: float
     test_accuracy: float
     test_macro_f1: float
-    test_calibration_error: float  # before the temperature
+    test_calibration_error: float  # before temperature scaling
     epochs: int
     convergence_epoch: int  # first to reach 99% of the best validation accuracy
     parameters: int
     seconds: float  # of training
-    taught_accuracy: float | None  # on test, of what the student was taught by
-    fifth_accuracy: float | None  # on the fifth of test that an inductive evaluation takes out
+    taught_accuracy: float | None  # of the student's targets, on test
+    fifth_accuracy: float | None  # on the fifth of test that an inductive evaluation removes
     unseen_0: float | None  # on that fifth, unseen, classified by the bundle without links,
     unseen_1: float | None  # with at most one,
     unseen_3: float | None  # with at most three,
     unseen_all: float | None  # with all of its stored neighbours
-    panel: bytes  # a bit for every node of the whole graph's panel (run.py): it is a test node
-    panel_right: bytes  # and the student is right about it
+    panel: bytes  # a bit per node of the whole graph's panel (run.py): it is a test node
+    panel_right: bytes  # a bit per node: it is a test node, and the student is right
     date: str  # when the run ended, UTC
     processor: str
     cores: int
@@ -71,17 +71,17 @@ SCHEMA = pa.schema([(field.name, TYPES[field.type]) for field in fields(Row)])
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a Parquet file of runs holds."""
+    """The content of a Parquet file of runs."""
 
     rows: list[Row]
     facts: Mapping[str, Any]  # of the evaluation, see `write_rows`
 
 
 def row_of(result: Mapping[str, Any], graph: TextGraph, split_kind: str) -> Row:
-    """A run's own file as a row.
+    """Converts a run's file to a row.
 
     Args:
-        graph: the whole one, that splits are drawn of
+        graph: the whole graph, from which splits are drawn
     """
     metrics, sizes, made = result["metrics"], result["sizes"], result["made"]
     unseen = result.get("unseen", {})
@@ -106,7 +106,7 @@ def unseen_name(links: int | None) -> str:
 
 
 def write_rows(path: Path, rows: Iterable[Row], facts: Mapping[str, Any]) -> None:
-    """Writes runs.parquet; its metadata says what all rows share.
+    """Writes runs.parquet, with the facts shared by all rows in its metadata.
 
     Args:
         facts: graph, nodes, classes, options (settings on which results depend), teachers' metrics
@@ -121,7 +121,7 @@ def read_rows(path: Path) -> Record:
     """Reads runs.parquet.
 
     Raises:
-        EvaluationError: it is not there, or is no such file.
+        EvaluationError: it is missing, or not such a file.
     """
     if not path.is_file():
         raise EvaluationError(f"{path} is not there; `understudy evaluate` writes it")

@@ -32,19 +32,19 @@ from understudy.graph import TextGraph
 if TYPE_CHECKING:
     import optuna
 
-WIDTHS = (64, 128, 256)  # that a search chooses from
-PANEL = 1_000  # nodes, at most, whose answers are kept one by one, for what splits have in common
+WIDTHS = (64, 128, 256)  # options of the search
+PANEL = 1_000  # maximum number of nodes whose answers are stored individually, to compare splits
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingInputs:
-    """What the runs of one split, encoder and teacher share."""
+    """The inputs shared by runs of one split, encoder and teacher."""
 
     data: GraphData
     spec: EncoderSpec
     label_names: tuple[str, ...]
     folder: Path = Path()  # of the split's graph
-    panel: NDArray[np.int64] | None = None  # see `panel_rows`; None: no node was taken out
+    panel: NDArray[np.int64] | None = None  # see `panel_rows`; None: no node was removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,20 @@ class TrainedRun:
     training: Training
 
 
-Finish = Callable[[TrainedRun], Mapping[str, float]]  # further accuracies, by name
+Finish = Callable[[TrainedRun], Mapping[str, float]]  # additional accuracies, by name
 
 
 def train_recipe(
     key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
 ) -> tuple[Student, Training]:
-    """Trains; reads training and validation labels only."""
+    """Trains a run's student; reads training and validation labels only."""
     return fit(run_config(key, inputs, options, choice), inputs.data)
 
 
 def run_config(
     key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
 ) -> CheckpointConfig:
-    """What a student of this run is made by; it names no graph."""
+    """The config of a run's student, without a graph."""
     return CheckpointConfig(
         student=choice.student(key.student, options.layers),
         training=choice.training(options.training, 1_000 * key.split + key.seed),
@@ -95,7 +95,7 @@ def trained_run(
 def run(
     key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
 ) -> dict[str, Any]:
-    """One result, as it is written."""
+    """The result of a run, as stored."""
     trained = trained_run(key, inputs, options, choice)
     return measured(trained, predict(trained.student, inputs.data), options, choice)
 
@@ -107,11 +107,11 @@ def measured(
     choice: Choice,
     finish: Finish | None = None,
 ) -> dict[str, Any]:
-    """A trained student's result, as it is written.
+    """The result of a trained student, as stored.
 
     Args:
-        logits: what it says of all nodes, float32 [N, C]
-        finish: measures it in further ways
+        logits: of all nodes, float32 [N, C]
+        finish: adds measurements
     """
     key, student, data = trained.key, trained.student, trained.inputs.data
     val, test, labels = data.val, logits[data.test].numpy(), data.labels[data.test].numpy()
@@ -141,8 +141,8 @@ def measured(
 
 
 def other_metrics(key: RunKey, data: GraphData, logits: Tensor) -> dict[str, float | None]:
-    """Test accuracy of what the student was taught by, and its own on the fifth of test nodes that
-    an inductive evaluation takes out.
+    """Test accuracy of the student's targets, and the student's own on the fifth of test nodes that
+    an inductive evaluation removes.
     """
     fifth = torch.from_numpy(withheld_nodes(data.test.numpy(), key.split))
     taught = None if data.targets is None else data.targets.log_probabilities
@@ -155,7 +155,7 @@ def other_metrics(key: RunKey, data: GraphData, logits: Tensor) -> dict[str, flo
 def accuracy(scores: Tensor, data: GraphData, nodes: Tensor) -> float:
     """The share of some nodes whose highest score is that of their label; scores: [N, C].
 
-    Where all scores are alike, as where a teacher says nothing, there is no highest.
+    Uniform scores, such as a missing answer of a teacher, have no highest and count as wrong.
     """
     said = scores[nodes]
     right = (said.argmax(1) == data.labels[nodes]) & (said.amax(1) > said.amin(1))
@@ -163,11 +163,11 @@ def accuracy(scores: Tensor, data: GraphData, nodes: Tensor) -> float:
 
 
 def panel(data: GraphData, logits: Tensor, rows: NDArray[np.int64] | None = None) -> dict[str, str]:
-    """Of the same nodes in every split: which are test nodes, and which of those the student is
-    right about, a bit each, as hexadecimal digits.
+    """For the same nodes in every split: bits for test nodes, and for those that the student gets
+    right, as hexadecimal digits.
 
     Args:
-        rows: where these nodes are, see `panel_rows`; None: where they are in the whole graph
+        rows: the positions of these nodes, see `panel_rows`; None: as in the whole graph
     """
     rows = panel_nodes(len(data.labels)) if rows is None else rows
     tested = np.isin(rows, data.test.numpy())
@@ -182,8 +182,8 @@ def panel_nodes(count: int) -> NDArray[np.int64]:
 
 
 def panel_rows(whole: TextGraph, part: TextGraph) -> NDArray[np.int64]:
-    """Where a graph's panel is in what is left of it where nodes were taken out, others in each
-    split; int64 [at most PANEL], -1 for one that was.
+    """The positions of a graph's panel after nodes were removed, which differ per split; int64 [at
+    most PANEL], -1 for a removed node.
     """
     nodes = panel_nodes(whole.num_nodes)
     if part.num_nodes == whole.num_nodes:
@@ -193,7 +193,7 @@ def panel_rows(whole: TextGraph, part: TextGraph) -> NDArray[np.int64]:
 
 
 def teacher_title(options: TeachOptions) -> str:
-    """A language model that teaches, in a word or two, and how much of it was tuned."""
+    """A short title for a language model that teaches, with how much of it was tuned."""
     name = {"encoder": "MiniLM"}.get(options.teacher, Path(options.teacher).name)
     if options.kind == "encoder" and options.encoder.frozen:
         return f"{name}, frozen"
@@ -203,7 +203,7 @@ def teacher_title(options: TeachOptions) -> str:
 def reliability(
     logits: NDArray[np.floating], labels: NDArray[np.int64]
 ) -> list[Mapping[str, float]]:
-    """Count, mean confidence and accuracy of every bin of confidence that is not empty."""
+    """Count, mean confidence and accuracy of every non-empty confidence bin."""
     probabilities = softmax(logits.astype(np.float64), axis=1)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
@@ -218,7 +218,7 @@ def reliability(
 
 
 def search(key: RunKey, inputs: TrainingInputs, options: EvaluationOptions) -> Choice:
-    """The choice of the highest validation accuracy among `options.trials`."""
+    """The choice with the highest validation accuracy among `options.trials`."""
 
     def value(choice: Choice) -> float:
         _, training = train_recipe(key, inputs, options, choice)
@@ -232,8 +232,8 @@ def best_choice(
 ) -> Choice:
     """The choice of the highest value, which must come from validation, among some trials.
 
-    The first trial is `first`, so that a search never ends below it. A vanilla student has no
-    strength to choose: its trials all go to the rest.
+    The first trial is `first`, so that a search is never worse. A vanilla student has no strength,
+    so its trials only search the rest.
     """
     import optuna  # slow, and without trials none is made
 

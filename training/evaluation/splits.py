@@ -1,4 +1,4 @@
-"""How an evaluation splits a graph, and which nodes it takes out to see them for the first time."""
+"""Splits a graph for an evaluation, and removes nodes that should be unseen."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,11 +16,11 @@ SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with 
 TRAIN_A_CLASS: Mapping[str, int] = {"20-per-class": 20, "5-per-class": 5}
 SPLIT_KINDS = ("60/20/20", *TRAIN_A_CLASS, OWN)
 VALIDATION = 500  # nodes of a few-label split, at most a third of what training leaves
-WITHHELD = 0.2  # of the test nodes, that accuracy of unseen nodes is told of
+WITHHELD = 0.2  # share of test nodes for the accuracy on unseen nodes
 
 
 def check_splits(kind: str, splits: int) -> None:
-    """Refuses a kind of split that nothing knows, or more splits than there are of it.
+    """Refuses an unknown kind of split, or more splits than it has.
 
     Raises:
         EvaluationError: says what to choose.
@@ -36,14 +36,14 @@ def check_splits(kind: str, splits: int) -> None:
 
 
 def check_own(name: str, nodes: Mapping[str, int]) -> None:
-    """Refuses to evaluate by a graph's own split, where that tests nobody.
+    """Refuses to evaluate on a graph's own split if its test part is empty.
 
     Args:
         name: the graph's.
         nodes: labelled ones, by part of the split.
 
     Raises:
-        UntrainableError: there is none to test.
+        UntrainableError: there is no node to test.
     """
     if not nodes.get("test"):
         raise UntrainableError(
@@ -53,11 +53,11 @@ def check_own(name: str, nodes: Mapping[str, int]) -> None:
 
 
 def split_graph(graph: TextGraph, kind: str, seed: int, withheld: float = 0.0) -> TextGraph:
-    """The graph with a split drawn anew, stratified 60/20/20 or some training nodes a class, or
-    with its own; of the test nodes a share is taken out, with all edges (`withheld_nodes`).
+    """The graph with a newly drawn split, stratified 60/20/20 or some training nodes per class, or
+    with its own; optionally a share of test nodes is removed, with all edges (`withheld_nodes`).
 
-    Nodes of one group are never graded by one another: where only some are trained on, the others
-    are in no part of the split.
+    Nodes of one group are never graded by one another: if only some are trained on, the others are
+    in no part of the split.
     """
     split = graph if kind == OWN else replace(graph, splits=drawn(graph, kind, seed))
     if not withheld:
@@ -78,7 +78,7 @@ def drawn(graph: TextGraph, kind: str, seed: int) -> Mapping[str, NDArray[np.int
     ]
     train = np.concatenate(chosen)
     groups = np.arange(graph.num_nodes) if graph.groups is None else graph.groups
-    # Anew: of what is left, small classes stand behind, whose first nodes were all taken.
+    # Shuffled again, since small classes, whose first nodes were all taken, are at the end.
     rest = generator.permutation(apart(labeled, train, groups))
     val = rest[: min(VALIDATION, len(rest) // 3)]
     parts = {"train": train, "val": val, "test": apart(rest, val, groups)}
@@ -88,13 +88,13 @@ def drawn(graph: TextGraph, kind: str, seed: int) -> Mapping[str, NDArray[np.int
 def apart(
     nodes: NDArray[np.int64], others: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The nodes of groups that the others have none of, in their order; groups: int64 [N]."""
+    """The nodes whose groups do not occur among the others, in order; groups: int64 [N]."""
     return nodes[~np.isin(groups[nodes], groups[others])]
 
 
 def withheld_nodes(
     test: NDArray[np.int64], seed: int, share: float = WITHHELD
 ) -> NDArray[np.int64]:
-    """A share of a split's labelled test nodes, rising; the same ones for every recipe."""
+    """A share of a split's labelled test nodes, ascending; the same for every recipe."""
     order = np.random.default_rng([seed, 20]).permutation(test)
     return np.sort(order[: round(share * len(order))])

@@ -1,20 +1,20 @@
-"""Paired differences between ways to train a student, and what can be said of them.
+"""Paired differences between ways to train a student, and their statistics.
 
-A split gives one figure: its initialisations share a teacher and a test set, so they are averaged
-first. Splits of one graph share nodes, so their differences are correlated, and a plain t-test
-claims too much. The variance of a mean over n splits is that of one split times 1/n + r/(1 - r), r
-being the correlation (Nadeau and Bengio, Inference for the Generalization Error, Machine Learning
-52, 2003, section 3). It cannot be known in general.
+Each split gives one value: its initialisations share a teacher and a test set, so they are averaged
+first. Splits of one graph share nodes, so their differences are correlated, and a plain t-test is
+too optimistic. The variance of a mean over n splits is that of one split times 1/n + r/(1 - r),
+where r is the correlation (Nadeau and Bengio, Inference for the Generalization Error, Machine
+Learning 52, 2003, section 3). It is unknown in general.
 
-- Where a split trains on as many nodes as it tests on, or more, r is taken as they propose, as the
+- If a split trains on at least as many nodes as it tests on, r is taken as they propose, as the
   share of the test split: the factor is 1/n + test/train (their corrected resampled t-test).
-- Where it trains on few nodes and tests on most, that would make splits near copies of each other
-  (with 20 labels a class on Cora: 1/10 + 15), although it is the few training nodes, which splits
-  hardly share, that make them differ. There the covariance is measured. It comes of the test nodes
-  in common: the mean product, over such nodes and pairs of splits, of what two ways differ by at
-  the node beyond what they differ by in that split.
+- If it trains on few nodes and tests on most, that would treat splits as near copies of each other
+  (with 20 labels a class on Cora: 1/10 + 15), although they differ by the few training nodes, which
+  splits hardly share. Then the covariance is measured. It comes from the common test nodes: the
+  mean product, over such nodes and pairs of splits, of the difference between two ways at the node
+  minus their mean difference in that split.
 
-Both are kept; `Difference.p` is the one that is told.
+Both are kept; `Difference.p` is the one that is reported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ from scipy import stats
 from training.evaluation.plan import CHOSEN, CHOSEN_FROM
 from training.evaluation.rows import Row
 
-LEVEL = 0.05  # of a table's tests, all together, after Holm; intervals cover 1 - LEVEL each
-DRAWS = 9_999  # of sign flips; all of them, where there are no more (13 splits)
-SAME = 1e-12  # differences that differ by less do so by rounding
+LEVEL = 0.05  # for all tests of a table together, after Holm; each interval covers 1 - LEVEL
+DRAWS = 9_999  # of sign flips; all of them if there are no more (13 splits)
+SAME = 1e-12  # differences below this are due to rounding
 
 Way = tuple[str, str, str, str]  # encoder, student, recipe, teacher
 
@@ -45,34 +45,34 @@ class Summary:
     splits: int
     runs: int
     accuracy: float  # mean over splits, of the test split
-    deviation: float  # standard, between splits; of one split, between initialisations
+    deviation: float  # standard deviation between splits; for one split, between initialisations
     macro_f1: float
-    calibration_error: float  # before the temperature
+    calibration_error: float  # before temperature scaling
     validation_accuracy: float
     convergence_epoch: float
-    taught_accuracy: float | None  # on test, of what the students were taught by
+    taught_accuracy: float | None  # of the students' targets, on test
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Test accuracy of one way less that of another, over the splits of both; shares.
+    """Test accuracy of one way minus that of another, over the splits of both; shares.
 
-    Interval and p-values are NaN where no test is defined: of fewer than two splits, or where every
-    split differs by the same.
+    Interval and p-values are NaN if no test is defined: for fewer than two splits, or if all splits
+    differ by the same amount.
     """
 
     splits: int
     mean: float
-    low: float  # of the interval of 95%, by the same variance as `p`
+    low: float  # of the 95% interval, from the same variance as `p`
     high: float
-    p: float  # two-sided, of the t-test that suits the split
-    p_ratio: float  # of the corrected resampled t-test, factor 1/n + test/train
-    p_exact: float  # of flipping signs, as if splits were independent
+    p: float  # two-sided, from the t-test that suits the split
+    p_ratio: float  # from the corrected resampled t-test, factor 1/n + test/train
+    p_exact: float  # from sign flips, as if splits were independent
     p_holm: float = float("nan")  # `p`, corrected for all tests of a table
 
     @property
     def significant(self) -> bool:
-        """Whether it survives the correction for all of its table's tests."""
+        """Whether it remains significant after the correction for all tests of its table."""
         return bool(self.p_holm < LEVEL)
 
 
@@ -81,7 +81,7 @@ def way(row: Row) -> Way:
 
 
 def grouped(rows: Sequence[Row]) -> dict[Way, list[Row]]:
-    """Rows by way, in their order."""
+    """Groups rows by way, in order."""
     groups: dict[Way, list[Row]] = {}
     for row in rows:
         groups.setdefault(way(row), []).append(row)
@@ -89,11 +89,10 @@ def grouped(rows: Sequence[Row]) -> dict[Way, list[Row]]:
 
 
 def chosen(rows: Sequence[Row]) -> list[Row]:
-    """What choosing between recipes on validation comes to, for each teacher a run of each split
-    and seed: that of `CHOSEN_FROM` with the highest validation accuracy, as if it were of the
-    recipe `CHOSEN`.
+    """The effect of choosing between recipes on validation: for each teacher, split and seed, the
+    run of `CHOSEN_FROM` with the highest validation accuracy, relabelled as the recipe `CHOSEN`.
 
-    Nothing where there is no choice.
+    Empty if there is no choice.
     """
     found = []
     for teacher in dict.fromkeys(row.teacher for row in rows if row.teacher):
@@ -108,7 +107,7 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
 
 
 def summarize(rows: Sequence[Row]) -> list[Summary]:
-    """One summary a way, in the rows' order."""
+    """One summary per way, in the rows' order."""
     return [summary(key, own) for key, own in grouped(rows).items()]
 
 
@@ -134,7 +133,7 @@ def summary(key: Way, rows: Sequence[Row]) -> Summary:
 
 
 def by_split(rows: Sequence[Row], name: str) -> dict[int, float]:
-    """A figure's mean over a split's initialisations."""
+    """The mean of a figure over each split's initialisations."""
     found: dict[int, list[float]] = {}
     for row in sorted(rows, key=lambda row: row.split):
         found.setdefault(row.split, []).append(getattr(row, name))
@@ -144,10 +143,10 @@ def by_split(rows: Sequence[Row], name: str) -> dict[int, float]:
 def difference(
     rows: Sequence[Row], others: Sequence[Row], figure: str = "test_accuracy"
 ) -> Difference:
-    """How much more accurate one way is than another, on the splits that both were run on.
+    """The difference in accuracy between two ways, on the splits that both were run on.
 
     Args:
-        figure: the column that is compared; test nodes in common are known of `test_accuracy`
+        figure: the column to compare; common test nodes are only known for `test_accuracy`
     """
     first, second = by_split(rows, figure), by_split(others, figure)
     splits = sorted(first.keys() & second.keys())
@@ -179,9 +178,7 @@ def t_test(values: NDArray[np.float64], variance: float) -> tuple[float, float, 
 
 
 def sign_flips(values: NDArray[np.float64]) -> float:
-    """The two-sided p-value of the mean among those of all flips of signs; exact up to 13 values,
-    beyond that of 9,999 draws.
-    """
+    """The p-value of the mean among all sign flips, two-sided; beyond 13 values among DRAWS."""
     found = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=DRAWS, vectorized=True, rng=0
     )
@@ -189,11 +186,11 @@ def sign_flips(values: NDArray[np.float64]) -> float:
 
 
 def shared_covariance(rows: Sequence[Row], others: Sequence[Row]) -> float:
-    """The covariance of two splits' differences that comes of the test nodes they share.
+    """The covariance of two splits' differences that is due to their common test nodes.
 
-    Of nodes of the panel: the mean over pairs of splits, and over nodes that both test on, of the
-    product of the two differences at the node, each without its split's mean; divided by the
-    number of labelled nodes, since two splits of T test nodes among L share about T²/L of T².
+    It is the mean, over pairs of splits and panel nodes that both test on, of the product of the
+    two differences at the node, each centred by its split's mean; divided by the number of labelled
+    nodes, since two splits of T test nodes among L share about T²/L of T².
     """
     first, second = node_accuracy(rows), node_accuracy(others)
     centered = []
@@ -213,7 +210,7 @@ def shared_covariance(rows: Sequence[Row], others: Sequence[Row]) -> float:
 
 
 def node_accuracy(rows: Sequence[Row]) -> dict[int, NDArray[np.float64]]:
-    """How often a split's students are right about each node of the panel; NaN: not tested."""
+    """The share of a split's students that are right about each panel node; NaN: not tested."""
     found: dict[int, NDArray[np.float64]] = {}
     groups: dict[int, list[Row]] = {}
     for row in rows:
@@ -235,7 +232,7 @@ def corrected(
     tested = {key: found for key, found in differences.items() if not np.isnan(found.p)}
     if not tested:
         return dict(differences)
-    # Imported here: it takes a second, and whoever trains without a table need not wait for it.
+    # Imported here because it takes a second, which training alone need not spend.
     from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
     adjusted = multipletests([found.p for found in tested.values()], method="holm")[1]

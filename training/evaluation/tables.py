@@ -1,8 +1,8 @@
-"""The tables that say what each way to teach brings, and what of it is a language model's.
+"""Tables of the gain of each way to teach, and of the language model's part in it.
 
-Of one graph and one kind of split; their rows may come from several evaluations of it, each with a
-teacher of its own. Every difference stands with its interval, **bold** where it survives Holm's
-correction for all differences of its table.
+They cover one graph and one kind of split; their rows may come from several evaluations, each with
+its own teacher. Every difference is shown with its interval, **bold** if it remains significant
+after Holm's correction for all differences of its table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ LABELS = {
     "60/20/20": "60% of the labels",
     "own": "its own split",
 }
-TAUGHT_BY = {  # by recipe, with the language model's name; others are objectives by themselves
+TAUGHT_BY = {  # by recipe, with the language model's name; others are single objectives
     VANILLA: "labels alone",
     PROPAGATED: "labels spread over the edges",
     SELF_BARE: "itself",
@@ -63,7 +63,7 @@ TAUGHT_BY = {  # by recipe, with the language model's name; others are objective
     CHOSEN: "{}, where validation says so",
 }
 SMOOTH_CONTROLS = (PROPAGATED, SELF, GRAPH)
-LANGUAGE = {  # by recipe of a language model, those that it is compared with
+LANGUAGE = {  # by recipe of a language model: the recipes to compare it with
     "unlabeled": SMOOTH_CONTROLS,
     COMBINED: SMOOTH_CONTROLS,
     UNSMOOTHED: (SELF_BARE, GRAPH_BARE),
@@ -72,7 +72,7 @@ Compared = Mapping[tuple[Way, Way], Difference]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """In Markdown."""
+    """Formats a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -95,7 +95,7 @@ def interval_text(found: Difference) -> str:
 
 
 def against_alone(rows: Sequence[Row], encoder: str) -> Compared:
-    """Every way to teach students of one kind of features, against labels alone."""
+    """Differences of every way to teach, with one kind of features, to labels alone."""
     groups = {key: own for key, own in grouped(rows).items() if key[0] == encoder}
     alone = {key[1]: (key, own) for key, own in groups.items() if key[2] == VANILLA}
     return corrected(
@@ -108,7 +108,9 @@ def against_alone(rows: Sequence[Row], encoder: str) -> Compared:
 
 
 def taught_table(rows: Sequence[Row], encoder: str) -> str:
-    """A row a way to teach, a column a student, on one kind of features; empty without rows."""
+    """One row per way to teach and one column per student, for one kind of features; empty without
+    rows.
+    """
     found = {way_of(s): s for s in summarize(rows) if s.encoder == encoder}
     if not found:
         return ""
@@ -130,7 +132,7 @@ def taught_table(rows: Sequence[Row], encoder: str) -> str:
 
 
 def language_differences(rows: Sequence[Row]) -> Compared:
-    """Students of language models against the same students taught without one."""
+    """Differences of students of language models to the same students taught without one."""
     groups = grouped(rows)
     return corrected(
         {
@@ -143,7 +145,7 @@ def language_differences(rows: Sequence[Row]) -> Compared:
 
 
 def language_table(rows: Sequence[Row]) -> str:
-    """What the language model adds to each control, in points; empty where none was run."""
+    """The gain of the language model over each control, in points; empty if none was run."""
     found = language_differences(rows)
     controls = in_order(TAUGHT_BY, [other[2] for _, other in found])
     ways = list(dict.fromkeys(key for key, _ in found))
@@ -158,8 +160,8 @@ def language_table(rows: Sequence[Row]) -> str:
 
 
 def unseen_table(rows: Sequence[Row], others: Sequence[Row]) -> str:
-    """Accuracy on a fifth of the test nodes: of students that were trained with those in the graph,
-    and of bundles that never had them, by how many of their links they are asked with.
+    """Accuracy on a fifth of the test nodes: of students that were trained with these nodes in the
+    graph, and of bundles that never had them, by the number of links that are given.
 
     Args:
         rows: of evaluations without these nodes
@@ -185,7 +187,7 @@ def mean_percent(rows: Sequence[Row], name: str) -> str:
 
 
 def details_table(found: Compared) -> str:
-    """Every difference of one table, with all that is known of it."""
+    """All differences of one table with full details."""
     lines = [
         [
             *described(key),
@@ -215,7 +217,7 @@ def in_order(known: Iterable[str], names: Iterable[str]) -> list[str]:
 
 
 def place(known: Iterable[str], name: str) -> int:
-    """Of a name in a list; behind it, where it is not in it."""
+    """The index of a name in a list, or the list's length if it is missing."""
     order = list(known)
     return order.index(name) if name in order else len(order)
 

@@ -1,4 +1,4 @@
-"""Which teachers an evaluation can have; checked before torch is imported."""
+"""Checks which teachers an evaluation supports, before torch is imported."""
 
 from training.errors import EvaluationError
 from training.teacher.defaults import STUDENT_KIND, teacher_kind
@@ -11,7 +11,7 @@ REFUSED = {
 
 
 def check_teacher(teacher: str) -> None:
-    """Refuses a teacher that every split cannot have anew.
+    """Refuses a teacher that cannot be made anew for every split.
 
     Raises:
         EvaluationError: it is an endpoint, or a student.

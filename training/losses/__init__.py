@@ -1,4 +1,4 @@
-"""Losses, by what they read: ours are here by name, and registered as others' are."""
+"""The losses, grouped by what they read; ours are registered in the same way as others."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -17,25 +17,30 @@ from training.student.network import Student, StudentOutput
 
 @dataclass(frozen=True, slots=True)
 class FeatureNodes:
-    """Shapes: mask: bool [N]; classes: int64 [N], read where the mask is true."""
+    """The nodes whose features are learned from, with their classes.
+
+    Shapes:
+        mask: bool [N]
+        classes: int64 [N], read where the mask is true
+    """
 
     mask: Tensor
     classes: Tensor
-    reach: Reach  # whether there are others than training nodes among them
+    reach: Reach  # "all" if it includes other nodes than training nodes
 
     def rows(self, batch: Batch) -> Tensor:
-        """Positions of the batch's seeds that are among them, int64."""
+        """Positions of the batch's seeds that are in the mask, int64."""
         return batch.seeds[self.mask[batch.nodes[: batch.num_seeds]]]
 
 
 def feature_nodes(targets: Targets, data: GraphData) -> FeatureNodes:
-    """The training nodes that the teacher was asked about, with their labels.
+    """The nodes whose features teach: by default, the training nodes the teacher was asked about.
 
-    A transformer that was tuned on nodes has drawn their features together by their labels, as it
-    does with no node that it has not seen: a student that learned from them would learn what is
-    true of them alone. Where a teacher was tuned on training nodes, its features teach on all asked
-    nodes but those, each standing for the class that the teacher says; a training node that was not
-    tuned on stands for its label. No label of validation or test is read.
+    A transformer pulls the features of its tuning nodes together by label, but not those of unseen
+    nodes. A student that learned from tuning nodes would learn a property that only they have. So
+    if the teacher was tuned on training nodes, the features of all other asked nodes teach: each
+    with the class that the teacher predicts, or with its label if it is a training node that the
+    teacher was not tuned on. Labels of validation and test are never read.
 
     Raises:
         TeacherError: there is no such node.
@@ -47,10 +52,10 @@ def feature_nodes(targets: Targets, data: GraphData) -> FeatureNodes:
 
 
 def shown_nodes(targets: Targets, train: Tensor) -> tuple[Tensor, Reach]:
-    """Which nodes these are, bool [N], and whether there are others than training nodes.
+    """The mask of these nodes, bool [N], and whether it includes other nodes than training nodes.
 
     Raises:
-        TeacherError: there is none.
+        TeacherError: it is empty.
     """
     in_train = torch.zeros_like(targets.asked)
     in_train[train] = True
@@ -66,7 +71,7 @@ def shown_nodes(targets: Targets, train: Tensor) -> tuple[Tensor, Reach]:
 
 
 def check_shown(targets: Targets, train: Tensor, student: StudentConfig) -> None:
-    """Refuses a teacher from whose features nothing can be learned.
+    """Refuses a teacher whose features cannot teach.
 
     Raises:
         TeacherError: see `shown_nodes`.
@@ -82,12 +87,12 @@ def contrastive_loss(
     temperature: float,
     block: int,
 ) -> Tensor:
-    """InfoNCE of each anchor against its own teacher feature (arXiv 1807.03748, as LinguGKD,
-    arXiv 2402.05894, uses it).
+    """InfoNCE of each anchor against its own teacher feature (arXiv 1807.03748), as LinguGKD
+    (arXiv 2402.05894) uses it.
 
-    Negatives are the candidates of another class; others of the same class are left out. Scores
-    are made for `block` anchors at a time and made again in the backward pass, so that memory is
-    block by candidates and not their square.
+    Negatives are the candidates of another class; others of the same class are left out. Scores are
+    computed for `block` anchors at a time and recomputed in the backward pass, so memory grows with
+    block times candidates, not with candidates squared.
 
     Shapes:
         student, teacher: float [M, d], rows of unit norm; row i of both is one node, a candidate
@@ -105,19 +110,19 @@ def contrastive_loss(
 def block_loss(
     student: Tensor, teacher: Tensor, labels: Tensor, anchors: Tensor, temperature: float
 ) -> Tensor:
-    """The sum of the anchors' losses, nats."""
+    """The sum of the anchors' losses, in nats."""
     scores = student[anchors] @ teacher.T / temperature  # [A, M]
     own = scores.gather(1, anchors[:, None]).squeeze(1)
     same = labels[anchors, None] == labels[None]
-    same = same.scatter(1, anchors[:, None], False)  # the positive stays
+    same = same.scatter(1, anchors[:, None], False)  # keeps the positive
     return (scores.masked_fill(same, float("-inf")).logsumexp(1) - own).sum()
 
 
 def matched_layers(hops: Sequence[int], layers: int) -> list[tuple[int, int]]:
-    """(layer, row of the hop's features): h(l) of the student against hop l of the teacher.
+    """(layer, row of the hop's features): matches h(l) of the student with hop l of the teacher.
 
     Raises:
-        TeacherError: no hop is as shallow as the student.
+        TeacherError: every hop exceeds the student's layers.
     """
     pairs = [(hop, row) for row, hop in enumerate(hops) if hop <= layers]
     if not pairs:
@@ -129,7 +134,7 @@ def matched_layers(hops: Sequence[int], layers: int) -> list[tuple[int, int]]:
 
 
 def check_contrast(targets: Targets, train: Tensor, student: StudentConfig) -> None:
-    """Refuses a teacher with whose hops no layer can be contrasted.
+    """Refuses a teacher without a hop that matches a layer.
 
     Raises:
         TeacherError: see `shown_nodes` and `matched_layers`.
@@ -139,7 +144,7 @@ def check_contrast(targets: Targets, train: Tensor, student: StudentConfig) -> N
 
 
 class Projector(nn.Module):
-    """Teacher features into the student's space: [M, d_T] → [M, d] (LinguGKD)."""
+    """Projects teacher features into the student's space: [M, d_T] → [M, d] (LinguGKD)."""
 
     def __init__(self, source: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -155,9 +160,9 @@ class Projector(nn.Module):
 class LayerContrast(Objective):
     """The mean of `contrastive_loss` over the layers that the teacher has a hop for.
 
-    Each hop has its own projector, then all share one bias-free map (LinguGKD). There the layers'
-    shares are a softmax of learned numbers; their gradient moves them to whichever loss is already
-    small, so ours are equal and fixed.
+    Each hop has its own projector, followed by one shared map without bias (LinguGKD). LinguGKD
+    weights the layers by a softmax of learned numbers, whose gradient favours losses that are
+    already small; here the weights are equal and fixed.
     """
 
     def __init__(
@@ -205,7 +210,7 @@ class LayerContrast(Objective):
 def norm_direction_loss(student: Tensor, teacher: Tensor, directions: Tensor) -> Tensor:
     """Mean of 1 - s·ê / max(‖s‖, ‖t‖) (the ND loss of arXiv 2305.17007).
 
-    Zero where s points along its class's direction and is at least as long as t.
+    It is zero if s points along its class's direction and is at least as long as t.
 
     Shapes:
         student, teacher: float [B, d]
@@ -253,8 +258,8 @@ def subclass_loss(logits: Tensor, within: Tensor, targets: Tensor, target_within
 
     Shapes:
         logits, targets: the student's logits and the teacher's log-probabilities, float [B, C]
-        within: the student's logits of subclasses in their class, float [B, C, S]
-        target_within: log-probabilities of the same, float [B, C, S]
+        within: the student's logits of subclasses within each class, float [B, C, S]
+        target_within: the teacher's log-probabilities of the same, float [B, C, S]
     """
     student = logits.log_softmax(1)[:, :, None] + within.log_softmax(2)
     teacher = targets[:, :, None] + target_within
@@ -262,10 +267,9 @@ def subclass_loss(logits: Tensor, within: Tensor, targets: Tensor, target_within
 
 
 def class_axes(features: Tensor, labels: Tensor, classes: int, axes: int) -> tuple[Tensor, Tensor]:
-    """Each class's mean, float32 [C, d], and principal axes over their deviations, [C, d, S].
+    """Each class's mean, float32 [C, d], and the principal axes of its deviations, [C, d, S].
 
-    An axis is divided by its standard deviation; a class of few nodes has zeros in place of the
-    axes that it lacks.
+    An axis is divided by its standard deviation; missing axes of small classes are zeros.
     """
     width = features.shape[1]
     means, maps = features.new_zeros(classes, width), features.new_zeros(classes, width, axes)
@@ -282,8 +286,8 @@ def class_axes(features: Tensor, labels: Tensor, classes: int, axes: int) -> tup
 
 
 class Subclasses(Objective):
-    """`subclass_loss` on all nodes that the teacher was asked about and not tuned on; the head of
-    subclasses is dropped after training.
+    """`subclass_loss` on all nodes that the teacher was asked about and not tuned on; the subclass
+    head is dropped after training.
     """
 
     reach = "all"
@@ -319,8 +323,8 @@ class Subclasses(Objective):
         )
 
     def within(self, features: Tensor) -> Tensor:
-        """The teacher's log-probabilities of subclasses in their class, float32 [B, C, S]."""
-        # (x - m) A = x A - m A, without a [B, C, d] difference in between
+        """The teacher's log-probabilities of subclasses within each class, float32 [B, C, S]."""
+        # (x - m) A = x A - m A avoids a [B, C, d] intermediate
         scores = torch.einsum("bd,cds->bcs", features, self.axes)
         scores = scores - torch.einsum("cd,cds->cs", self.means, self.axes)
         return (scores / self.options.subclass_temperature).log_softmax(2)

@@ -1,6 +1,6 @@
-"""What a student may learn from: objectives, by name; ours, and those that others register.
+"""The objectives that a student can learn from, by name; others can be registered.
 
-One is a loss with, perhaps, parameters of its own that are never served.
+An objective is a loss, possibly with parameters of its own, which are never served.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,16 +21,16 @@ Reach = Literal["train", "all"]
 class Objective(nn.Module):
     """A loss over a batch's seeds.
 
-    Its parameters are optimised with the student's and dropped after training. What it knows of
-    the graph it indexes by `batch.nodes`.
+    Its parameters are optimised with the student's and dropped after training. Per-node data of the
+    graph is indexed by `batch.nodes`.
     """
 
     reach: Reach = "train"  # the nodes that it reads: those of the training split, or all
-    reads_last: bool = True  # the last of the student's activations; others than their logits
-    reads_neighbors: bool = False  # outputs of the seeds' neighbours, too
+    reads_last: bool = True  # whether it reads the student's last activations, besides the logits
+    reads_neighbors: bool = False  # whether it also reads outputs of the seeds' neighbours
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
-        """Scalar, mean over nodes; 0 where the batch holds none that it reads."""
+        """The scalar mean over nodes; 0 if the batch holds no node that it reads."""
         raise NotImplementedError
 
 
@@ -42,7 +42,7 @@ class Term:
 
 
 class CrossEntropy(Objective):
-    """The labels of the training nodes, nats a node."""
+    """Cross-entropy with the labels of the training nodes, in nats per node."""
 
     reads_last = False
 
@@ -53,7 +53,7 @@ class CrossEntropy(Objective):
 
 
 def nothing(output: StudentOutput) -> Tensor:
-    """A zero that can be differentiated."""
+    """A differentiable zero."""
     return output.logits.sum() * 0.0
 
 
@@ -65,18 +65,18 @@ def total_loss(
 
 
 Maker = Callable[[GraphData, Targets, StudentConfig, ObjectiveOptions], Objective]
-Check = Callable[[Targets, Tensor, StudentConfig], None]  # with the training nodes, int64
+Check = Callable[[Targets, Tensor, StudentConfig], None]  # the tensor: training nodes, int64
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveKind:
-    """How an objective is made, and what it takes; known before a graph's texts are encoded."""
+    """How an objective is made and what it needs, known before texts are encoded."""
 
     make: Maker
     check: Check | None = None  # refuses a teacher that it cannot learn from
-    reads_features: bool = False  # of the teacher; an endpoint shows none
-    trains_head: bool = True  # the student's last layer, whose logits are what it answers
-    reads_train: bool = False  # the teacher's answers about training nodes, and no others
+    reads_features: bool = False  # whether it reads teacher features; an endpoint has none
+    trains_head: bool = True  # the student's last layer, whose logits are its answers
+    reads_train: bool = False  # whether it reads only the teacher's answers about training nodes
 
 
 MAKERS: Registry[ObjectiveKind] = Registry("objective")  # all but that of the labels
@@ -89,15 +89,17 @@ def register_objective(
     trains_head: bool = True,
     check: Check | None = None,
 ) -> None:
-    """Adds an objective, so that a loss may weigh it by its name.
+    """Registers an objective, so that a loss can give it a weight by name.
 
     Args:
-        make: of the graph's data, what the teacher says, the student's shape and the constants
+        make: builds it from the graph's data, the teacher's answers, the student's shape and the
+            constants
         reads_features: it needs the teacher's features, so an endpoint's answers are refused
-        trains_head: its gradient reaches the student's head; a loss of objectives none of which
-            does is refused
-        check: raises `training.errors.TeacherError` for what it cannot learn from, of what the
-            teacher says, the training nodes and the student's shape, before texts are encoded
+        trains_head: its gradient reaches the student's head; a loss without any such objective is
+            refused
+        check: is called before texts are encoded, with the teacher's answers, the training nodes
+            and the student's shape; raises `training.errors.TeacherError` if it cannot learn from
+            them
 
     Raises:
         TrainingError: the name is taken.
@@ -110,14 +112,14 @@ def register_objective(
 def check_objectives(
     weights: Mapping[str, float], targets: Targets | None, train: Tensor, student: StudentConfig
 ) -> None:
-    """Refuses a loss that could not be made, or that would leave the student's head untrained.
+    """Refuses a loss that cannot be built, or that would leave the student's head untrained.
 
     Args:
         train: int64, the labelled nodes of the training split
 
     Raises:
-        TrainingError: see `check_weights`; or nothing trains the head.
-        TeacherError: an objective needs what the teacher does not give.
+        TrainingError: see `check_weights`; or no objective trains the head.
+        TeacherError: an objective needs something that the teacher does not give.
     """
     check_weights(weights, (LABELS, *MAKERS))
     used = [name for name, weight in weights.items() if weight and name != LABELS]

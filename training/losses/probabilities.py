@@ -25,12 +25,12 @@ def soft_label_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tens
 
 
 def balanced_divergence_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Forward and reverse KL, mixed for each node by the gap of entropies (arXiv 2212.12965).
+    """Forward and reverse KL, weighted per node by the difference of entropies (arXiv 2212.12965).
 
-    The forward divergence, which punishes mass that the student misses, leads where the student
-    is surer than the teacher; the reverse one, which punishes mass in the wrong place, where it
-    is less sure. The share of the forward one is sigmoid(H(teacher) - H(student)), our choice;
-    no gradient flows through it.
+    The forward divergence penalises missing mass; it dominates where the student is more certain
+    than the teacher. The reverse divergence penalises misplaced mass; it dominates where the
+    student is less certain. The weight of the forward divergence is sigmoid(H(teacher) -
+    H(student)), our choice; no gradient flows through it.
     """
     student = (logits / temperature).log_softmax(1)
     teacher = (targets / temperature).log_softmax(1)
@@ -41,12 +41,12 @@ def balanced_divergence_loss(logits: Tensor, targets: Tensor, temperature: float
 
 
 def entropy(log_probabilities: Tensor) -> Tensor:
-    """Nats, [B]."""
+    """Entropy in nats, [B]."""
     return -(log_probabilities.exp() * log_probabilities).sum(1)
 
 
 class SoftLabels(Objective):
-    """`soft_label_loss`, or its balanced form, on training nodes or on all the others."""
+    """`soft_label_loss`, or its balanced form, on training nodes or on all other nodes."""
 
     reads_last = False
 
@@ -90,7 +90,7 @@ def high_frequency_loss(
 ) -> Tensor:
     """Mean over pairs of KL between softmax(|z_i - z_j| / τ) of both (FF-G2M).
 
-    z are logits, as published. Of a teacher there are log-probabilities: the logits whose
+    z are logits, as published. For the teacher they are log-probabilities, which are logits whose
     exponentials sum to 1.
 
     Shapes: as `low_frequency_loss`'s; no pair joins a node with itself, whose difference is 0
@@ -102,10 +102,11 @@ def high_frequency_loss(
 
 
 class Frequencies(Objective):
-    """Both losses, over the batch's edges whose ends the teacher knows; at most so many a step.
+    """Both FF-G2M losses, over the batch's edges with teacher answers at both ends; at most
+    `options.pairs` per step.
 
-    The low frequency is also over every node with itself, so that one without neighbours hears the
-    teacher, too.
+    The low-frequency loss also pairs every node with itself, so that nodes without neighbours learn
+    from the teacher, too.
     """
 
     reach: Reach = "all"
@@ -157,8 +158,8 @@ def mixed_loss(logits: Tensor, targets: Tensor, partners: Tensor, shares: Tensor
 class Mixtures(Objective):
     """`mixed_loss` with the last layer's activations mixed.
 
-    Mixing there and not at the input leaves every node's neighbourhood its own, as the two-branch
-    mixup for graphs does (Wang et al., WWW 2021).
+    Mixing the last layer instead of the input leaves each node's neighbourhood unchanged, as the
+    two-branch mixup for graphs does (Wang et al., WWW 2021).
     """
 
     reach = "all"

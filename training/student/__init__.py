@@ -1,1 +1,1 @@
-"""The student: its network, the tensors that it reads, and how it lies on disk."""
+"""The student: its network, its input tensors, and its files."""

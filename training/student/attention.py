@@ -1,7 +1,7 @@
-"""Graph attention whose messages are never held, for training on processors.
+"""Graph attention that never stores its messages, for training on CPUs.
 
-PyG's `GATConv` gathers a message for every edge and head, [P, H, C], several times a step. Here
-the weighted sum is a product of compressed rows, and so are its gradients.
+PyG's `GATConv` gathers a message for every edge and head, [P, H, C], several times per step. Here
+the weighted sum is a sparse product, and so are its gradients.
 """
 
 from operator import matmul
@@ -20,13 +20,13 @@ from training.student.attention_on_device import SumOnDevice
 from training.student.convolutions import GATConv
 from training.threads import shared_out
 
-BLOCK_EDGES = 2_048  # whose gathered rows stay in the cache
+BLOCK_EDGES = 2_048  # number whose gathered rows stay in the cache
 
 Floats = NDArray[np.floating]
 
 
 def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
-    """What `conv` makes of the graph (GAT, arXiv 1710.10903, equations 3 to 5).
+    """The output of `conv` on the graph (GAT, arXiv 1710.10903, equations 3 to 5).
 
     Shapes:
         h: [N, dimension]
@@ -40,7 +40,7 @@ def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
 
 
 def weighted_sum(pairs: Attended, weights: Tensor, rows: Tensor) -> Tensor:
-    """`WeightedSum` as a function, or what gives the same on an accelerator."""
+    """`WeightedSum` as a function; on an accelerator its equivalent `SumOnDevice`."""
     kind = WeightedSum if rows.device.type == "cpu" else SumOnDevice
     sums: Tensor = kind.apply(pairs, weights, rows)  # type: ignore[no-untyped-call]
     return sums
@@ -88,7 +88,7 @@ def pair_products(
 
 
 def by_head(pairs: Attended, weights: Tensor) -> list[sparse.csr_array]:
-    """A matrix [N, N] for each head."""
+    """One matrix [N, N] per head."""
     indices = pairs.sources.numpy().astype(np.int32)
     size = (len(pairs.indptr) - 1,) * 2
     columns = np.ascontiguousarray(weights.detach().numpy().T)

@@ -1,4 +1,4 @@
-"""The weighted sum of graph attention on an accelerator, whose messages are never held either."""
+"""The weighted sum of graph attention on an accelerator, also without storing all messages."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from torch import Tensor
 from training.data import Attended
 from training.encoders.features import multiplied
 
-PAIRS_AT_ONCE = 2**20  # whose gathered rows are held
+PAIRS_AT_ONCE = 2**20  # number whose gathered rows are stored
 
 
 class SumOnDevice(torch.autograd.Function):
-    """As `training.student.attention.WeightedSum`: [P, H] and [N, H, C] → [N, H, C].
+    """Like `training.student.attention.WeightedSum`: [P, H] and [N, H, C] → [N, H, C].
 
-    Differentiable in the weights and the rows; on a processor it gives the same, more slowly.
+    Differentiable in the weights and the rows; on a CPU it gives the same result more slowly.
     """
 
     @staticmethod
@@ -40,7 +40,7 @@ class SumOnDevice(torch.autograd.Function):
 
 
 def summed(starts: Tensor, columns: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
-    """Each row's sum of weight times the column's row, a head after the other.
+    """Each row's sum of weight times the column's row, head by head.
 
     Shapes:
         starts: int [N + 1]; columns: int64 [P]; weights: [P, H]; rows: [N, H, C]

@@ -1,4 +1,4 @@
-"""What one step reads: the whole graph, or seeds with drawn neighbourhoods."""
+"""The batches of training steps: the whole graph, or seeds with drawn neighbourhoods."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from understudy.graph.layers.neighborhoods import neighbor_degrees
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    hops: int  # of neighbours drawn around a seed: the student's layers, and `around`
-    fanout: int  # neighbours drawn of a node and hop, at most
+    hops: int  # of neighbours drawn around a seed: the student's layers plus `around`
+    fanout: int  # maximum number of neighbours drawn per node and hop
     kind: str
     around: int = 0  # hops around a seed within which outputs are read
 
@@ -30,11 +30,11 @@ def seed_steps(
     generator: np.random.Generator,
 ) -> Iterator[NDArray[np.int64]]:
     """The seeds of each step of an epoch: one pass over the other nodes, or over the training nodes
-    where there are no others.
+    if there are no others.
 
-    Every step has its training nodes, as many as their share of all nodes, but at least a quarter
-    of a step's where there are so many: they come in a random order, again and again. So every
-    objective has its weight in every step, as over a whole graph.
+    Every step gets training nodes, in proportion to their share of all nodes, but at least a
+    quarter of the step if there are enough. They are drawn in random order, repeatedly. So every
+    objective has its weight in every step, as on a whole graph.
     """
     if not len(others):
         yield from parts_of(generator.permutation(train), batch_size)
@@ -43,7 +43,7 @@ def seed_steps(
     labeled = min(max(share, batch_size // 4, 1), len(train), max(batch_size - 1, 1))
     waiting = np.empty(0, dtype=np.int64)
     for own in parts_of(generator.permutation(others), max(batch_size - labeled, 1)):
-        if len(waiting) < labeled:  # a step has no node twice: what is left over is dropped
+        if len(waiting) < labeled:  # a step must not repeat a node: the rest is dropped
             waiting = generator.permutation(train)
         yield np.concatenate([waiting[:labeled], own])
         waiting = waiting[labeled:]
@@ -95,11 +95,11 @@ def sample(
     """Draws neighbourhoods without replacement; every node is expanded once.
 
     Args:
-        position: int64 [N], -1 everywhere, and left so: room that many calls may share.
+        position: int64 [N], filled with -1 before and after; a buffer that calls may share.
 
     Returns:
-        Node indices, int64 [n], seeds first, then what each hop found; pairs int64 [2, P] of
-        positions: (from, to); and how many nodes lie within 0, 1 … hops.
+        Node indices, int64 [n], seeds first, then the new nodes of each hop; pairs int64 [2, P] of
+        positions (from, to); and the number of nodes within 0, 1 … hops.
     """
     if position is None:
         position = np.full(adjacency.num_nodes, -1, dtype=np.int64)
@@ -126,13 +126,13 @@ def sample(
 def draw(
     adjacency: Adjacency, nodes: NDArray[np.int64], fanout: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """At most `fanout` neighbours of each node, and whose they are (positions in `nodes`)."""
+    """At most `fanout` neighbours of each node, and their owners (positions in `nodes`)."""
     starts = adjacency.indptr[nodes]
     lengths = adjacency.indptr[nodes + 1] - starts
     owners = np.repeat(np.arange(len(nodes)), lengths)
     first = np.cumsum(lengths) - lengths  # where each node's run starts
     rank = np.arange(len(owners)) - first[owners]
-    # In each run, a random order; what comes before `fanout` in it is drawn.
+    # Shuffles each run; the first `fanout` of it are drawn.
     order = np.lexsort((generator.random(len(owners)), owners))
     kept = order[rank < fanout]
     drawn = adjacency.indices[starts[owners[kept]] + rank[kept]].astype(np.int64)
@@ -142,9 +142,9 @@ def draw(
 def sampled_edges(
     adjacency: Adjacency, nodes: NDArray[np.int64], pairs: NDArray[np.int64], kind: str
 ) -> Edges:
-    """The drawn edges in the forms that layers read, scaled so that sums keep their expectation.
+    """The drawn edges in the forms that layers read, scaled to keep the expectation of sums.
 
-    A node of degree d with k drawn neighbours counts each d / k times, for GIN's sum and for
+    For a node of degree d with k drawn neighbours, each counts d / k times in GIN's sum and in
     GCN's normalised one; SAGE's mean and GAT's attention need no scale.
     """
     size = (len(nodes), len(nodes))

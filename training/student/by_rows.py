@@ -1,9 +1,9 @@
-"""What a student computes of single rows, some thousand at a time: a block of rows stays in the
-processor's caches from the first operator to the last.
+"""Row-wise computations of a student, some thousand rows at a time, so that a block of rows stays
+in the CPU's caches from the first operator to the last.
 
-On a large graph nothing is kept of a step but its input and the sums over neighbours, and the rest
-is computed again for the gradient, in a third of the memory that autograd would take (activation
-checkpointing, arXiv 1604.06174). On a small one all is kept, which takes less time.
+On a large graph, a step stores only its input and the sums over neighbours, and recomputes the rest
+for the gradient, in a third of the memory that autograd would take (activation checkpointing, arXiv
+1604.06174). On a small graph everything is stored, which is faster.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,27 +16,28 @@ from torch import Tensor, nn
 from training.data import Product
 from training.memory import KEPT_NUMBERS
 
-BLOCK_ROWS = 1_024  # of 256 numbers: 1 MiB, which fits a core's own cache
-DEVICE_ROWS = 262_144  # the same on an accelerator, where starting an operator costs more
+BLOCK_ROWS = 1_024  # at 256 numbers each: 1 MiB, which fits a core's own cache
+DEVICE_ROWS = 262_144  # larger on an accelerator, where launching an operator costs more
 SEEDS = 2**62
-HEAD_BLOCKS = 2**31  # from the first dropout's seeds to the second one's; 32 bits of one count
+HEAD_BLOCKS = 2**31  # offset between both dropouts' seeds; blocks are counted in 32 bits
 
 Rowwise = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Dropout on every row, the sum over neighbours where there is a product, and what follows.
+    """Dropout on every row, an optional sum over neighbours, and the operators that follow.
 
     Attributes:
-        apply: of some rows and their aggregated neighbours, both [B, d]; without a state or a
-            random choice of its own
+        apply: of some rows and their aggregated neighbours, both [B, d]; must be stateless and
+            deterministic
         weights: the parameters that `apply` reads
         probability: of the dropout; 0 outside of training
-        seed: of its choices, which a row's block draws again for the gradient
-        head: what follows a second dropout of the same probability, or None
-        mixed: whether `apply` and the head run under autocast, in bfloat16; their results do not
-        first: how many rows' results are asked for; None: all
+        seed: of the dropout, which is drawn again per block for the gradient
+        head: applied after a second dropout of the same probability, or None
+        mixed: whether `apply` and the head run under autocast in bfloat16; their results are cast
+            back
+        first: number of leading rows whose results are needed; None: all
     """
 
     apply: Rowwise
@@ -49,14 +50,14 @@ class Work:
     first: int | None = None
 
     def dropped(self, h: Tensor, number: int, rows: slice) -> Tensor:
-        """A block's rows after the dropout; the rows themselves where there is none."""
+        """A block's rows after the dropout."""
         own = h[rows]
         return self.drop(own.clone(), number) if self.probability else own
 
     def drop(self, own: Tensor, number: int) -> Tensor:
-        """Zeroes what the block's choice drops, in place, and scales the rest.
+        """Drops a block's entries in place, and scales the rest.
 
-        Four choices are drawn at once, of 16 bits each: drawing is what dropout costs here.
+        Four 16-bit choices are drawn at once, because drawing dominates the cost of dropout here.
         """
         generator = torch.Generator(own.device).manual_seed(self.seed + number)
         drawn = torch.empty(-(-own.numel() // 4), dtype=torch.int64, device=own.device)
@@ -75,11 +76,11 @@ class Work:
         return result
 
     def output(self, own: Tensor, sums: Tensor | None, number: int, rows: slice) -> Tensor:
-        """What a block's rows give; `sums` are those of the same rows."""
+        """The output of a block's rows; `sums` are those of the same rows."""
         scaled = sums if self.product is None else self.product.scaled(cast(Tensor, sums), rows)
         if not self.mixed:
             return self.applied(own, scaled, number)
-        # The cast weights are not cached: a gradient would not reach those cast without one.
+        # Cast weights are not cached: gradients would not reach those that were cast without one.
         with torch.autocast(own.device.type, torch.bfloat16, cache_enabled=False):
             return self.applied(own, scaled, number).to(own.dtype)
 
@@ -94,7 +95,7 @@ class Work:
 
 
 def blocks(h: Tensor, first: int | None = None) -> Iterator[tuple[int, slice]]:
-    """The rows, or the first ones, some thousand at a time."""
+    """Slices of all rows, or of the leading ones, some thousand at a time."""
     size = BLOCK_ROWS if h.device.type == "cpu" else DEVICE_ROWS
     total = len(h) if first is None else first
     for number, start in enumerate(range(0, total, size)):
@@ -110,10 +111,10 @@ def by_rows(
     head: nn.Module | None = None,
     first: int | None = None,
 ) -> Tensor:
-    """`apply`, and the head, of all rows; differentiable in `h` and in the modules' parameters.
+    """Applies `apply` and the head to all rows; differentiable in `h` and in the parameters.
 
     Args:
-        first: of how many rows alone; the others are read as neighbours. None: of all
+        first: number of leading rows to compute; the others are only neighbours. None: all
 
     Shapes:
         h: [N, d]
@@ -130,17 +131,17 @@ def by_rows(
 def of_nodes(
     apply: Rowwise, h: Tensor, nodes: Tensor, product: Product | None, head: nn.Module
 ) -> Tensor:
-    """`by_rows` of some nodes' rows (int64 [B]), without dropout and without a gradient.
+    """`by_rows` for some nodes (int64 [B]), without dropout and without a gradient.
 
     Args:
-        product: cut to the nodes
+        product: limited to the nodes
     """
     sums = None if product is None else product.sums(h)
     return run(Work(apply, (), product, head=head), h[nodes], sums)
 
 
 class ByRows(torch.autograd.Function):
-    """`by_rows` as a function of autograd; its gradient may be taken once."""
+    """`by_rows` as an autograd function; supports a single backward pass."""
 
     @staticmethod
     def forward(ctx: Any, work: Work, h: Tensor, *weights: Tensor) -> Tensor:
@@ -162,7 +163,7 @@ class ByRows(torch.autograd.Function):
         (h,) = ctx.saved_tensors
         work, sums, kept, product = ctx.work, ctx.sums, ctx.kept, ctx.work.product
         ctx.sums, ctx.kept = None, None
-        # A block at a time sums give place to their gradient, unless kept blocks read them.
+        # Gradients overwrite the sums block by block, unless kept blocks still read them.
         of_sums = torch.empty_like(sums) if kept and sums is not None else sums
         needed = ctx.needs_input_grad[1]
         own_gradient = torch.empty_like(h) if needed else None
@@ -191,7 +192,7 @@ class ByRows(torch.autograd.Function):
 
 
 def added(total: Tensor | None, part: Tensor | None) -> Tensor | None:
-    """The sum, in the first one's memory; None is nothing."""
+    """The sum, computed in the first one's memory; None counts as zero."""
     if total is None or part is None:
         return part if total is None else total
     return total.add_(part)
@@ -199,7 +200,7 @@ def added(total: Tensor | None, part: Tensor | None) -> Tensor | None:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block's rows after the dropout, their neighbours' sums, and what comes of both."""
+    """One block's rows after the dropout, their neighbours' sums, and the output of both."""
 
     own: Tensor
     near: Tensor | None
@@ -209,7 +210,7 @@ class Block:
 def block_of(
     work: Work, own: Tensor, sums: Tensor | None, number: int, rows: slice, needed: bool
 ) -> Block:
-    """The block with what its gradient takes, of the rows themselves if it is needed."""
+    """A block with its autograd graph; `needed`: whether the rows need a gradient."""
     with torch.enable_grad():
         own = own.detach().requires_grad_(needed)
         near = None if sums is None else sums[rows].detach().requires_grad_()
@@ -218,7 +219,7 @@ def block_of(
 
 @dataclass(frozen=True, slots=True)
 class BlockGradients:
-    """Of one block, with respect to its rows, its neighbours' sums, and the weights."""
+    """One block's gradients with respect to its rows, its neighbours' sums, and the weights."""
 
     own: Tensor
     sums: Tensor
@@ -242,7 +243,7 @@ def block_gradients(work: Work, block: Block, gradient: Tensor, needed: bool) ->
 
 
 def run(work: Work, h: Tensor, sums: Tensor | None, whole: Tensor | None = None) -> Tensor:
-    """The rows' outputs, a block at a time; `whole` is h after the dropout, where it is known."""
+    """The rows' outputs, block by block; `whole` is h after the dropout, if known."""
     result: Tensor | None = None
     for number, rows in blocks(h, work.first):
         own = work.dropped(h, number, rows) if whole is None else whole[rows]
@@ -250,12 +251,12 @@ def run(work: Work, h: Tensor, sums: Tensor | None, whole: Tensor | None = None)
         if result is None:
             result = output.new_empty(len(h) if work.first is None else work.first, output.shape[1])
         result[rows] = output
-    assert result is not None  # there is always a block
+    assert result is not None  # there is at least one block
     return result
 
 
 def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Torch's dropout, three times faster on processors, where its own mask is drawn serially."""
+    """Torch's dropout, three times faster on CPUs, where torch draws its mask serially."""
     if not training or not probability:
         return x
     kept = (torch.rand_like(x) >= probability).to(x.dtype)

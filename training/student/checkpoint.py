@@ -1,8 +1,8 @@
 """A trained student on disk: student.safetensors, config.json, metrics.json and curves.json.
 
-calibration.json holds how to read the student's confidences; format 1 had none. Format 3 tells the
-graph's lineage. Where a teacher
-was given that a server can be asked in the stead of, served_teacher.json says how it is asked.
+calibration.json calibrates the student's confidences; format 1 lacks it. Format 3 adds the graph's
+lineage. If the student has a teacher that a server can replace, served_teacher.json says how it is
+asked.
 """
 
 import json
@@ -33,14 +33,14 @@ SERVED_FILE = "served_teacher.json"
 
 @dataclass(frozen=True, slots=True)
 class TeacherSource:
-    """Which teacher a student learned from."""
+    """The teacher that a student learned from."""
 
-    path: str  # of its folder, absolute
+    path: str  # absolute path of its folder
     kind: str  # encoder, causal or endpoint
     model: str
-    fingerprint: str  # of all that its answers depend on
-    view: str  # which of its hops, or of what joins them
-    view_named: bool = False  # it was asked for by name; else it was best on validation
+    fingerprint: str  # of everything that its answers depend on
+    view: str  # which of its hops, or which combination of them
+    view_named: bool = False  # chosen by name; otherwise it was best on validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class CheckpointConfig:
     student: StudentConfig
     training: TrainingConfig
     encoder: EncoderSpec
-    graph_path: str  # where the graph folder was, absolute
+    graph_path: str  # absolute path of the graph folder at the time of training
     graph_name: str
     graph_hash: str
     label_names: tuple[str, ...]
@@ -61,7 +61,7 @@ class CheckpointConfig:
     format_version: int = FORMAT_VERSION
 
 
-# What files raise that were cut or edited; TrainingError: of a value that no student has.
+# Errors of files that were truncated or edited; TrainingError: an invalid value.
 DAMAGE = (
     *(OSError, ValueError, TypeError, KeyError, OverflowError, RuntimeError),
     *(AttributeError, TrainingError),
@@ -92,7 +92,7 @@ def save_checkpoint(
     calibration: Calibration,
     served: ServedTeacher | None = None,
 ) -> None:
-    """Writes the folder, replacing what is there once the new one is whole."""
+    """Writes the folder, replacing what is there once the new one is complete."""
     state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
     with atomic_folder(folder) as temporary:
         save_file(state, temporary / STUDENT_WEIGHTS)
@@ -109,7 +109,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
     Raises:
         CheckpointError: not a student folder, damaged, or of a newer format.
-        FolderChangedError: it was written anew meanwhile.
+        FolderChangedError: it was replaced meanwhile.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -156,7 +156,7 @@ def parse_config(value: dict[str, Any]) -> CheckpointConfig:
 
 
 def read_calibration(path: Path) -> Calibration:
-    """The calibration; none in a folder of format 1."""
+    """The calibration; the default for a folder of format 1."""
     if not path.is_file():
         return Calibration()
     value = json.loads(path.read_text(encoding="utf-8"))
@@ -168,7 +168,7 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def read_served(path: Path) -> ServedTeacher | None:
-    """How the teacher is asked; None where the folder does not say so."""
+    """How the teacher is asked; None if the folder has no record."""
     if not path.is_file():
         return None
     value = json.loads(path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""PyG's layers that students have, ready to be made.
+"""PyG's layers for students, with their generated code prepared.
 
-PyG writes a class's code into the temporary folder when the first layer of it is made in a process,
-imports it from there and leaves it: some files for every training, for ever. So a first layer of
-each class is made here, and what it left is removed.
+When the first layer of a class is made in a process, PyG writes the class's code into the temporary
+folder, imports it from there and never deletes it. So this module makes one layer of each class and
+removes the generated files.
 """
 
 import sys
@@ -17,7 +17,7 @@ GENERATED = ("propagate", "edge_updater")
 
 
 def make_one_of_each() -> None:
-    """Has PyG generate its code; random numbers go on as if nothing had been drawn."""
+    """Makes PyG generate its code; the state of random generators is unchanged."""
     with torch.random.fork_rng(devices=[]):
         layers = (SAGEConv(1, 1), GCNConv(1, 1), GATConv(1, 1), GINConv(torch.nn.Identity()))
     for layer in layers:

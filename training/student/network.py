@@ -1,7 +1,7 @@
 """The student: an input layer, message-passing layers, and a linear head.
 
-h0 = input(features) is the pre-message-passing layer; layer l gives h(l); the logits are linear in
-the last one (LinguGKD, arXiv 2402.05894, section 3.3). Every h is kept, because distillation
+h0 = input(features) is the layer before message passing; layer l gives h(l); the logits are linear
+in the last one (LinguGKD, arXiv 2402.05894, section 3.3). Every h is kept, because distillation
 matches them hop by hop.
 """
 
@@ -27,7 +27,7 @@ from training.student.convolutions import GATConv, GCNConv, GINConv, SAGEConv
 from training.threads import shared_out
 from understudy.graph.layers.neighborhoods import Weighting
 
-Update = Callable[[Any, Tensor, Tensor | None], Tensor]  # the first is what `make` has made
+Update = Callable[[Any, Tensor, Tensor | None], Tensor]  # the first is made by `make`
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class StudentLayer:
     """How the layers of a kind of student are made and run.
 
     Attributes:
-        make: a layer's own network, from activations of width `hidden` to such
+        make: builds a layer's own network, which keeps the width `hidden`
         weighting: of a neighbourhood's rows in the served form; None: it cannot be exported
-        update: that network of some rows, h [B, hidden], and their aggregated neighbours, where no
-            row depends on another one; None: all rows are needed
-        run: that network of all rows, h [N, hidden], and the edges → [N, hidden]; None: by `update`
+        update: runs it on some rows, h [B, hidden], and their aggregated neighbours, if rows are
+            independent of each other; None: all rows are needed
+        run: runs it on all rows, h [N, hidden], and the edges → [N, hidden]; None: by `update`
     """
 
     make: Callable[[StudentConfig], nn.Module]
@@ -54,15 +54,15 @@ STUDENTS: Registry[StudentLayer] = Registry("student")
 def register_student(
     name: str, make: Callable[[StudentConfig], nn.Module], weighting: Weighting | None
 ) -> None:
-    """Adds a kind of student, so that `StudentConfig(kind=name)` can be trained.
+    """Registers a kind of student, so that `StudentConfig(kind=name)` can be trained.
 
-    What `make` returns is called by the weighting. With mean, sum or symmetric (GCN's), as
-    `module(h, aggregated)`, the neighbours' rows already aggregated; with none as `module(h)`: such
-    a student can be exported and served. With None as `module(h, edges)`, and it can read the edges
-    in any way (`Edges`), but cannot be exported, which export says before it does any work.
+    The weighting decides how the module from `make` is called: as `module(h, aggregated)`, with the
+    neighbours' rows aggregated, for mean, sum or symmetric (GCN's), and as `module(h)` for none;
+    such students can be exported. For None it is `module(h, edges)`, which can read the edges in
+    any way (`Edges`), but export refuses it before it does any work.
 
     Raises:
-        TrainingError: the name is taken, or the weighting is `mask`, which is GAT's alone.
+        TrainingError: the name is taken, or the weighting is `mask`, which is reserved for GAT.
     """
     if weighting == "mask":
         raise TrainingError("the weighting 'mask' is GAT's alone; give None, or another one")
@@ -77,16 +77,16 @@ def register_student(
 
 
 def mean_of_neighbors(h: Tensor, edges: Edges) -> Tensor:
-    """[N, hidden]; zeros for a node without neighbours."""
+    """The mean of neighbours' rows, [N, hidden]; zeros for a node without neighbours."""
     count = multiplied(edges.adjacency, h.new_ones(len(h), 1))
     return multiplied(edges.adjacency, h) / count.clamp_min(1)
 
 
 def convolution(config: StudentConfig) -> nn.Module:
-    """A layer's own network, fresh."""
+    """Creates a layer's own network."""
     layer = STUDENTS[config.kind]
     if config.kind != "gin":
-        perceptron(config.hidden)  # drawn and dropped, for the weights that a seed always gave
+        perceptron(config.hidden)  # drawn and dropped to keep each seed's weights
     return layer.make(config)
 
 
@@ -150,14 +150,14 @@ for name, kind in OURS.items():
     STUDENTS.register(name, kind)
 
 
-ENTRIES_A_BUCKET = 32  # of texts' n-grams, from which on to map the table first is less work
+ENTRIES_A_BUCKET = 32  # n-grams per table row from which mapping the table first is less work
 
 
 @dataclass(frozen=True, slots=True)
 class StudentOutput:
     """Shapes: hidden: h0 … hL, each [N, hidden]; logits: [N, classes].
 
-    hL is left out where it was not asked for; of a batch there may be fewer rows, see `Batch`.
+    hL is left out unless it was requested; for a batch there may be fewer rows, see `Batch`.
     """
 
     hidden: list[Tensor]
@@ -167,7 +167,7 @@ class StudentOutput:
 class HashedInput(nn.Module):
     """A learned embedding bag over n-gram buckets, then a linear map: [N, buckets] → [N, hidden].
 
-    An n-gram that no training text holds keeps its initial embedding, so that starts at zero.
+    An n-gram in no training text keeps its initial embedding, so embeddings start at zero.
     """
 
     def __init__(self, buckets: int, hidden: int, probability: float) -> None:
@@ -177,7 +177,7 @@ class HashedInput(nn.Module):
         self.linear = nn.Linear(BAG_WIDTH, hidden)
 
     def rows(self, features: HashedFeatures) -> Tensor:
-        """What the linear map reads: the bags, [N, BAG_WIDTH]."""
+        """The input of the linear map: the bags, [N, BAG_WIDTH]."""
         return sparse_product(features.rows, self.table)
 
     def mapped(self, rows: Tensor) -> Tensor:
@@ -186,10 +186,10 @@ class HashedInput(nn.Module):
         return mapped
 
     def mapped_rows(self, features: HashedFeatures) -> Tensor | None:
-        """Both maps at once, [N, hidden], where that is less work; None where it is not.
+        """Applies both maps at once, [N, hidden], if that is less work; otherwise None.
 
-        With few outputs and many n-grams to a bucket it is to map the table and sum up after it;
-        a dropout between the two does not let them change places.
+        With few outputs and many n-grams per bucket, it is cheaper to map the table first and sum
+        afterwards; a dropout between the two maps rules that out.
         """
         narrow = self.linear.out_features < BAG_WIDTH
         few = features.entries < ENTRIES_A_BUCKET * len(self.table)
@@ -199,9 +199,9 @@ class HashedInput(nn.Module):
             return sparse_product(features.rows, F.linear(self.table, self.linear.weight))
 
     def reader(self, features: HashedFeatures) -> Callable[[NDArray[np.int64]], Tensor]:
-        """What maps some texts, int64 [B], to [B, hidden], without a gradient.
+        """Returns a function that maps some texts, int64 [B], to [B, hidden], without a gradient.
 
-        Both maps are linear: with few outputs the table goes through the second one first.
+        Both maps are linear: with few outputs, the table is mapped first.
         """
         table, weight = self.table.detach(), self.linear.weight.detach()
         narrow = len(weight) < BAG_WIDTH
@@ -222,7 +222,7 @@ class DenseInput(nn.Linear):
         self.probability = probability
 
     def rows(self, features: Tensor) -> Tensor:
-        """What the map reads."""
+        """The input of the linear map."""
         return features
 
     def mapped(self, rows: Tensor) -> Tensor:
@@ -231,7 +231,7 @@ class DenseInput(nn.Linear):
 
 
 class MessageLayer(nn.Module):
-    """Aggregation, normalisation, ReLU, and the layer's input added back where asked for."""
+    """Aggregation, normalisation, ReLU, and optionally the layer's input added back."""
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
@@ -242,8 +242,8 @@ class MessageLayer(nn.Module):
     def forward(
         self, h: Tensor, edges: Edges, head: nn.Module | None = None, first: int | None = None
     ) -> Tensor:
-        """The next activations [N, hidden], or of a head, after its dropout, their logits; of the
-        `first` rows alone, where no row depends on another one but by its aggregated neighbours.
+        """The next activations [N, hidden], or with a head its logits after dropout; limited to the
+        `first` rows if rows depend on each other only through aggregated neighbours.
         """
         layer = STUDENTS[self.kind]
         probability = self.probability * self.training
@@ -251,7 +251,7 @@ class MessageLayer(nn.Module):
             product = self.product(edges, len(h) if first is None else first, len(h))
             return by_rows(self.updated, self, h, product, probability, head, first)
         h = dropout(h, probability, self.training)
-        # Between layers and behind the head numbers are float32, also where products are not.
+        # Activations and logits stay float32, even if the products use bfloat16.
         h = self.finish(h, layer.run(self.conv, h, edges)).to(h.dtype)
         if head is None:
             return h
@@ -259,8 +259,7 @@ class MessageLayer(nn.Module):
         return logits.to(h.dtype)
 
     def product(self, edges: Edges, rows: int, columns: int) -> Product | None:
-        """What this layer sums neighbours with, see `Edges.product`; None where it does so in a way
-        of its own."""
+        """The product that sums this layer's neighbours, see `Edges.product`; None if none does."""
         layer = STUDENTS[self.kind]
         if layer.update is None or layer.weighting is None:
             return None
@@ -269,7 +268,7 @@ class MessageLayer(nn.Module):
     def of_nodes(
         self, h: Tensor, edges: Edges, nodes: Tensor, product: Product | None, head: nn.Module
     ) -> Tensor:
-        """A head's logits of some nodes, in evaluation; `product` is this layer's, cut to them."""
+        """A head's logits of some nodes, in evaluation; `product` is limited to these nodes."""
         if STUDENTS[self.kind].update is None:
             logits: Tensor = self(h, edges, head)
             return logits[nodes]
@@ -282,7 +281,7 @@ class MessageLayer(nn.Module):
         return self.finish(h, update(self.conv, h, aggregated))
 
     def finish(self, h: Tensor, updated: Tensor) -> Tensor:
-        """What follows the aggregation; the exported form shares it."""
+        """The steps after the aggregation; the exported form shares them."""
         updated = F.relu(self.norm(updated))
         return updated + h if self.residual else updated
 
@@ -312,9 +311,9 @@ class Student(nn.Module):
         last: bool = True,
         reach: Sequence[int] = (),
     ) -> StudentOutput:
-        """Every layer's activations (hL where `last`), and the logits; `embedded` is h0 if known.
+        """All layers' activations (hL only if `last`), and the logits; `embedded` is h0 if known.
 
-        `reach` is of how many first rows each layer's results are, see `Batch`; empty: all.
+        `reach` is the number of leading rows that each layer computes, see `Batch`; empty: all.
         """
         hidden = [self.embed(features) if embedded is None else embedded]
         counts: Sequence[int | None] = reach or [None] * len(self.layers)
@@ -334,7 +333,7 @@ class Student(nn.Module):
         product: Product | None,
         embedded: Tensor | None = None,
     ) -> Tensor:
-        """Logits [B, classes] of some nodes, int64 [B]; `product` is a layer's, cut to them."""
+        """Logits [B, classes] of some nodes, int64 [B]; `product` is the last layer's, for them."""
         h = self.embed(features) if embedded is None else embedded
         for layer in self.layers[:-1]:
             h = layer(h, edges)
@@ -342,8 +341,8 @@ class Student(nn.Module):
         return last.of_nodes(h, edges, nodes, product, self.head)
 
     def embed(self, features: Features) -> Tensor:
-        """h0 [N, hidden]; without a gradient some at a time of what is not read at once: hashed
-        texts without a matrix, and features on another device."""
+        """h0 [N, hidden]; without a gradient in steps for hashed texts without a matrix, and for
+        features on another device."""
         learning = torch.is_grad_enabled() or self.training
         if not learning and self.reads_in_steps(features):
             return self.embed_in_steps(features)
@@ -362,7 +361,7 @@ class Student(nn.Module):
         return features.device != self.head.weight.device
 
     def embed_in_steps(self, features: Features, run: slice = slice(None)) -> Tensor:
-        """h0 of a run of the nodes, [B, hidden], some thousand at a time, without dropout."""
+        """h0 of a slice of the nodes, [B, hidden], some thousand at a time, without dropout."""
         device = self.head.weight.device
         first, end, _ = run.indices(len(features))
         result = torch.empty(end - first, self.config.hidden, device=device)
@@ -373,7 +372,7 @@ class Student(nn.Module):
                 rows.copy_(self.embed(own.to(device)))
             return result
         read = cast(HashedInput, self.input).reader(features)
-        inference = torch.is_inference_mode_enabled()  # which is a thread's own
+        inference = torch.is_inference_mode_enabled()  # the mode is thread-local
 
         def fill(start: int) -> None:
             nodes = np.arange(start, min(start + features.step, end))

@@ -1,4 +1,4 @@
-"""The weights of another student, put into a fresh one of the same shape."""
+"""Copies the weights of another student into a fresh one of the same shape."""
 
 import torch
 
@@ -8,7 +8,7 @@ from training.student.network import Student
 
 
 def check_start(config: CheckpointConfig, before: Checkpoint) -> None:
-    """Refuses weights that mean something else.
+    """Refuses weights of an incompatible student.
 
     Raises:
         CheckpointError: another shape of network, or another text encoder.
@@ -32,8 +32,9 @@ def check_start(config: CheckpointConfig, before: Checkpoint) -> None:
 
 
 def doubt_about(config: CheckpointConfig, before: Checkpoint) -> str | None:
-    """What to know of accuracies where the weights have learned another graph's labels, or another
-    split's; None where its graph is this one, or one of the same lineage, which keeps its split."""
+    """A warning that accuracies may be inflated because the weights were trained on another graph
+    or split; None if the graph is the same, or of the same lineage, which keeps its split.
+    """
     other = before.config
     if other.graph_hash == config.graph_hash:
         return None
@@ -49,9 +50,9 @@ def doubt_about(config: CheckpointConfig, before: Checkpoint) -> str | None:
 
 @torch.no_grad()
 def begin_with(student: Student, label_names: tuple[str, ...], before: Checkpoint) -> None:
-    """Takes over all weights; of the head those of the labels that both know, by name.
+    """Copies all weights; those of the head by name, for labels that both students know.
 
-    A label that is new keeps the fresh student's.
+    New labels keep the fresh student's weights.
     """
     state = before.student.state_dict()
     place_of = {name: place for place, name in enumerate(before.config.label_names)}

@@ -1,8 +1,8 @@
-"""Answers that were paid for, kept by what was asked: no run asks the same again.
+"""A cache of paid answers by question, so that no run asks the same question again.
 
-By SHA-256 of prompt, labels, model and form of the question, whatever the address, which is kept
-beside the answer: behind another one there may be another model of the same name. Neither texts nor
-keys are in the file. Every answer is on disk before the next is counted.
+The key is the SHA-256 of prompt, labels, model and form of the question, but not the address, which
+is stored with the answer: another address may serve another model of the same name. Neither texts
+nor keys are in the file. Every answer is on disk before the next is counted.
 """
 
 import hashlib
@@ -21,28 +21,28 @@ from understudy.endpoint.asker import Reply, Usage
 from understudy.graph.files import cache_folder
 from understudy.graph.prompts import Prompt
 
-WAIT_SECONDS = 60.0  # for another run that writes
+WAIT_SECONDS = 60.0  # for another writing run
 TABLE = "CREATE TABLE IF NOT EXISTS answers (question BLOB PRIMARY KEY, answer TEXT) WITHOUT ROWID"
 log = logging.getLogger(__name__)
 
 
 class KeptAnswers:
-    """One model's answers, a context manager; only the thread that opened it may use it.
+    """One model's answers, as a context manager; only for the thread that opened it.
 
     Attributes:
-        elsewhere: other addresses than this run's → answers from there that it was given.
+        elsewhere: addresses other than this run's → number of answers used from there.
     """
 
     def __init__(
         self, path: Path, model: str, form: str, label_names: Sequence[str], url: str = ""
     ) -> None:
-        """Opens or begins the file.
+        """Opens or creates the file.
 
         Args:
-            url: that is asked for what is not there.
+            url: address that is asked for missing answers.
 
         Raises:
-            EndpointError: it cannot be written, or is none of ours.
+            EndpointError: it cannot be written, or is not ours.
         """
         self.path = path
         self.about = json.dumps([model, form, list(label_names)])
@@ -60,7 +60,7 @@ class KeptAnswers:
         self.connection.close()
 
     def get(self, prompt: Prompt) -> Reply | None:
-        """The answer, if there is one; it costs nothing any more."""
+        """The stored answer, if there is one; it costs nothing."""
         with self.failures_named():
             query = "SELECT answer FROM answers WHERE question = ?"
             found = self.connection.execute(query, (self.key(prompt),)).fetchone()
@@ -79,7 +79,7 @@ class KeptAnswers:
         return reply
 
     def put(self, prompt: Prompt, reply: Reply) -> None:
-        """Keeps an answer, one that names no label too."""
+        """Stores an answer, even one that names no label."""
         value = {
             "text": reply.text,
             "label": reply.label,
@@ -93,7 +93,7 @@ class KeptAnswers:
             )
 
     def forget(self, prompts: Iterable[Prompt]) -> None:
-        """Has these asked again by the next run."""
+        """Removes answers, so that the next run asks again."""
         with self.failures_named():
             self.connection.executemany(
                 "DELETE FROM answers WHERE question = ?",
@@ -101,7 +101,7 @@ class KeptAnswers:
             )
 
     def tell_elsewhere(self) -> None:
-        """Says how many of the answers that were given are of another address than this run's."""
+        """Warns how many of the used answers came from other addresses."""
         for address, count in self.elsewhere.items():
             log.warning(
                 "%d answers are kept from %s, and %s is not asked for them; where it serves "
@@ -117,7 +117,7 @@ class KeptAnswers:
 
     @contextmanager
     def failures_named(self) -> Iterator[None]:
-        """Raises EndpointError where the file fails."""
+        """Converts failures of the file to EndpointError."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -128,11 +128,11 @@ class KeptAnswers:
 
 
 def address_of(url: str) -> str:
-    """Where a URL leads, without a name or a password in it."""
+    """The address of a URL, without user name and password."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
 def answers_path(model: str) -> Path:
-    """Where a model's answers are kept, in the cache folder."""
+    """The cache file for a model's answers."""
     return cache_folder() / "answers" / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.sqlite"

@@ -1,6 +1,6 @@
-"""Many questions put to an endpoint of any form: a bounded number at a time, retried, and kept.
+"""Asks an endpoint of any form many questions: a bounded number at a time, with retries.
 
-An error or a kill loses no answer that came, and the same call goes on where it ended.
+Answers are kept on disk, so an error or a kill loses none, and the same call resumes.
 """
 
 import asyncio
@@ -27,31 +27,31 @@ from understudy.graph.prompts import Prompt
 
 STAGE = "Asking the endpoint"
 GOES_ON = "; what was answered is kept: run the same command again to go on"
-LEAST = 20  # answers, before their sense is judged
-LAST_SECONDS = 5.0  # for answers on their way when a signal ends the run
-Pending = dict[Future[Reply], int]  # on its way → the question's place in the prompts
+LEAST = 20  # number of answers before nonsense is judged
+LAST_SECONDS = 5.0  # wait for pending answers when a signal ends the run
+Pending = dict[Future[Reply], int]  # pending answer → index of its prompt
 log = logging.getLogger(__name__)
 
 
 class Questioner:
-    """Puts questions to an asker until each is answered; what it was charged is its `bill`."""
+    """Asks questions until each is answered; sums up the charges in `bill`."""
 
     def __init__(self, asker: Asker, label_names: Sequence[str], options: EndpointOptions) -> None:
         self.asker, self.label_names, self.options = asker, tuple(label_names), options
         self.bill = Bill()
-        self.proven = False  # it has answered: what it refuses later, it refuses for itself
-        self.refused = 0  # questions, each for itself
-        self.estimating = False  # the server has left out what an answer took
+        self.proven = False  # has answered once: later refusals concern single questions
+        self.refused = 0  # number of refused questions
+        self.estimating = False  # the server does not report token counts
         self.stopping = asyncio.Event()
 
     @property
     def solvent(self) -> bool:
-        """Whether more may be spent."""
+        """Whether the budget allows more questions."""
         most = self.options.most_money
         return not most or self.bill.cost(self.options) < most
 
     async def ask(self, prompt: Prompt) -> Reply:
-        """One answer, asked for again after an overload, a failure, or an unreadable answer.
+        """Gets one answer, retrying after an overload, a failure, or an unreadable answer.
 
         Raises:
             EndpointError: it refuses, or fails at every attempt.
@@ -73,7 +73,7 @@ class Questioner:
             self.proven = True
             if spent is not None:
                 reply = replace(reply, usage=spent.usage + reply.usage)
-            # Asking twice may help a sampled answer; a greedy one stays what it is.
+            # A second attempt may improve a sampled answer, but not a greedy one.
             if reply.label is not None or spent is not None:
                 return reply
             spent = reply
@@ -85,7 +85,7 @@ class Questioner:
         )
 
     def charge(self, prompt: Prompt, reply: Reply) -> None:
-        """Adds an answer to the bill; tokens that cost and are not told are estimated."""
+        """Adds an answer to the bill; missing token counts are estimated if tokens cost money."""
         told = reply.usage.input_tokens or reply.usage.output_tokens
         if self.options.priced and reply.text is not None and not told:
             if not self.estimating:
@@ -95,14 +95,14 @@ class Questioner:
         self.bill.add(reply)
 
     def left_out(self, error: AskError) -> Reply:
-        """Of a question that fails for itself, such as a text too long; others are answered."""
+        """The reply to a question that fails by itself, such as a text that is too long."""
         if not self.refused:
             log.warning("a question stays unanswered: %s", self.endpoint_error(error))
         self.refused += 1
         return Reply(None, None)
 
     def endpoint_error(self, error: AskError) -> EndpointError:
-        """The error that ends the run, in words of the command line."""
+        """The error that ends the run, with advice in terms of the command line."""
         if isinstance(error, MalformedError):
             return EndpointError(
                 f"{self.options.url} does not answer like {self.options.form}: {described(error)}"
@@ -119,7 +119,7 @@ class Questioner:
         )
 
     async def pause(self, attempt: int, delay: float | None) -> None:
-        """Waits ever longer, and as long as the endpoint asked; a stop ends it at once."""
+        """Waits with exponential backoff, and at least as long as asked; a stop ends the wait."""
         self.bill.retries += 1
         doubled = self.options.backoff * 2**attempt * random.uniform(0.75, 1.25)
         seconds = min(max(delay or 0.0, doubled), self.options.longest_wait)
@@ -131,7 +131,7 @@ class Questioner:
 
 
 def described(error: AskError | None) -> str:
-    if isinstance(error, RefusedError):  # such as one of 429 where no money is left
+    if isinstance(error, RefusedError):  # for example 429 if the account has no money left
         return f"status {error.status}{f': {error.reason}' if error.reason else ''}"
     return f"{error}{f' ({error.reason})' if error and error.reason else ''}"
 
@@ -144,14 +144,14 @@ def ask_all(
     kept: KeptAnswers,
     progress: Progress = silent,
 ) -> tuple[NDArray[np.float32], Bill]:
-    """Log-probabilities of every prompt, float32 [P, C], and what they cost; closes the asker.
+    """Log-probabilities of every prompt, float32 [P, C], and their cost; closes the asker.
 
-    What is kept is not asked again. An answer that names no label says nothing: all are alike; of
-    a run that mostly such answers end, none is kept. Where the money ends, the last prompts are not
-    asked: NaN.
+    Kept answers are not requested again. An answer without a label gives a uniform row; if a run
+    ends because most answers are like that, none of these is kept. If the money runs out, the
+    remaining prompts get NaN.
 
     Raises:
-        EndpointError: it refuses, fails for good, or answers mostly nonsense.
+        EndpointError: it refuses, fails permanently, or answers mostly nonsense.
     """
     questioner = Questioner(asker, label_names, options)
     replies = {i: reply for i, prompt in enumerate(prompts) if (reply := kept.get(prompt))}
@@ -176,7 +176,7 @@ def ask_all(
                     check_sense(reply, bill.unreadable, bill.questions, options)
                 tell_measured(bill, len(missing), options)
                 progress(STAGE, len(replies), len(prompts))
-            # What is kept from earlier runs, and what was too little to be judged on its way.
+            # Covers answers of earlier runs, and runs too short for the check above.
             wrong = [reply for reply in replies.values() if reply.label is None]
             if wrong:
                 check_sense(wrong[-1], len(wrong), len(replies), options)
@@ -188,7 +188,7 @@ def ask_all(
             keep_last(prompts, pending, kept)
             raise
         finally:
-            for future in pending:  # nobody reads what is left
+            for future in pending:  # these results are no longer needed
                 future.cancel()
             portal.call(asker.close)
     if len(replies) < len(prompts):
@@ -207,10 +207,10 @@ def concurrently(
     indices: Sequence[int],
     pending: Pending,
 ) -> Iterator[tuple[int, Reply]]:
-    """Answers as they come, with a bounded number of questions at a time.
+    """Yields answers as they come, with a bounded number of questions at a time.
 
     Args:
-        pending: holds what is on its way, and each answer until the next one is asked for.
+        pending: holds pending answers, and each finished one until the next is requested.
     """
     waiting = iter(indices)
     failure: BaseException | None = None
@@ -228,7 +228,7 @@ def concurrently(
         for future in done:
             if (error := future.exception()) is None:
                 yield pending[future], future.result()
-            else:  # what is on its way is paid for: it is awaited and kept
+            else:  # pending answers are paid for, so they are awaited and kept
                 failure = failure or error
                 portal.call(questioner.stopping.set)
             del pending[future]
@@ -237,8 +237,9 @@ def concurrently(
 
 
 def keep_last(prompts: Sequence[Prompt], pending: Pending, kept: KeptAnswers) -> None:
-    """Keeps what is on its way when a signal ends the run, for it is paid for; another signal ends
-    this at once, and what takes longer is lost."""
+    """Keeps pending answers, which are paid for, when a signal ends the run; another signal ends
+    this at once, and late answers are lost.
+    """
     done, late = wait(pending, LAST_SECONDS)
     for future in done:
         if future.exception() is None and (reply := future.result()).text is not None:
@@ -248,13 +249,13 @@ def keep_last(prompts: Sequence[Prompt], pending: Pending, kept: KeptAnswers) ->
 
 
 def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOptions) -> None:
-    """Stops a run whose answers name no label, before all of it is paid for.
+    """Stops a run whose answers name no label before more is spent.
 
     Args:
-        reply: the last one, shown where it is one of them.
+        reply: the last one, quoted if it names no label.
 
     Raises:
-        NonsenseError: they are too many.
+        NonsenseError: too many answers name no label.
     """
     if unreadable / answers <= options.nonsense:
         return

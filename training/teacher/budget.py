@@ -1,14 +1,13 @@
-"""Which nodes a teacher is asked about, where it cannot be asked about all.
+"""Chooses the nodes to ask about if a teacher cannot be asked about all.
 
-Questions are spent where labels say least: first on nodes that no training label reaches over the
-edges, then on those of which label propagation is uncertain and whose neighbours it places
-elsewhere (the local homophily of its predictions); of nodes that are linked one at first, since
-its answer says something about the others. Every fifth node is one of validation, drawn at random:
-they choose the view that students learn from and its temperature, which hard nodes alone would
-mislead. Training nodes have their labels, so they come last, unless a head is fitted to the
-answers about them.
+Questions go where labels say least: first to nodes that no training label reaches over the edges,
+then to nodes on which label propagation is uncertain and whose neighbours it classifies differently
+(the local homophily of its predictions). Of linked nodes one comes first, since its answer also
+informs about the others. Every fifth node is a random one of validation: these choose the view that
+students learn from and its temperature, for which hard nodes alone would be misleading. Training
+nodes have labels, so they come last, unless a head is fitted to the answers about them.
 
-The order does not depend on the budget: a larger one asks about the same nodes and more.
+The order does not depend on the budget, so a larger one only adds nodes.
 """
 
 import itertools
@@ -30,17 +29,17 @@ from understudy.graph.csr import Adjacency
 from understudy.graph.prompts import Prompt
 from understudy.graph.splits import labeled_nodes
 
-TURN = 5  # nodes, of which one is of validation and, where a head is fitted, one of training
-MOST_VALIDATION = 400  # nodes: a standard error of 2.5 points at most
-REACH = 0.9  # how much of what propagation says of a node is its neighbours'
-UNREACHED = 2.5  # more than any uncertainty: an entropy and a share make 2 at most
+TURN = 5  # nodes, of which one is of validation and, if a head is fitted, one of training
+MOST_VALIDATION = 400  # nodes: a standard error of at most 2.5 points
+REACH = 0.9  # weight of the neighbours in propagation
+UNREACHED = 2.5  # above any uncertainty: an entropy and a share sum to at most 2
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one question."""
+    """The cost of one question."""
 
     calls: int = 1
     money: float = 0.0
@@ -59,15 +58,15 @@ def budgeted_nodes(
     seed: int,
     fitted: bool,
 ) -> NDArray[np.int64]:
-    """The nodes to ask about, in that order; how many, and how many of validation, is told.
+    """The nodes to ask about, in order; logs how many, and how many are of validation.
 
     Args:
-        write: the question about a node at a hop.
+        write: writes the prompt for a node at a hop.
         fitted: a head is fitted to the answers about training nodes.
 
     Raises:
-        TeacherError: the budget is too small for one node or for one of validation, or names a node
-            as hard that the graph does not have.
+        TeacherError: the budget is too small for one node or for one of validation, or `hard` names
+            an unknown node.
     """
     if not budget.limited:
         return np.arange(graph.num_nodes, dtype=np.int64)
@@ -97,10 +96,10 @@ def affordable(
     write: Callable[[int, int], Prompt],
     cost: Callable[[Prompt], Cost],
 ) -> int:
-    """How many nodes of the order can be asked about; equal questions are paid once.
+    """How many nodes of the order the budget allows; identical questions are paid once.
 
     Raises:
-        TeacherError: none can.
+        TeacherError: none.
     """
     most = min(budget.nodes or len(order), len(order))
     if not budget.calls and not budget.money:
@@ -130,14 +129,14 @@ def asking_order(
     fitted: bool,
     worth: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
-    """int64 [N]: all nodes, those first that are asked about whatever the budget.
+    """int64 [N]: all nodes in the order in which to ask, for any budget.
 
     Args:
-        worth: of an answer about each node; float64 [N]. None: what labels leave uncertain.
+        worth: of an answer about each node; float64 [N]. None: the labels' uncertainty.
     """
     drawn = np.random.default_rng([seed, 3]).permutation(graph.num_nodes)
     if choice == "random" and fitted:
-        return drawn  # every split in proportion
+        return drawn  # all splits in proportion
     train, validation = (
         drawn[np.isin(drawn, labeled_nodes(graph, split))] for split in ("train", "val")
     )
@@ -157,8 +156,8 @@ def asking_order(
 
 
 def apart(nodes: NDArray[np.int64], adjacency: Adjacency) -> NDArray[np.int64]:
-    """The nodes, in passes of which none holds two that are linked; in their order otherwise."""
-    taken = np.full(adjacency.num_nodes, -1)  # the pass of each
+    """The nodes in passes without linked nodes; otherwise their order is kept."""
+    taken = np.full(adjacency.num_nodes, -1)  # the pass of each node
     for node in nodes.tolist():
         others = set(taken[adjacency.neighbors(node)].tolist())
         taken[node] = next(number for number in itertools.count() if number not in others)
@@ -166,10 +165,10 @@ def apart(nodes: NDArray[np.int64], adjacency: Adjacency) -> NDArray[np.int64]:
 
 
 def uncertainty(graph: TextGraph) -> NDArray[np.float64]:
-    """How little training labels, spread over the edges, say of every node; float64 [N].
+    """How little training labels, spread over the edges, say about every node; float64 [N].
 
-    Entropy as a share of its maximum, plus the share of neighbours that are placed elsewhere;
-    `UNREACHED` where no label arrives.
+    Entropy as a share of its maximum, plus the share of neighbours with another prediction;
+    `UNREACHED` if no label arrives.
     """
     count, classes = graph.num_nodes, graph.num_classes
     nothing = View(np.empty(0, np.int64), np.empty((0, classes), np.float32))

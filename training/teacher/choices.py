@@ -1,4 +1,4 @@
-"""What a person may say of a teacher, as a command's options or a function's arguments."""
+"""A user's choices for a teacher, as command options or function arguments."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -17,43 +17,43 @@ OF_TUNING = ("batch_size", "accumulate", "learning_rate", "max_train_nodes")
 
 @dataclass(frozen=True, slots=True)
 class TeacherChoices:
-    """None takes what suits the kind of teacher (`training.teacher.defaults`)."""
+    """None selects a value that suits the kind of teacher (`training.teacher.defaults`)."""
 
     teacher: str = "encoder"
     hops: Sequence[int] | None = None  # to ask about
     tokens: int | None = None  # of a node's description
-    nested: bool | None = None  # a hop's description is the one before it and one more ring
+    nested: bool | None = None  # a hop's description extends that of the hop before by one ring
     show_labels: bool = True  # neighbours' training labels, in prompts
     label_descriptions: Sequence[tuple[str, str]] = ()  # of labels, for prompts
-    epochs: int | None = None  # of tuning, at most
-    batch_size: int | None = None  # prompts a step
-    accumulate: int = 1  # parts that a step reads its prompts in
+    epochs: int | None = None  # of tuning; maximum
+    batch_size: int | None = None  # prompts per step
+    accumulate: int = 1  # number of parts of a step's prompts
     learning_rate: float | None = None
     max_train_nodes: int = 0  # to tune on; 0: all
     budget: Budget | None = None  # of what is asked
-    tuned_layers: int = 0  # of an encoder, the upper ones; 0: all
-    frozen: bool = False  # an encoder whose head alone is tuned
+    tuned_layers: int = 0  # number of upper encoder layers; 0: all
+    frozen: bool = False  # an encoder of which only the head is tuned
     bf16: bool = False  # an encoder in bfloat16
-    max_tokens: int = 1_024  # of a causal model's whole prompt, all labels in it
+    max_tokens: int = 1_024  # of a causal model's whole prompt, including labels
     precision: str = "auto"  # of a causal model
     scores: str = "auto"  # how an untuned causal model's labels compare
     rank: int = 64  # of a causal model's adapters
     four_bit: bool = False  # a causal model's weights
     gradient_checkpointing: bool = False  # of a causal model
-    tokens_per_batch: int = 8_192  # of asking
+    tokens_per_batch: int = 8_192  # when asking
     endpoint: EndpointOptions | None = None
     seed: int = 0
 
     @property
     def kind(self) -> str:
-        """As `training.teacher.readers` calls it."""
+        """The kind as named in `training.teacher.readers`."""
         return reader_kind(self.teacher, self.frozen)
 
     def options(self) -> TeachOptions:
-        """The same, as the program reads it.
+        """Converts the choices to the program's options.
 
         Raises:
-            TrainingError: a choice is out of its range, or is of a tuning that there is not.
+            TrainingError: a choice is out of its range, or concerns tuning without epochs.
         """
         suited = defaults_of(self.teacher)
         epochs = suited.epochs if self.epochs is None else self.epochs
@@ -93,10 +93,10 @@ class TeacherChoices:
         )
 
     def refuse_tuning(self) -> None:
-        """Refuses what only a tuning reads.
+        """Refuses options that are only read in tuning.
 
         Raises:
-            TeacherError: names it.
+            TeacherError: names them.
         """
         usual = TeacherChoices()
         if said := [name for name in OF_TUNING if getattr(self, name) != getattr(usual, name)]:
@@ -107,7 +107,7 @@ class TeacherChoices:
 
     @property
     def causal(self) -> CausalOptions:
-        """The options of a causal model; what another kind does not read is not looked up."""
+        """The options of a causal model; for other kinds, nothing is looked up."""
         causal = teacher_kind(self.teacher) == "causal"
         return CausalOptions(
             max_tokens=self.max_tokens,
@@ -127,8 +127,8 @@ def refuse_unread_choices(
     """Refuses a choice other than the default that this teacher does not read.
 
     Args:
-        readers: by the choice's name, the kinds that read it; all read what is not in it
-        renamed: names that a caller knows choices by
+        readers: the kinds that read each choice; a missing one is read by all
+        renamed: names by which a caller knows choices
 
     Raises:
         TeacherError: names the choice, and the kinds that it is for.

@@ -1,4 +1,4 @@
-"""What asking an endpoint costs: estimated before, measured on the first answers, and the bill."""
+"""The cost of asking an endpoint: estimated first, measured on the first answers, and the bill."""
 
 import logging
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from training.teacher.endpoint import EndpointOptions
 from understudy.endpoint.asker import Reply, Usage
 from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
 
-MEASURED = 20  # answers, after which the estimate is made anew
-ANSWER_TOKENS = 8  # of an answer, before one is known
+MEASURED = 20  # number of answers after which the estimate is revised
+ANSWER_TOKENS = 8  # assumed per answer until one is known
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Bill:
-    """What a run was charged for; answers that were kept from earlier runs are not in it."""
+    """The charges of a run; answers kept from earlier runs are not included."""
 
     questions: int = 0
     requests: int = 0  # answered; a question may need several
@@ -42,18 +42,18 @@ def price(input_tokens: float, output_tokens: float, options: EndpointOptions) -
 
 
 def estimated_usage(prompt: Prompt, requests: int = 1) -> Usage:
-    """What a question takes, as far as it is known without the server."""
+    """Estimates the usage of a question without the server."""
     tokens = round(len(prompt.text) / CHARACTERS_PER_TOKEN)
     return Usage(requests, requests * tokens, requests * ANSWER_TOKENS)
 
 
 def estimate(prompt: Prompt, options: EndpointOptions) -> float:
-    """What one question costs, as far as it is known beforehand."""
+    """Estimates the cost of one question."""
     return price(len(prompt.text) / CHARACTERS_PER_TOKEN, ANSWER_TOKENS, options)
 
 
 def tell_estimate(missing: Sequence[Prompt], known: int, options: EndpointOptions) -> None:
-    """Says what is about to be asked, and roughly for how much."""
+    """Logs what is about to be asked, and the approximate cost."""
     tokens = sum(len(prompt.text) for prompt in missing) / CHARACTERS_PER_TOKEN
     words = amounts(tokens, ANSWER_TOKENS * len(missing), options)
     log.warning(
@@ -66,7 +66,7 @@ def tell_estimate(missing: Sequence[Prompt], known: int, options: EndpointOption
 
 
 def tell_measured(bill: Bill, total: int, options: EndpointOptions) -> None:
-    """Says what all will cost by the first answers, once there are enough of them."""
+    """Logs the projected total cost once enough answers are measured."""
     if bill.questions == MEASURED < total:
         times = total / bill.questions
         words = amounts(times * bill.input_tokens, times * bill.output_tokens, options)

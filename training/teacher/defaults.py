@@ -1,8 +1,8 @@
-"""What suits each kind of teacher, where nothing else is asked for.
+"""The default settings of each kind of teacher.
 
 An encoder is small and starts with a fitted head, which larger steps would undo. A causal model is
-large and knows the labels' words already: the settings that LinguGKD (arXiv 2402.05894) reports. An
-endpoint is paid for, hence one prompt a node.
+large and knows the labels' words already; it has the settings that LinguGKD (arXiv 2402.05894)
+reports. An endpoint costs money, so it gets one prompt per node.
 """
 
 from collections.abc import Mapping
@@ -23,21 +23,23 @@ class TeacherDefaults:
     epochs: int = 0  # of tuning, at most
     batch_size: int = 1  # prompts a step
     learning_rate: float = 0.0  # at its peak
-    nested: bool = False  # prompts begin alike, so that a causal model reads a node once
+    nested: bool = False  # prompts share prefixes, so that a causal model reads a node once
 
 
-WIRES: Mapping[str, WireName] = {  # by what an endpoint's name begins with
+WIRES: Mapping[str, WireName] = {  # by the prefix of an endpoint's name
     "openai": "chat",
     "decisions": "decisions",
     "systemone": "systemone",
 }
 STUDENT_WEIGHTS = "student.safetensors"
 STUDENT_KIND = "student"  # a graph network, see `training.student_teacher`
-LOCAL_KINDS = {"encoder"}  # that are named by themselves; `training.teacher.local` adds others
+LOCAL_KINDS = {"encoder"}  # named by their kind; `training.teacher.local` adds others
 
 
 def teacher_kind(teacher: str) -> str:
-    """encoder, endpoint, student, causal or a registered kind, of what `--teacher` names."""
+    """The kind of the teacher that `--teacher` names: encoder, endpoint, student, causal or a
+    registered one.
+    """
     name = teacher.partition(":")[0]
     if name == STUDENT_KIND or (Path(teacher) / STUDENT_WEIGHTS).is_file():
         return STUDENT_KIND
@@ -59,13 +61,13 @@ def reader_kind(teacher: str, frozen: bool = False) -> str:
 
 
 def student_folder(teacher: str) -> Path:
-    """Of student:FOLDER, or of a student's folder by itself."""
+    """The folder in student:FOLDER, or the student folder itself."""
     kind, _, folder = teacher.partition(":")
     return Path(folder if kind == STUDENT_KIND else teacher)
 
 
 def model_folder(teacher: str) -> list[Path]:
-    """The folder or file that `--teacher` names, if it names one: it is read, and must stay."""
+    """The folder or file that `--teacher` names, if any: an input that must not be replaced."""
     kind = teacher_kind(teacher)
     if kind == STUDENT_KIND:
         return [student_folder(teacher)]
@@ -85,5 +87,5 @@ REGISTERED = TeacherDefaults((0, 1, 2), tokens=160, batch_size=16, learning_rate
 
 
 def defaults_of(teacher: str) -> TeacherDefaults:
-    """What suits the kind of teacher that `--teacher` names; a registered one is not tuned."""
+    """The defaults for the teacher that `--teacher` names; a registered one is not tuned."""
     return DEFAULTS.get(teacher_kind(teacher), REGISTERED)

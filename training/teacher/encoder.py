@@ -26,9 +26,9 @@ HEAD_DROPOUT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class EncoderOptions:
-    max_tokens: int = 160  # of a description; the rest is cut
-    tuned_layers: int = 0  # the upper transformer layers that are tuned; 0 tunes all
-    frozen: bool = False  # tunes none: fits a head to features that are made once
+    max_tokens: int = 160  # of a description; the rest is truncated
+    tuned_layers: int = 0  # number of upper transformer layers to tune; 0 tunes all
+    frozen: bool = False  # tunes no layer: fits a head to features that are computed once
     bf16: bool = False  # the transformer's products in bfloat16; weights and head stay float32
 
 
@@ -103,11 +103,11 @@ def load_encoder_teacher(
     """MiniLM, or any BERT-like encoder in the folder `path`, with a fresh head.
 
     Word embeddings are never tuned: they are half of MiniLM's weights, and few tokens of a graph
-    are seen often enough to move them well.
+    occur often enough to improve them.
 
     Raises:
         TeacherError: the folder holds no encoder.
-        EncoderError: MiniLM is nowhere to be found.
+        EncoderError: MiniLM is not found.
     """
     folder = find_model(None) if path is None else path
     try:
@@ -129,7 +129,7 @@ def load_encoder_teacher(
 
 
 def freeze_lower(module: Classifier, tuned_layers: int) -> None:
-    """Leaves gradients to the head and the upper layers alone."""
+    """Enables gradients only for the head and the upper layers."""
     transformer = cast(Any, module.transformer)
     for weight in transformer.embeddings.parameters():
         weight.requires_grad = False

@@ -1,7 +1,7 @@
 """The head of an encoder teacher, fitted to the features of an untuned transformer.
 
-Tuning begins with such a head; a frozen encoder, the cheapest teacher, has nothing else that is
-fitted. Tuning a transformer on two cores costs minutes an epoch; a head on kept features costs
+Tuning starts from such a head; for a frozen encoder, the cheapest teacher, it is all that is
+fitted. Tuning a transformer on two cores takes minutes per epoch; a head on stored features takes
 seconds, and sees every training node at every hop.
 """
 
@@ -32,7 +32,7 @@ def start_head(
 ) -> None:
     """Fits the head to the untuned features of the nodes that tuning will see.
 
-    Their answers are kept in `folder`, for a run that is killed on the way.
+    Their answers are kept in `folder`, in case the run is killed.
     """
     train, validation = tuning_nodes(examples, options.tuning)
     nodes = np.concatenate([train, validation])
@@ -61,12 +61,12 @@ def with_fitted_head(
     options: TeachOptions,
     progress: Progress,
 ) -> HopAnswers:
-    """The answers of an untuned encoder whose head is fitted to its features now.
+    """The answers of an untuned encoder with a head fitted to its features.
 
-    About training nodes, those of heads that had not seen them.
+    Answers about training nodes come from heads that had not seen them.
 
     Raises:
-        TeacherError: too few nodes are asked about for a training node to be among them.
+        TeacherError: so few nodes are asked about that no training node is among them.
     """
     assert answers.features is not None
     train, val = (

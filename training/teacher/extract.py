@@ -1,4 +1,4 @@
-"""Asking a teacher about many nodes, bucketed by length, in parts that survive a kill."""
+"""Asks a teacher about many nodes, grouped by length, in parts that survive a kill."""
 
 import logging
 import struct
@@ -20,11 +20,11 @@ from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt
 
-PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a kill
+PART_PROMPTS = 1_024  # answers per part; a kill loses at most one part
 STAGE = "Asking the teacher"
-# Nats; of a probability of 0, whose logarithm no mean over hops and no loss could bear.
+# Nats; a probability of 0 would be infinite, which breaks means over hops and losses.
 LEAST = np.float32(-100)
-ROUNDING = 0.02  # of a sum of probabilities, in a language model's few bits
+ROUNDING = 0.02  # of a sum of probabilities in low precision
 log = logging.getLogger(__name__)
 
 
@@ -32,7 +32,7 @@ Write = Callable[[int, int], Prompt]  # of a node and a hop
 
 
 class WrittenPrompts(Sequence[Prompt]):
-    """Prompts that are written when they are asked for; none is kept."""
+    """Prompts that are written on access and not stored."""
 
     def __init__(self, write: Write, asked: NDArray[np.int64]) -> None:
         """Shapes: asked: int64 [P, 2], each one's node and hop."""
@@ -59,7 +59,7 @@ class WrittenPrompts(Sequence[Prompt]):
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Distinct prompts, and which of them each node's hop asks.
+    """Distinct prompts, and the index of each node's prompt at each hop.
 
     Shapes:
         which: int64 [H, M], positions in `prompts`
@@ -72,7 +72,7 @@ class Questions:
 
 
 def gather_questions(write: Write, hops: Sequence[int], nodes: NDArray[np.int64]) -> Questions:
-    """The prompts of every hop and node; equal ones (a node without neighbours) are asked once.
+    """The prompts of every hop and node; equal ones (of nodes without neighbours) are asked once.
 
     Each is written once here, for its digest and its size, and again when it is asked.
     """
@@ -84,7 +84,7 @@ def gather_questions(write: Write, hops: Sequence[int], nodes: NDArray[np.int64]
         digests[row] = struct.unpack("QQ", blake2b(described, digest_size=16).digest())
         sizes[row] = len(prompt.text)
     _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # in the order in which they are met
+    order = np.argsort(first)  # in order of first occurrence
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     kept = first[order]
@@ -115,7 +115,7 @@ def ask_here(
     tokens_per_batch: int,
     told: Callable[[int], None],
 ) -> Iterator[tuple[int, Answers]]:
-    """One part after the other, in this process."""
+    """Answers the parts in sequence in this process."""
     for number, part in parts.items():
         yield number, answer_part(teacher, list(part), tokens_per_batch, told)
 
@@ -130,10 +130,10 @@ def extract(
     part_prompts: int = PART_PROMPTS,
     ask_parts: AskParts = ask_here,
 ) -> HopAnswers:
-    """Asks everything; parts that `folder` already holds are not asked again.
+    """Asks all prompts; parts that `folder` already holds are not asked again.
 
-    Parts and batches depend on the prompts alone, so that a resumed run, or one on a cluster, ends
-    with the same bytes.
+    Parts and batches depend on the prompts alone, so that a resumed run, or one on a cluster, gives
+    the same bytes.
     """
     prompts = questions.prompts
     order = asking_order(questions)
@@ -165,11 +165,11 @@ def extract(
 
 
 def asking_order(questions: Questions) -> list[int]:
-    """Shorter prompts first; a node's stay together, since they begin alike and are read once."""
+    """Shorter prompts first; a node's prompts stay together, since they share a prefix."""
     sizes = questions.sizes
     owner = np.empty(len(sizes), dtype=np.int64)
     columns = np.arange(questions.which.shape[1])
-    owner[questions.which[:, ::-1]] = columns[::-1]  # a node that asks it
+    owner[questions.which[:, ::-1]] = columns[::-1]  # one of the nodes that ask it
     longest = sizes[questions.which].max(axis=0)
     order: list[int] = np.lexsort((sizes, owner, longest[owner])).tolist()
     return order
@@ -180,8 +180,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether answers are there, readable, and numbers; a machine that lost its power may leave
-    them torn."""
+    """Whether answers exist, are readable and finite; a power failure may leave damaged ones."""
     if not path.is_file():
         return False
     try:
@@ -205,7 +204,7 @@ def save_part(path: Path, answers: Answers) -> None:
 
 
 def half(features: NDArray[np.floating]) -> NDArray[np.float16]:
-    """In half precision; what is larger becomes its largest number."""
+    """Converts to half precision; larger values are clipped."""
     limit = float(np.finfo(np.float16).max)
     halved: NDArray[np.float16] = np.clip(features, -limit, limit).astype(np.float16)
     return halved
@@ -217,13 +216,13 @@ def answer_part(
     tokens_per_batch: int,
     told: Callable[[int], None] = lambda count: None,
 ) -> Answers:
-    """Answers in the prompts' order, asked in batches of similar length.
+    """The answers in the prompts' order, asked in batches of similar length.
 
     Args:
-        told: called after every batch with how many are answered.
+        told: called after every batch with the number of answers so far.
 
     Raises:
-        TeacherError: its batches leave a prompt out, or its answers are no log-probabilities.
+        TeacherError: its batches omit a prompt, or its answers are not log-probabilities.
     """
     batches = teacher.batches(prompts, tokens_per_batch)
     if sorted(index for batch in batches for index in batch) != list(range(len(prompts))):
@@ -245,10 +244,10 @@ def answer_part(
 
 
 def check_answers(answers: Answers, count: int) -> None:
-    """Refuses what students would learn for probabilities although it is none.
+    """Refuses answers that are not probabilities.
 
     Raises:
-        TeacherError: the answers are not one row a prompt, or a row is no distribution.
+        TeacherError: there is not one row per prompt, or a row is no distribution.
     """
     rows, features = answers.log_probabilities, answers.features
     if rows.ndim != 2 or len(rows) != count or (features is not None and len(features) != count):

@@ -1,4 +1,4 @@
-"""Digests of everything that a teacher's answers depend on: what lets a run be resumed."""
+"""Digests of everything that a teacher's answers depend on, which make runs resumable."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from training.teacher.options import TeachOptions
 from understudy.graph import TextGraph
 from understudy.graph.prompts import Prompt, prompt_hash, prompt_settings
 
-ORDER = "a node's prompts side by side"  # of the parts that answers are kept in
+ORDER = "a node's prompts side by side"  # version of the order in which answers are stored
 
 
 def fingerprint(graph: TextGraph, options: TeachOptions, weights: str, reading: str = "") -> str:
@@ -31,7 +31,7 @@ def fingerprint(graph: TextGraph, options: TeachOptions, weights: str, reading: 
 
 
 def settings(options: TeachOptions) -> dict[str, Any]:
-    """The options that answers depend on; no key, no address, nothing that only costs time."""
+    """The options that answers depend on: no keys, addresses, or options that only affect time."""
     kept: dict[str, Any] = {
         "hops": list(options.hops),
         "prompts": prompt_settings(options.prompts),
@@ -43,7 +43,7 @@ def settings(options: TeachOptions) -> dict[str, Any]:
         return kept | {name: getattr(options.endpoint, name) for name in ("model", *names)}
     own = options.encoder if options.kind == "encoder" else options.causal
     kept |= {"tuning": asdict(options.tuning), options.kind: asdict(own)}
-    # Batches decide the last bits of an answer, which a resumed run must share.
+    # Batches affect the last bits of an answer, which a resumed run must reproduce.
     sizes = {"tokens_per_batch": options.tokens_per_batch, "part_prompts": options.part_prompts}
     return kept | sizes
 
@@ -51,7 +51,7 @@ def settings(options: TeachOptions) -> dict[str, Any]:
 def prompts_digest(
     prompts: Sequence[Prompt], model: str, classes: int, options: TeachOptions
 ) -> str:
-    """SHA-256 of what the answers of an untuned encoder depend on; `model`: digests of it."""
+    """SHA-256 of what the answers of an untuned encoder depend on; `model` holds its digests."""
     sizes = options.encoder.max_tokens, options.tokens_per_batch, options.part_prompts
     precision = " bf16" if options.encoder.bf16 else ""
     digest = hashlib.sha256(f"{model} {classes} {sizes}{precision} {ORDER}".encode())

@@ -1,6 +1,6 @@
-"""How much an answer about each node is worth, as a file says it that somebody else made.
+"""Reads the value of an answer about each node from a file made elsewhere.
 
-Such as what a model that is served is unsure of: see `understudy refresh`.
+For example, the uncertainty of a served model: see `understudy refresh`.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from understudy.graph.readers.jsonl import read_value
 
 
 def check_order(limited: bool, hard: bool, choice: str | None) -> None:
-    """Refuses what says which nodes come first where nothing would read it.
+    """Refuses options for the order of nodes that would have no effect.
 
     Args:
-        limited: whether there is a limit to what is asked.
-        hard: whether it was said how hard nodes are.
-        choice: of the nodes, where one was said.
+        limited: whether the number of questions is limited.
+        hard: whether difficulties were given.
+        choice: the given choice of nodes, or None.
 
     Raises:
         TeacherError: all nodes are asked about, or random ones.
@@ -37,15 +37,15 @@ def check_order(limited: bool, hard: bool, choice: str | None) -> None:
 
 
 def read_hardness(path: Path) -> dict[str, float]:
-    """Id of a node → how hard it is: more is asked about first.
+    """Id of a node → its difficulty; harder nodes are asked about first.
 
     Raises:
-        TeacherError: the file cannot be read, is no such object, or names no node.
+        TeacherError: the file cannot be read, has another form, or names no node.
     """
     try:
         value = read_value(path, "expected one JSON object from ids to numbers")
         hard = msgspec.convert(value, dict[str, float])
-    except GraphError as error:  # it cannot be read, is broken, or a node is in it twice
+    except GraphError as error:  # unreadable, broken, or a duplicate node
         raise TeacherError(f"--budget-hard: {error}") from error
     except msgspec.MsgspecError as error:
         raise TeacherError(
@@ -57,10 +57,10 @@ def read_hardness(path: Path) -> dict[str, float]:
 
 
 def hardness_of(graph: TextGraph, hard: Mapping[str, float]) -> NDArray[np.float64]:
-    """The same by row; float64 [N]. What is not named is the least hard.
+    """Difficulties by row; float64 [N]. Nodes that are not named are the least hard.
 
     Raises:
-        TeacherError: a node is named that the graph does not have, or is not a number hard.
+        TeacherError: a node is unknown, or its value is not a number.
     """
     index, rows = graph.index_of, {}
     for name, value in hard.items():
@@ -79,5 +79,5 @@ def hardness_of(graph: TextGraph, hard: Mapping[str, float]) -> NDArray[np.float
 
 
 def digest_of(hard: Mapping[str, float]) -> str:
-    """SHA-256: which nodes are asked about depends on it."""
+    """SHA-256 of the difficulties, on which the choice of nodes depends."""
     return hashlib.sha256(msgspec.json.encode(hard, order="sorted")).hexdigest()

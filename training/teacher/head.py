@@ -1,4 +1,4 @@
-"""A linear head, fitted to features that a language model has made."""
+"""Fits a linear head to a language model's features."""
 
 import copy
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from understudy.graph.progress import Progress, silent
 
-EPOCHS = 300  # full-batch steps, at most
+EPOCHS = 300  # maximum; full-batch steps
 PATIENCE = 30  # epochs without a better validation accuracy
 LEARNING_RATE = 1e-2  # of AdamW
 WEIGHT_DECAY = 1e-2  # of AdamW
@@ -28,7 +28,7 @@ def fit_head(
     progress: Progress = silent,
     dropout: float = DROPOUT,
 ) -> nn.Linear:
-    """A linear head for the features of all hops, its epoch chosen on validation.
+    """Fits a linear head to the features of all hops; validation picks the epoch.
 
     Shapes:
         features: float [H, M, d]
@@ -71,12 +71,12 @@ def answers_out_of_fold(
     progress: Progress = silent,
     dropout: float = DROPOUT,
 ) -> NDArray[np.float32]:
-    """What heads say about training nodes whose labels they were not fitted to.
+    """The answers about training nodes of heads that were fitted without their labels.
 
     Shapes:
         features, labels, train, validation: as `fit_head`'s
         folds: int64 [T], of the training nodes
-        returns: log-probabilities float32 [H, T, C]; all alike, where one fold holds every node
+        returns: log-probabilities float32 [H, T, C]; uniform if one fold holds every node
     """
     alike = -np.log(classes)
     result = np.full((len(features), len(train), classes), alike, dtype=np.float32)
@@ -105,13 +105,13 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def accuracy_of(head: nn.Linear, x: Tensor, y: Tensor) -> float:
-    """Mean over hops; 0 where there is no node."""
+    """Mean over hops; 0 if there is no node."""
     return float((head(x).argmax(2) == y).float().mean()) if len(y) else 0.0
 
 
 @torch.no_grad()
 def unscaled(head: nn.Linear, mean: Tensor, deviation: Tensor) -> nn.Linear:
-    """The head that reads features as they are: W (x - m) / s + b."""
+    """Folds the scaling into the head, which then reads raw features: W (x - m) / s + b."""
     head.weight /= deviation
     head.bias.sub_(head.weight @ mean)
     return head

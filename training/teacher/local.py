@@ -1,4 +1,4 @@
-"""Teachers that run in this process, by kind: ours, and those that others register."""
+"""The kinds of teachers that run in this process: built in and registered."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +15,11 @@ from understudy.graph import TextGraph
 
 
 class LocalTeacher(TunableTeacher, Protocol):
-    """Where `tuning.epochs` is 0, `module` and `loss` are never read."""
+    """A teacher in this process; if `tuning.epochs` is 0, `module` and `loss` are never used."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the untuned weights, or of whatever else its answers depend on."""
+        """SHA-256 of the untuned weights, or of everything else that its answers depend on."""
         ...
 
 
@@ -28,10 +28,10 @@ TEACHERS: Registry[Loader] = Registry("teacher")
 
 
 def register_teacher(kind: str, load: Loader) -> None:
-    """Adds a kind of teacher, which `TeachOptions(teacher=kind)` or `"KIND:anything"` names.
+    """Registers a kind of teacher, for `TeachOptions(teacher=kind)` or `"KIND:anything"`.
 
     Raises:
-        TrainingError: the name is taken, or stands for another teacher already.
+        TrainingError: the name is taken, or refers to another teacher already.
     """
     if teacher_kind(kind) != "causal" or ":" in kind:
         raise TeacherError(f"{kind!r} names another teacher already, or has a colon in it")

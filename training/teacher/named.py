@@ -1,4 +1,4 @@
-"""Checks that what `--teacher` and `--encoder-path` name exists, before torch is imported."""
+"""Checks that the files named by `--teacher` and `--encoder-path` exist, before importing torch."""
 
 import os
 from pathlib import Path
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from training.teacher.endpoint import EndpointOptions
 
 GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
-CONFIG = "config.json"  # of any model of transformers
+CONFIG = "config.json"  # of any transformers model
 WEIGHTS_FILE = "model.safetensors"  # of a text encoder
 
 
 def check_model(teacher: str) -> None:
-    """Refuses a teacher whose folder or file is missing; what is in it is read later.
+    """Refuses a teacher whose folder or file is missing; its content is checked later.
 
     Args:
-        teacher: as `--teacher` names it
+        teacher: as given to `--teacher`
 
     Raises:
         CheckpointError: it is no student's folder.
@@ -51,13 +51,13 @@ def check_model(teacher: str) -> None:
 
 
 def check_file(file: Path) -> None:
-    """Refuses a GGUF file that is not there."""
+    """Refuses a missing GGUF file."""
     if not file.is_file():
         raise TeacherError(f"there is no file {str(file)!r}; give gguf:FILE")
 
 
 def check_name(name: str) -> None:
-    """Refuses what can be neither a folder nor a hub id, before anything asks the network."""
+    """Refuses a name that is neither a folder nor a hub id, before any network access."""
     if Path(name).is_dir():
         if not (Path(name) / CONFIG).is_file():
             raise TeacherError(f"{name} holds no model (no {CONFIG})")
@@ -83,13 +83,13 @@ def check_encoder_path(path: Path) -> None:
 
 
 def parse_endpoint(teacher: str, **asking: Any) -> "EndpointOptions | None":
-    """The endpoint that openai:URL#model or a decision endpoint's name means; else None.
+    """Parses an endpoint such as openai:URL#model; None for other teachers.
 
     Args:
         asking: further fields of `EndpointOptions`.
 
     Raises:
-        TeacherError: the address or the model is missing, or no request can be sent there.
+        TeacherError: the address or the model is missing or invalid.
     """
     kind, _, address = teacher.partition(":")
     if kind not in WIRES:

@@ -1,4 +1,4 @@
-"""What `teach` is asked to do."""
+"""The options of `teach`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,18 +17,18 @@ from understudy.graph.prompts import PromptOptions
 
 Choice = Literal["uncertain", "random"]
 LEAST_TOKENS = 8  # of a node's description
-MOST_HOPS = 8  # that a question shows: a student has no more layers
+MOST_HOPS = 8  # in a prompt: a student has no more layers
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits of what is asked; 0 is none."""
+    """Limits of a run; 0 is no limit."""
 
-    nodes: int = 0  # asked about
-    calls: int = 0  # questions; a node takes one a hop, fewer where its hops ask the same
-    money: float = 0.0  # in the currency of the prices, as estimated before asking
+    nodes: int = 0  # number asked about
+    calls: int = 0  # questions; one per node and hop, fewer if a node's hops ask the same
+    money: float = 0.0  # in the currency of the prices, estimated in advance
     choice: Choice = "random"  # of the nodes; random is the control
-    # Id → how hard, in the place of what labels leave uncertain; empty where nobody says it.
+    # Id → difficulty, used instead of the labels' uncertainty; empty if not given.
     hard: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -43,7 +43,7 @@ class Budget:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What answers depend on, as JSON."""
+        """The settings that answers depend on, as JSON."""
         if not self.limited:
             return {"max_nodes": self.nodes}
         names = ("nodes", "calls", "money", "choice")
@@ -63,9 +63,9 @@ class TeachOptions:
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     causal: CausalOptions = field(default_factory=CausalOptions)
     endpoint: EndpointOptions | None = None  # of an endpoint only
-    budget: Budget = field(default_factory=Budget)  # without limits all nodes are asked about
-    tokens_per_batch: int = 8_192  # of an extraction batch, padding included
-    part_prompts: int = PART_PROMPTS  # answers that are written at once
+    budget: Budget = field(default_factory=Budget)  # without limits, all nodes are asked about
+    tokens_per_batch: int = 8_192  # of an extraction batch, including padding
+    part_prompts: int = PART_PROMPTS  # answers per part
 
     def __post_init__(self) -> None:
         for hop in self.hops:

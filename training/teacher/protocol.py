@@ -25,12 +25,12 @@ class Answers:
 
 
 class Teacher(Protocol):
-    """Answers prompts, a batch at a time; the same prompt gets the same answer."""
+    """Answers prompts in batches; the same prompt always gets the same answer."""
 
     def answer(self, prompts: Sequence[Prompt]) -> Answers: ...
 
     def batches(self, prompts: Sequence[Prompt], tokens_per_batch: int) -> list[list[int]]:
-        """The prompts' positions in batches, of so many tokens at most, padding included."""
+        """Groups the prompts' positions into batches of limited size, padding included."""
         ...
 
 
@@ -39,9 +39,11 @@ class TunableTeacher(Teacher, Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """Holds every weight; those to be tuned require gradients, in a stable order."""
+        """The module that holds every weight; those to be tuned require gradients, in a stable
+        order.
+        """
         ...
 
     def loss(self, prompts: Sequence[Prompt], labels: Tensor) -> Tensor:
-        """Scalar, nats a prompt; labels: int64 [P]."""
+        """The scalar loss, in nats per prompt; labels: int64 [P]."""
         ...

@@ -1,4 +1,4 @@
-"""Which kinds of teacher read which options; what a kind does not read is refused, not ignored."""
+"""The kinds of teacher that read each option; others refuse the option instead of ignoring it."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,8 @@ ENCODERS = ("encoder", "frozen encoder")
 LOCAL = ("causal", *ENCODERS, "registered")
 ENDPOINTS = ("endpoint", "decision endpoint")
 TUNED = ("causal", "encoder", "registered")
-PROMPTED = (*LOCAL, *ENDPOINTS)  # all but a student, which reads the graph itself
-READERS: Mapping[str, tuple[str, ...]] = {  # by the option; all teachers read every other one
+PROMPTED = (*LOCAL, *ENDPOINTS)  # all except a student, which reads the graph itself
+READERS: Mapping[str, tuple[str, ...]] = {  # by option; all teachers read others
     "hops": PROMPTED,
     "tokens": PROMPTED,
     "show_labels": PROMPTED,
@@ -42,7 +42,7 @@ READERS: Mapping[str, tuple[str, ...]] = {  # by the option; all teachers read e
     "ray": LOCAL,
     "workers": LOCAL,
 }
-# What `evaluate` calls options whose names are those of a student's, too.
+# The names in `evaluate` of options that a student has, too.
 RENAMED: Mapping[str, str] = {
     "epochs": "teacher_epochs",
     "batch_size": "teacher_batch_size",

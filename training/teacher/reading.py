@@ -1,4 +1,4 @@
-"""What a model's answers depend on beside its weights: its shape, its tokens, its chat template."""
+"""Digests a model's configuration, tokenizer and chat template, on which its answers depend."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ FILES = (
 
 
 def reading_digest(folder: Path) -> str:
-    """SHA-256 over those files of a model's folder, with their names."""
+    """SHA-256 over these files of a model's folder, with their names."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in FILES for path in folder.glob(pattern)}):
         if path.is_file():
@@ -22,12 +22,12 @@ def reading_digest(folder: Path) -> str:
 
 
 def model_change(info: TeacherInfo, weights: str, reading: str) -> str | None:
-    """What a model has now and had not when it answered, to be read after "has"; None: nothing.
+    """What changed in a model since it answered, as text to follow "has"; None: nothing.
 
     Args:
-        info: of the answers; those of earlier releases do not tell how it read.
-        weights: SHA-256 of the untuned ones, now.
-        reading: see `reading_digest`, now.
+        info: of the answers; earlier releases did not record how the model read.
+        weights: SHA-256 of the present untuned weights.
+        reading: the present `reading_digest`.
     """
     if weights != info.model_hash:
         return f"other weights now ({weights[:12]}, and not {info.model_hash[:12]})"

@@ -1,4 +1,4 @@
-"""From a graph and a language model to a teacher folder."""
+"""Makes a teacher folder from a graph and a language model."""
 
 import hashlib
 import logging
@@ -67,9 +67,9 @@ from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.trainable import check_trainable
 
-AskingElsewhere = Callable[[TeachOptions], AskParts]  # with the scores chosen
+AskingElsewhere = Callable[[TeachOptions], AskParts]  # the scores are chosen already
 ADAPTER_FOLDER = "adapter"
-KEPT_PROMPTS = 65_536  # that were written last: asked prompts are written more than once
+KEPT_PROMPTS = 65_536  # cache size: asked prompts are written more than once
 log = logging.getLogger(__name__)
 
 
@@ -84,14 +84,14 @@ def teach(
 ) -> TeacherInfo:
     """Tunes the teacher, asks it about the graph's nodes, writes its folder.
 
-    Work in progress lies beside `out`, in a folder named after everything it depends on: the same
-    call resumes it, and another one leaves it alone. Where `out` is the result of the same call
-    already, nothing is done.
+    Work in progress is kept beside `out`, in a folder named after everything it depends on: the
+    same call resumes it, and a different call does not touch it. If `out` already holds the result
+    of the same call, nothing is done.
 
     Args:
         force: replace a folder of another kind, too.
-        elsewhere: where a local teacher is asked, if not in this process.
-        like: a teacher folder; a local teacher must be what answered there, before it is tuned.
+        elsewhere: asks a local teacher outside this process.
+        like: a teacher folder; before it is tuned, a local teacher must be the model that made it.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
@@ -110,7 +110,7 @@ def taught(
     elsewhere: AskingElsewhere | None,
     like: Path | None,
 ) -> TeacherInfo:
-    """The same, of an output that has been checked."""
+    """Does the work of `teach`, for an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
@@ -118,7 +118,7 @@ def taught(
         return teach_endpoint(graph, out, options, progress)
     with step(progress, "Loading the teacher"):
         teacher = load_local(graph, options)
-    reading = getattr(teacher, "reading", "")  # a registered teacher's digest stands for all
+    reading = getattr(teacher, "reading", "")  # a registered teacher's digest covers everything
     if like is not None and (change := model_change(read_info(like), teacher.digest, reading)):
         raise TeacherError(
             f"{options.teacher} has {change} than when {like} was made; put back what it had, or "
@@ -127,7 +127,7 @@ def taught(
     digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest, weight_files(options))) is not None:
         return done
-    nodes = chosen_nodes(graph, options)  # or an error, before hours of tuning
+    nodes = chosen_nodes(graph, options)  # fails now instead of after hours of tuning
     work = unfinished_folder(out, digest)
     if isinstance(teacher, CausalTeacher):
         examples = tuning_examples(graph, options)
@@ -162,13 +162,14 @@ def taught(
 
 @contextmanager
 def put_out(out: Path, work: Path, unfinished: bool = True) -> Iterator[Path]:
-    """Writes the result, and removes the work in progress once it is there.
+    """Writes the result, then removes the work in progress.
 
     Args:
-        unfinished: `work` is this call's alone; else other calls read it, too, and it stays.
+        unfinished: `work` belongs to this call alone; otherwise other calls read it too, and it
+            stays.
 
     Raises:
-        TeacherError: `out` cannot be written any more; the work is kept.
+        TeacherError: `out` can no longer be written; the work is kept.
     """
     try:
         with atomic_folder(out) as folder:
@@ -192,7 +193,7 @@ def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
 
 
 def tuned_on(graph: TextGraph, options: TeachOptions) -> NDArray[np.int64]:
-    """The training nodes that the transformer is tuned on, rising."""
+    """The training nodes that the transformer is tuned on, ascending."""
     if not options.tuning.epochs or options.encoder.frozen:
         return np.empty(0, dtype=np.int64)
     return tuning_nodes(tuning_examples(graph, options), options.tuning)[0]
@@ -222,13 +223,13 @@ def ask_local(
     """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here.
 
     Args:
-        nodes: that are asked about, rising.
+        nodes: to ask about, ascending.
     """
     questions = gather_questions(question_writer(graph, options), options.hops, nodes)
     frozen = teacher if isinstance(teacher, EncoderTeacher) and options.encoder.frozen else None
     folder = work
     if frozen is not None and not options.prompts.show_labels:
-        # These answers do not depend on the split: the next split's teacher need not ask again.
+        # These answers do not depend on the split, so teachers of other splits can reuse them.
         model = f"{frozen.digest} {frozen.reading}"
         digest = prompts_digest(questions.prompts, model, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
@@ -247,12 +248,12 @@ def ask_local(
 def teach_endpoint(
     graph: TextGraph, out: Path, options: TeachOptions, progress: Progress
 ) -> TeacherInfo:
-    """The same from an endpoint: it shows no features and is not tuned."""
+    """Does the work of `teach` with an endpoint, which has no features and is not tuned."""
     if options.endpoint is None:
         raise TeacherError("an endpoint needs its address, such as openai:URL#model")
     digest = fingerprint(graph, options, "")
     done, asked = finished(out, digest), asked_at(options.endpoint)
-    # Behind another address there may be another model: what is kept of the first is told of.
+    # Another address may serve another model: answers kept from the first are reported.
     if done is not None and done.settings.get("asked", asked) == asked:
         return done
     started = time.monotonic()
@@ -270,7 +271,7 @@ def teach_endpoint(
 def ask_endpoint(
     graph: TextGraph, options: TeachOptions, endpoint: EndpointOptions, progress: Progress
 ) -> tuple[HopAnswers, Bill, Path]:
-    """The answers, what they cost, and where they are kept."""
+    """The answers, their cost, and the file that keeps them."""
     calls, names = endpoint.calls(graph.num_classes), graph.label_names
 
     def cost(prompt: Prompt) -> Cost:
@@ -291,17 +292,19 @@ def ask_endpoint(
 
 
 def asked_at(endpoint: EndpointOptions) -> str:
-    """Tells one address from another in a folder that others may read, and tells nobody which."""
+    """A short hash that distinguishes addresses without revealing them to readers of the folder."""
     return hashlib.sha256(address_of(endpoint.url).encode()).hexdigest()[:16]
 
 
 def charges(bill: Bill, options: EndpointOptions) -> dict[str, float]:
-    """What this run was charged for; answers that were kept before are not in it."""
+    """What this run was charged for; excludes answers that were kept before."""
     return {**asdict(bill), "cost": bill.cost(options)}
 
 
 def question_writer(graph: TextGraph, options: TeachOptions) -> Callable[[int, int], Prompt]:
-    """The question about a node at a hop; the last ones are kept, since they are written twice."""
+    """A function that writes the prompt for a node and hop; it caches the last ones, as each is
+    written twice.
+    """
     return lru_cache(KEPT_PROMPTS)(graph_prompter(graph, options.prompts).stored)
 
 
@@ -310,7 +313,7 @@ def chosen_nodes(
 ) -> NDArray[np.int64]:
     """The nodes that the budget allows to ask about.
 
-    Of an endpoint, in the order in which to ask; else they rise.
+    For an endpoint in the order in which to ask; otherwise ascending.
 
     Raises:
         TeacherError: see `budgeted_nodes`.
@@ -324,10 +327,10 @@ def chosen_nodes(
 
 
 def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo | None:
-    """The folder's description, where it is the whole result of the same call.
+    """The folder's description, if it is the complete result of the same call.
 
     Args:
-        weights: names of what it holds beside the answers.
+        weights: names of the weight files it must hold.
     """
     if not (out / "teacher.json").is_file():
         return None
@@ -351,7 +354,7 @@ def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo
 
 
 def weight_files(options: TeachOptions) -> tuple[str, ...]:
-    """What a teacher's folder holds of its own weights."""
+    """Names of the weight files in a teacher's folder."""
     if not options.tuning.epochs:
         return ()
     return (TUNED_FILE, ADAPTER_FOLDER) if options.kind == "causal" else (TUNED_FILE,)

@@ -1,12 +1,12 @@
-"""Instruction tuning of a teacher: the one loop for encoders and causal models.
+"""Instruction tuning of a teacher, with one loop for encoders and causal models.
 
-An encoder's head is new, and its first gradients would distort what the transformer knows: it is
-fitted to the untuned features first (linear probing, then fine-tuning: arXiv 2202.10054). Whatever
-epochs bring, the weights are at least as good on validation as those that tuning began with.
+An encoder's head is new, and its first gradients would distort the transformer, so it is fitted to
+the untuned features first (linear probing, then fine-tuning: arXiv 2202.10054). The final weights
+are never worse on validation than those that tuning started from.
 
-Each epoch asks about every training node once, at a hop drawn at random, with neighbours' labels
-dropped at random; batches are drawn from the seed and the epoch alone. A checkpoint holds the
-weights, the optimiser and torch's generator, so that a killed run ends where it would have.
+Each epoch asks about every training node once, at a random hop, with neighbours' labels dropped at
+random; batches are drawn from the seed and the epoch alone. A checkpoint holds the weights, the
+optimiser and torch's generator, so that a killed run ends with the same result.
 """
 
 import json
@@ -34,23 +34,23 @@ from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, Prompter
 
 STAGE = "Tuning the teacher"
-WINDOW = 16  # batches among which prompts are sorted by length
-PROGRESS = "place"  # its key in a checkpoint; kept, so that begun tunings go on
+WINDOW = 16  # number of batches within which prompts are sorted by length
+PROGRESS = "place"  # key in a checkpoint; unchanged so that older checkpoints stay valid
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TuningOptions:
-    epochs: int = 3  # passes over the training nodes, at most; 0 asks the model as it is
-    batch_size: int = 16  # prompts a step
-    accumulate: int = 1  # parts that a step reads its prompts in, one after another: less memory
+    epochs: int = 3  # maximum passes over the training nodes; 0 asks the untuned model
+    batch_size: int = 16  # prompts per step
+    accumulate: int = 1  # number of parts in which a step reads its prompts, to save memory
     learning_rate: float = 5e-5  # of AdamW, at its peak
     weight_decay: float = 0.01  # of AdamW
     warmup: float = 0.06  # share of the steps
     label_dropout: float = 0.5  # probability that a shown label is hidden
     max_train_nodes: int = 0  # drawn at random; 0 takes all
-    validation_nodes: int = 400  # asked after each epoch, at most
+    validation_nodes: int = 400  # maximum number asked after each epoch
     patience: int = 1  # epochs without a better validation accuracy
     clip: float = 1.0  # largest norm of a step's gradient
     checkpoint_steps: int = 50  # between two checkpoints
@@ -68,7 +68,7 @@ class TuningOptions:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """What is tuned on.
+    """The data for tuning.
 
     Shapes:
         train, validation: int64 node indices, all labelled
@@ -84,13 +84,13 @@ class Examples:
 
 @dataclass(slots=True)
 class TuningProgress:
-    """How far tuning is; written with every checkpoint."""
+    """The progress of tuning; stored in every checkpoint."""
 
     epoch: int = 0
     step: int = 0  # within the epoch
     start: float | None = None  # validation accuracy before any step
-    accuracies: list[float] = field(default_factory=list)  # of validation, an epoch
-    losses: list[float] = field(default_factory=list)  # an epoch's mean
+    accuracies: list[float] = field(default_factory=list)  # of validation, per epoch
+    losses: list[float] = field(default_factory=list)  # mean per epoch
     loss_sum: float = 0.0  # of this epoch's steps so far
     seconds: float = 0.0
 
@@ -106,7 +106,7 @@ def tune(
     """Tunes until validation accuracy has not risen for `patience` epochs; keeps the best epoch.
 
     Args:
-        path: of the checkpoint; where it exists, tuning goes on from it.
+        path: of the checkpoint; if it exists, tuning resumes from it.
 
     Raises:
         DivergedError: the loss is not finite.
@@ -135,7 +135,7 @@ def tune(
 def tuning_nodes(
     examples: Examples, options: TuningOptions
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The training and the validation nodes that the options take; the former sorted."""
+    """The training nodes, sorted, and the validation nodes that the options select."""
     generator = np.random.default_rng([options.seed, 1])
     count = options.max_train_nodes or len(examples.train)
     train = np.sort(generator.permutation(examples.train)[:count])
@@ -217,7 +217,7 @@ class TuningRun:
         self.progress.step += 1
 
     def backward(self, prompts: Sequence[Prompt], labels: Tensor) -> float:
-        """Adds up the gradients of the step's parts; the mean loss of its prompts."""
+        """Accumulates the gradients of the step's parts; returns the mean loss of its prompts."""
         size = math.ceil(len(prompts) / self.options.accumulate)
         total = 0.0
         for start in range(0, len(prompts), size):
@@ -251,7 +251,7 @@ class TuningRun:
         self.progress.step, self.progress.loss_sum = 0, 0.0
 
     def validate(self) -> float:
-        """Accuracy on validation nodes, each at one hop; NaN-free: 0 where there are none."""
+        """Accuracy on validation nodes, each at one hop; 0 if there are none."""
         if not len(self.validation):
             return 0.0
         hops = self.examples.hops
@@ -281,14 +281,14 @@ class TuningRun:
             save_file(contiguous, temporary, metadata={PROGRESS: progress})
 
     def restore(self) -> None:
-        """Goes back to the checkpoint, where there is a whole one."""
+        """Restores the checkpoint, if there is a complete one."""
         if not self.path.is_file():
             return
         try:
             with safe_open(self.path, framework="pt") as stored:
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
                 self.progress = TuningProgress(**json.loads(stored.metadata()[PROGRESS]))
-        except SafetensorError as error:  # torn, as by a machine that lost its power
+        except SafetensorError as error:  # truncated, for example by a power failure
             log.warning("%s is damaged (%s): tuning begins anew", self.path, error)
             return
         with torch.no_grad():
@@ -310,7 +310,7 @@ class TuningRun:
 
 
 def master(weight: torch.nn.Parameter) -> torch.nn.Parameter:
-    """What the optimiser changes: a float32 copy, where steps would be lost in rounding."""
+    """The parameter that the optimiser changes: a float32 copy if rounding would lose steps."""
     if weight.dtype == torch.float32:
         return weight
     return torch.nn.Parameter(weight.detach().to(torch.float32))

@@ -1,1 +1,1 @@
-"""A trained teacher behind an OpenAI-compatible endpoint, in a process of its own with torch."""
+"""Serves a trained teacher over an OpenAI-compatible endpoint, in a separate process with torch."""

@@ -1,4 +1,4 @@
-"""The teacher on one thread; prompts that wait meanwhile are answered together."""
+"""Runs the teacher on one thread; prompts that arrive meanwhile are answered together."""
 
 import asyncio
 import logging
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from training.teacher_server.errors import AnswerError, BusyError
 from understudy.graph.prompts import Prompt
 
-MAX_BATCH = 16  # prompts that are answered together
-MAX_WAITING = 1_024  # prompts; more are refused
+MAX_BATCH = 16  # maximum prompts answered together
+MAX_WAITING = 1_024  # maximum waiting prompts; more are refused
 
 log = logging.getLogger(__name__)
 
 
 class Scorer(Protocol):
-    """Prompts of one instruction → log-probabilities of the labels, float32 [P, C]."""
+    """Maps prompts of one instruction to log-probabilities of the labels, float32 [P, C]."""
 
     def __call__(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]: ...
 
@@ -32,7 +32,7 @@ class Question:
 
 
 class Answerer:
-    """Answers every question with its own row or an error, whatever the others hold."""
+    """Answers every question with its own row or error, independent of the others."""
 
     def __init__(self, score: Scorer) -> None:
         self.score = score
@@ -44,7 +44,7 @@ class Answerer:
         """Probabilities of the labels, float32 [C].
 
         Raises:
-            BusyError: too many wait.
+            BusyError: too many questions wait.
             AnswerError: the teacher failed.
         """
         if len(self.waiting) >= MAX_WAITING:
@@ -60,7 +60,7 @@ class Answerer:
             await self.run(self.next_batch())
 
     def next_batch(self) -> list[Question]:
-        """The next questions of one instruction, which a teacher may read once for all of them."""
+        """The next questions with the same instruction, which a teacher may read once for all."""
         self.waiting = [question for question in self.waiting if not question.answer.done()]
         if not self.waiting:
             return []
@@ -80,7 +80,7 @@ class Answerer:
             if rows.shape[0] != len(batch) or not np.isfinite(rows).all():
                 raise AnswerError("the teacher gave no probabilities")
         except Exception as error:  # noqa: BLE001 - the worker's boundary: every asker hears of it
-            if len(batch) > 1:  # one prompt may be to blame, and the others are answered
+            if len(batch) > 1:  # one prompt may be to blame, so each is retried alone
                 for question in batch:
                     await self.run([question])
                 return
@@ -95,7 +95,7 @@ class Answerer:
 
 
 def settle(question: Question, result: NDArray[np.float32] | AnswerError) -> None:
-    """Answers, if anybody still waits."""
+    """Sets the answer, unless the asker has left."""
     if question.answer.done():
         return
     if isinstance(result, AnswerError):

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions, answered by a teacher whose every answer is a label."""
+"""POST /v1/chat/completions, answered by a teacher whose answers are always labels."""
 
 import json
 import time
@@ -19,7 +19,7 @@ END = TAIL.format(question=QUESTION)
 
 
 def parse_prompt(text: str) -> Prompt:
-    """Takes a prompt of `understudy.graph.prompts` apart; another text is a description."""
+    """Splits a prompt of `understudy.graph.prompts`; any other text is a description."""
     head, found, rest = text.removeprefix(START).partition(MIDDLE)
     if not (text.startswith(START) and found and rest.endswith(END)):
         return Prompt("", text)
@@ -32,8 +32,8 @@ def create_app(
     """The server of one teacher.
 
     Args:
-        identity: by which a service knows it for the one that was measured: digests of the model,
-            of its tuned weights and of its prompts.
+        identity: identifies the measured teacher to a service: digests of the model, of its tuned
+            weights and of its prompts.
     """
     described: dict[str, Any] = {"id": name, "object": "model", "owned_by": "local"}
     if identity is not None:
@@ -71,7 +71,7 @@ def create_app(
 
 
 def completion(name: str, content: str, scores: dict[str, float]) -> dict[str, Any]:
-    """A chat completion; `label_scores` is beyond the format, and says how sure the teacher is."""
+    """A chat completion; `label_scores` extends the format with the teacher's probabilities."""
     message = {"role": "assistant", "content": content}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return {

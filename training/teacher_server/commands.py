@@ -34,7 +34,7 @@ def teacher_serve(
     threads: Annotated[int, typer.Option(min=1, help="Of one inference.")] = 1,
 ) -> None:
     """Serve a trained teacher over an OpenAI-compatible endpoint, on loopback only."""
-    read_info(folder)  # a wrong path is told before torch is imported, which takes seconds
+    read_info(folder)  # reports a wrong path before the slow import of torch
     from training.terminal import load_libraries
 
     load_libraries("training.teacher_server.loading")
@@ -46,7 +46,7 @@ def teacher_serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     with bind(port) as bound:
-        # What it tells of itself is of the weights that are loaded.
+        # The reported identity must be that of the loaded weights.
         with terminal_progress() as progress, step(progress, STAGE), unchanged(folder):
             teacher, info = load_teacher(folder)
             known = identity(folder, info)
@@ -64,7 +64,7 @@ def teacher_serve(
 
 
 def identity(folder: Path, info: TeacherInfo) -> dict[str, str]:
-    """What `GET /v1/models` tells, as a bundle's manifest holds it."""
+    """The identity in `GET /v1/models`, as in a bundle's manifest."""
     from training.teacher.answers.views import teacher_record
 
     record = teacher_record(folder, info, max(info.hops))
@@ -72,7 +72,7 @@ def identity(folder: Path, info: TeacherInfo) -> dict[str, str]:
 
 
 def bind(port: int) -> socket.socket:
-    """Takes the port; connections wait in the queue until the server runs.
+    """Binds the port; connections queue until the server runs.
 
     Raises:
         TeacherError: it is taken.

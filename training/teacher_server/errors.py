@@ -19,7 +19,7 @@ class RequestError(Exception):
     """The request is refused.
 
     Attributes:
-        param: the field that is to blame, where one is.
+        param: the field that is to blame, if any.
     """
 
     status = 400
@@ -33,7 +33,7 @@ class RequestError(Exception):
 
 
 class MalformedError(RequestError):
-    """The body is not what the format wants."""
+    """The body does not match the format."""
 
 
 class BusyError(RequestError):
@@ -53,7 +53,7 @@ def error_body(message: str, kind: str, param: str | None = None) -> dict[str, A
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Makes every refusal of the application one of that form."""
+    """Converts every refusal of the application to that form."""
 
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""A teacher folder → the tuned teacher that wrote it."""
+"""Loads the tuned teacher from a teacher folder."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -45,7 +45,7 @@ def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherI
 
 
 def read_options(kind: Any, values: dict[str, Any]) -> Any:
-    """The options as they were written; a newer release's further ones are left out."""
+    """The options as they were written; unknown ones of newer releases are dropped."""
     known = {field.name for field in fields(kind)}
     return kind(**{name: value for name, value in values.items() if name in known})
 

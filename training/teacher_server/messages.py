@@ -1,4 +1,4 @@
-"""The request of a chat completion: of the OpenAI format, what matters here."""
+"""The request of a chat completion: the parts of the OpenAI format that are read."""
 
 from typing import Literal
 
@@ -36,7 +36,7 @@ class ResponseFormat(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """What is not listed is not read."""
+    """A request; fields that are not listed are ignored."""
 
     model_config = ConfigDict(extra="ignore")
     model: str = ""
@@ -53,7 +53,7 @@ async def read_chat(request: Request) -> ChatRequest:
     """Reads and checks a body.
 
     Raises:
-        MalformedError: it is too large, no JSON, or has a field that does not fit.
+        MalformedError: it is too large, not JSON, or has an invalid field.
         ClientDisconnect: the client left.
     """
     try:
@@ -74,7 +74,7 @@ async def read_chat(request: Request) -> ChatRequest:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body, which has a bound.
+    """The whole body, up to a limit.
 
     Raises:
         MalformedError: it is larger.

@@ -1,4 +1,4 @@
-"""Work shared out to the workers of a cluster of Ray, which is imported here when asked for.
+"""Distributes work to the workers of a Ray cluster; Ray is imported only on demand.
 
-What is worked on stands in the other rooms; `training` has the stages that need more of Ray.
+The work itself is defined in other packages; `training` has the stages that need more of Ray.
 """

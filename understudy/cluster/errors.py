@@ -1,8 +1,8 @@
-"""Errors of this room.
+"""Errors of the cluster package.
 
-ClusterError    no cluster can be joined, it is too small, or its workers fail for good
+ClusterError    no cluster can be joined, it is too small, or its workers fail permanently
 """
 
 
 class ClusterError(Exception):
-    """Root of every expected error of `cluster`: none can be joined, or its workers fail."""
+    """Base class of the expected errors of `cluster`: none can be joined, or its workers fail."""

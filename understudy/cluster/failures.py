@@ -1,4 +1,4 @@
-"""Failures on a cluster: as errors of ours what a worker of ours said, else what Ray says."""
+"""Converts failures on a cluster: our workers' own errors are kept, others come from Ray."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +17,12 @@ KEPT = "what was done is kept, and the same command goes on from there"
 def cluster_errors(
     *ours: type[Exception], raised: type[Exception] = RayError, then: str = KEPT
 ) -> Iterator[None]:
-    """Raises what a worker raised, where that is an error of ours, and else ClusterError.
+    """Re-raises a worker's error if it is one of ours; otherwise raises ClusterError.
 
     Args:
-        ours: beside those that any worker may raise
-        raised: by a library of Ray's, beside RayError
-        then: what a failure leaves behind
+        ours: in addition to those that any worker may raise
+        raised: an error class of a Ray library, in addition to RayError
+        then: what a failure leaves behind, in words
     """
     try:
         yield
@@ -35,17 +35,17 @@ def cluster_errors(
 
 
 def first_words(error: BaseException) -> str:
-    """What an error says first, and next where that only announces it."""
+    """The first line of an error, and the second if the first only announces it."""
     lines = str(error).strip().splitlines()
     announces = len(lines) > 1 and lines[0].endswith(":")
     return f"{lines[0]} {lines[1]}" if announces else first_line(error)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that it came from."""
+    """An error and the errors that caused it."""
     while error is not None:
         yield error
-        if failures := getattr(error, "worker_failures", None):  # as Ray Train gathers them
+        if failures := getattr(error, "worker_failures", None):  # set by Ray Train
             error = next(iter(failures.values()))
         elif isinstance(error, RayTaskError) and error.cause is not None:
             error = error.cause

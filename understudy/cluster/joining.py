@@ -1,4 +1,4 @@
-"""Joining a cluster of Ray, or starting one on this machine, for as long as a command runs."""
+"""Joins a Ray cluster, or starts one on this machine, while a command runs."""
 
 import logging
 import os
@@ -13,30 +13,30 @@ from understudy.cluster.errors import ClusterError
 from understudy.graph.errors import first_line
 from understudy.plugins import VARIABLE as PLUGINS
 
-LOCAL = "local"  # the address that means: one on this machine, for this command alone
+LOCAL = "local"  # the address of a cluster on this machine, for this command only
 OF_LOCAL = {
-    "LOG_NAME_UPDATE_INTERVAL_S": "60",  # between two looks for new logs, which nobody watches
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # it listens on loopback alone
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away
+    "LOG_NAME_UPDATE_INTERVAL_S": "60",  # seconds between two looks for new logs
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # it listens on loopback only
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # this machine is not preemptible
 }
 VARIABLES = {  # read by Ray when it is imported, or when it starts
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of what it will do one day
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise it warns of a future change
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of its own helpers; ours are raised
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # 60 are few where torch comes from a network
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of its own helpers; our errors are raised
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # 60 are few if torch is on a network
 }
-CARRIED = ("UNDERSTUDY_CACHE", PLUGINS, "HF_HOME", "HF_HUB_OFFLINE")  # variables workers go by
-STARTS = 3  # of a local one: Ray gives up after 30 seconds, which a busy machine may need
-REACHED = 10.0  # seconds in which a head must take a connection
+CARRIED = ("UNDERSTUDY_CACHE", PLUGINS, "HF_HOME", "HF_HUB_OFFLINE")  # variables passed to workers
+STARTS = 3  # attempts: Ray gives up after 30 seconds, too few on a busy machine
+REACHED = 10.0  # seconds in which a head must accept a connection
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One that was joined.
+    """A cluster that was joined.
 
     Args:
-        workers: processes of ours that work at once
+        workers: number of concurrent worker processes
         gpus: of the whole cluster
     """
 
@@ -45,16 +45,16 @@ class Cluster:
 
     @property
     def share(self) -> dict[str, float]:
-        """What one worker gets, as Ray reads it: a device each where there are enough."""
+        """The resources of one worker, in Ray's terms: one GPU each if there are enough."""
         with_gpu = self.gpus >= self.workers
         return {"CPU": 1, "GPU": 1} if with_gpu else {"CPU": 1}
 
     def share_with_gpu(self, said: str, otherwise: str) -> dict[str, float]:
-        """The same, where a GPU is demanded.
+        """The resources of one worker if a GPU is required.
 
         Args:
-            said: the option that demands it
-            otherwise: the one that demands none
+            said: the option that requires it
+            otherwise: the option that does not
 
         Raises:
             ClusterError: there are fewer GPUs than workers.
@@ -69,14 +69,14 @@ class Cluster:
 
 @contextmanager
 def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
-    """A cluster, left again at the end; a local one is started, and ended.
+    """Joins a cluster and leaves it at the end; a local one is started and stopped.
 
     Args:
         address: local; auto, the one that runs on this machine; or HOST:PORT of another's head
-        workers: that work at once; 0: one a device where there are some, else one a core
+        workers: number of concurrent workers; 0: one per GPU, or per core without GPUs
 
     Raises:
-        ClusterError: Ray is not installed, no cluster answers there, or it is too small.
+        ClusterError: Ray is not installed, no cluster answers, or it is too small.
     """
     local = address == LOCAL
     check_reached(address)
@@ -93,13 +93,13 @@ def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
 def start(
     ray: ModuleType, attempts: int, address: str, carried: Mapping[str, str], own: Mapping[str, Any]
 ) -> None:
-    """Calls `ray.init`, again where a cluster of this machine is not up in time.
+    """Calls `ray.init`, repeatedly if a local cluster is not up in time.
 
     Args:
         own: arguments of a local cluster
 
     Raises:
-        ClusterError: none is up, or can be joined.
+        ClusterError: no cluster is up, or can be joined.
     """
     try:
         ray.init(
@@ -109,7 +109,7 @@ def start(
             runtime_env={"env_vars": {**VARIABLES, **carried}},
             **own,
         )
-    except Exception as error:  # of a node that starts too slowly Ray raises no narrower kind
+    except Exception as error:  # Ray raises no narrower error if a node starts too slowly
         ray.shutdown()
         if attempts > 1:
             start(ray, attempts - 1, address, carried, own)
@@ -121,10 +121,10 @@ def start(
 
 
 def sized(resources: dict[str, float], workers: int, address: str) -> Cluster:
-    """How many workers a cluster has room for.
+    """The number of workers that a cluster has room for.
 
     Raises:
-        ClusterError: not for as many as are asked for.
+        ClusterError: it is smaller than requested.
     """
     cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
     if max(workers, 1) > cores:
@@ -136,10 +136,10 @@ def sized(resources: dict[str, float], workers: int, address: str) -> Cluster:
 
 
 def check_reached(address: str) -> None:
-    """Refuses a head that takes no connection, for which Ray would wait a minute.
+    """Refuses a head that accepts no connection, for which Ray would wait a minute.
 
     Raises:
-        ClusterError: HOST:PORT takes none.
+        ClusterError: HOST:PORT accepts none.
     """
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
@@ -154,7 +154,7 @@ def check_reached(address: str) -> None:
 
 
 def imported_ray(variables: Mapping[str, str]) -> ModuleType:
-    """Ray, which reads these variables when it is imported.
+    """Imports Ray, which reads these variables on import.
 
     Raises:
         ClusterError: it is not installed.

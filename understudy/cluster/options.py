@@ -1,4 +1,4 @@
-"""The options that say on which machines a stage runs; see `understudy.cluster.joining`."""
+"""The options that choose the machines of a stage; see `understudy.cluster.joining`."""
 
 from typing import Annotated
 
@@ -20,10 +20,10 @@ Workers = Annotated[
 
 
 def check_cluster(ray: str, workers: int) -> None:
-    """Refuses what makes no sense together.
+    """Refuses inconsistent options.
 
     Raises:
-        ClusterError: workers without a cluster, or fewer than none.
+        ClusterError: workers without a cluster, or a negative number.
     """
     if workers < 0:
         raise ClusterError(f"workers must be a whole number of at least 0, not {workers}")

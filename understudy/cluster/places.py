@@ -1,4 +1,4 @@
-"""What a worker of a cluster finds on its machine."""
+"""Checks what a cluster's worker sees on its machine."""
 
 import socket
 from pathlib import Path
@@ -9,7 +9,7 @@ from understudy.plugins import load_plugins
 
 
 def check_seen(folder: Path, what: str) -> None:
-    """Refuses a machine that does not see a folder of the command's.
+    """Refuses a machine that does not see one of the command's folders.
 
     Raises:
         ClusterError: there is none at that path.
@@ -22,7 +22,7 @@ def check_seen(folder: Path, what: str) -> None:
 
 
 def load_same_graph(folder: Path, content_hash: str) -> TextGraph:
-    """The graph that the command reads, on this machine; plugins are loaded, too.
+    """Loads the command's graph on this machine, and the plugins.
 
     Raises:
         ClusterError: there is none at that path, or another one.

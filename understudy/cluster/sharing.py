@@ -1,4 +1,4 @@
-"""Items of work shared out to processes of a cluster; their results come in the items' order."""
+"""Distributes items of work to processes of a cluster; results come in the items' order."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,18 +11,18 @@ import ray
 from understudy.cluster.failures import KEPT, cluster_errors
 from understudy.cluster.joining import Cluster
 
-DEATHS = 5  # of one worker, after which the work ends
-AT_ONCE = 2  # items that a worker has, so that it does not wait for the next one
-AHEAD = 8  # items a worker, whose results may wait for an earlier one's
+DEATHS = 5  # of one worker, after which the work fails
+AT_ONCE = 2  # items assigned to a worker, so that it does not idle
+AHEAD = 8  # items per worker whose results may wait for an earlier one
 
 Item = TypeVar("Item", contravariant=True)
 Result = TypeVar("Result", covariant=True)
 
 
 class Worker(Protocol[Item, Result]):
-    """What works in a process of its own.
+    """The interface of a worker process.
 
-    What may fail belongs into `work`: of a constructor that fails, Ray tells the text alone.
+    Code that may fail belongs in `work`: for a failing constructor, Ray only reports the text.
     """
 
     def work(self, item: Item) -> Result: ...
@@ -33,7 +33,7 @@ class Workers(Generic[Item, Result]):
     """Workers that have been started.
 
     Attributes:
-        ours: errors that they raise as they are, beside those that any worker may raise
+        ours: errors that they raise unchanged, in addition to those that any worker may raise
         then: what a failure leaves behind, in words
     """
 
@@ -42,12 +42,12 @@ class Workers(Generic[Item, Result]):
     then: str
 
     def each(self, items: Iterable[Item]) -> Iterator[Result]:
-        """Every item's result, in the items' order; only so many items are taken as are worked at.
+        """Yields every item's result, in order; items are taken only as fast as they are processed.
 
-        A worker that dies is started again, and what it had in hand is worked at once more.
+        A worker that dies is restarted, and its items are processed again.
 
         Raises:
-            ClusterError: it dies again and again.
+            ClusterError: it dies repeatedly.
         """
         left, order = iter(items), deque[Any]()
         free, busy = deque(self.actors * AT_ONCE), dict[Any, Any]()
@@ -78,11 +78,11 @@ def at_work(
     ours: tuple[type[Exception], ...] = (),
     then: str = KEPT,
 ) -> Iterator[Workers[Item, Result]]:
-    """Starts as many workers as the cluster was joined for, and ends them.
+    """Starts as many workers as the cluster was joined for, and stops them at the end.
 
     Args:
-        kind: what a worker is, made there of the arguments
-        share: what one gets, as Ray reads it; None: a core
+        kind: the class of a worker, constructed on the cluster from the arguments
+        share: resources of one worker, in Ray's terms; None: one core
         ours, then: see `Workers`
     """
     own = dict(share or {"CPU": 1})

@@ -1,1 +1,1 @@
-"""A language model behind HTTP: how it is asked for a label, and how its answer is read."""
+"""Asks a language model behind HTTP for a label, and reads its answer."""

@@ -1,4 +1,4 @@
-"""A chat completion → a reply: its label, and how sure the model is of each."""
+"""Converts a chat completion to a reply: its label, and the probabilities of all labels."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from understudy.endpoint.errors import MalformedError
 from understudy.endpoint.naming import after_thoughts, find_label, may_go_on
 from understudy.endpoint.scores import problem_of_scores
 
-TOLD_FLOOR = 1e-9  # of a probability that the server computed for every label
-LEAD = 1e-3  # nats, of the named label before others: float32 tells it, softened by any temperature
+TOLD_FLOOR = 1e-9  # of a probability that the server reported for every label
+LEAD = 1e-3  # nats by which the named label leads; float32 resolves it at any temperature
 
 
 def read_reply(completion: Completion, label_names: Sequence[str], exact: bool = False) -> Reply:
     """Reads the first choice.
 
-    The probabilities are those that the server tells for every label, else those of the answered
-    tokens' alternatives, else none.
+    The probabilities are those that the server reports for every label, otherwise those of the
+    answered tokens' alternatives, otherwise None.
 
     Raises:
-        MalformedError: it tells probabilities that are none.
+        MalformedError: the reported probabilities are invalid.
     """
     choice = completion.choices[0]
     content = choice.message.text
@@ -34,7 +34,7 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
     if text and named and cut and may_go_on(text, named.label, label_names):
         named = None
     if text is None and (refusal_of(choice) or thoughts_of(choice)):
-        text = ""  # there is an answer, and it has no words
+        text = ""  # an answer without words
     if text is None or named is None:
         return Reply(text, None, usage=usage, cut=cut, refusal=refusal_of(choice))
     label, scores = named.label, completion.label_scores
@@ -51,11 +51,11 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
 
 
 def nearly_certain(reply: Reply, classes: int) -> tuple[float, ...] | None:
-    """The reply's log-probabilities, the label that it names ahead of all others; where none are
-    told, nearly all for that label.
+    """The reply's log-probabilities with the named label ahead of all others; if there are none,
+    nearly all probability for that label.
 
-    An answer that was held to the labels may be less probable than another label's beginning: these
-    two stand equal then, and whoever looked for the largest would find the one that comes first.
+    An answer that was restricted to the labels may be less probable than the beginning of another
+    label. Both are then set equal, and an argmax would pick whichever comes first.
     """
     if reply.label is None:
         return reply.log_probabilities
@@ -71,13 +71,13 @@ def nearly_certain(reply: Reply, classes: int) -> tuple[float, ...] | None:
 
 
 def thoughts_of(choice: Choice) -> bool:
-    """Whether the model thought before it answered, or instead."""
+    """Whether the model thought before, or instead of, answering."""
     text = choice.message.text
     return choice.message.has_thoughts or (text is not None and after_thoughts(text)[1])
 
 
 def refusal_of(choice: Choice) -> str:
-    """Why there is no answer, in the server's words; empty where it does not say so."""
+    """The server's reason for not answering; empty if it gives none."""
     if choice.message.refusal:
         return str(choice.message.refusal)
     return "a content filter" if choice.finish_reason == "content_filter" else ""

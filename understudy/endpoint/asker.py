@@ -1,4 +1,4 @@
-"""The interface of an endpoint of any form: a prompt in, probabilities of the labels out."""
+"""The interface of an endpoint of any form, from a prompt to the labels' probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from understudy.graph.prompts import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one answer was charged for."""
+    """The charges for one answer."""
 
-    requests: int = 0  # sent for it; the first question may need several
+    requests: int = 0  # number sent; the first question may need several
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -25,25 +25,25 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it was read."""
+    """An answer after parsing."""
 
-    text: str | None  # as it came, without what was thought before; None: the server sent none
-    label: int | None  # a position in the label names; None: it names no label
-    log_probabilities: tuple[float, ...] | None = None  # nats, one a label; None where not told
+    text: str | None  # verbatim, without preceding thoughts; None: the server sent none
+    label: int | None  # index into the label names; None: it names no label
+    log_probabilities: tuple[float, ...] | None = None  # nats, one per label; None if not reported
     usage: Usage = Usage(1)
-    cut: bool = False  # it ended for want of room
-    refusal: str = ""  # why it names no label, where the server says that the model refused
+    cut: bool = False  # it was truncated by a token limit
+    refusal: str = ""  # the reason, if the server says that the model refused
 
 
 class Asker(Protocol):
-    """Asks one question at a time; many may be asked at once."""
+    """Asks one question per call; calls may run concurrently."""
 
     @property
     def form(self) -> str:
-        """All that an answer depends on besides prompt, labels and model; never the address."""
+        """Everything else that an answer depends on: not prompt, labels, model or address."""
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
-        """Asks once; nothing is retried here.
+        """Asks once, without retries.
 
         Raises:
             EndpointError: see `understudy.endpoint.errors`.

@@ -15,17 +15,17 @@ from understudy.endpoint.server import Server
 from understudy.graph.prompts import Prompt
 
 PATH = "/chat/completions"
-# Statuses by which a server may mean a field that it does not know.
+# Statuses that may mean an unknown field.
 UNKNOWN_FIELD = frozenset({400, 422})
 
 
 class ChatClient:
-    """An `Asker` of /chat/completions."""
+    """An `Asker` for /chat/completions."""
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
         self.forms = Forms(options)
-        self.finding = asyncio.Lock()  # one question at a time finds out the form
+        self.finding = asyncio.Lock()  # only one question at a time negotiates the form
         self.server = Server(options)
 
     @property
@@ -47,7 +47,7 @@ class ChatClient:
             raise LateError("no answer in time") from error
 
     async def asked(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
-        """Asks in the form that the server takes, which the first questions find out."""
+        """Asks in the form that the server accepts, which the first questions determine."""
         form: Form = self.forms.current
         spent = Usage()
         while True:

@@ -12,21 +12,21 @@ from understudy.endpoint.errors import MalformedError
 
 
 class Part(Struct):
-    """A piece of an answer; models that think send their thoughts as pieces of other types."""
+    """A part of an answer; models that think send their thoughts as parts of other types."""
 
     type: str = "text"
     text: str | None = None
 
 
 class Message(Struct):
-    content: str | list[Part] | None = None  # left out by some servers where there is none
+    content: str | list[Part] | None = None  # omitted by some servers if there is none
     refusal: object = None
-    reasoning_content: object = None  # what was thought, where the server tells it apart
-    reasoning: object = None  # the same, of other servers
+    reasoning_content: object = None  # the thoughts, if the server separates them
+    reasoning: object = None  # the same, from other servers
 
     @property
     def text(self) -> str | None:
-        """Its words, as they came; None where it has none."""
+        """The text, verbatim; None if there is none."""
         if not isinstance(self.content, list):
             return self.content
         texts = [part.text for part in self.content if part.type == "text" and part.text]
@@ -34,7 +34,7 @@ class Message(Struct):
 
     @property
     def has_thoughts(self) -> bool:
-        """Whether the server sends what was thought beside the answer, or instead of one."""
+        """Whether the server sent thoughts in addition to, or instead of, an answer."""
         apart = self.reasoning_content or self.reasoning
         if isinstance(apart, str) and apart.strip():
             return True
@@ -44,13 +44,13 @@ class Message(Struct):
 class Choice(Struct):
     message: Message
     finish_reason: object = None
-    logprobs: msgspec.Raw | UnsetType = UNSET  # read apart: what has an odd shape is passed over
+    logprobs: msgspec.Raw | UnsetType = UNSET  # parsed later, so that odd shapes are tolerated
 
 
 class Completion(Struct):
     choices: Annotated[list[Choice], Meta(min_length=1)]
     usage: msgspec.Raw | UnsetType = UNSET
-    # Beyond the OpenAI format; `understudy teacher-serve` adds it.
+    # An extension of the OpenAI format by `understudy teacher-serve`.
     label_scores: dict[str, float] | None = None
 
 
@@ -61,12 +61,12 @@ class Alternative(Struct):
 
     @property
     def probability(self) -> float:
-        """0 to 1; 0 where it is not told."""
+        """0 to 1; 0 if it was not reported."""
         return 0.0 if self.logprob is None else exp(min(self.logprob, 0.0))
 
     @property
     def raw(self) -> bytes:
-        """What the token adds to the answer; half a character has no other name than bytes."""
+        """The bytes that the token adds to the answer; part of a character exists only as bytes."""
         if self.letters is not None:
             return bytes(self.letters)
         return self.token.encode("utf-8", "surrogatepass")
@@ -91,13 +91,13 @@ class TokenCounts(Struct):
 DECODER = msgspec.json.Decoder(Completion)
 POSITIONS = msgspec.json.Decoder(LogProbabilities | None)
 COUNTS = msgspec.json.Decoder(TokenCounts | None)
-# What Python's servers write for numbers that JSON does not have, most often a logprob of minus
+# Values that Python servers write for numbers without a JSON form, usually a logprob of minus
 # infinity.
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 
 
 def read_completion(content: bytes) -> Completion:
-    """Raises MalformedError where it is none."""
+    """Parses a completion; raises MalformedError if it is none."""
     try:
         return DECODER.decode(as_json(content))
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
@@ -107,10 +107,10 @@ def read_completion(content: bytes) -> Completion:
 
 
 def as_json(content: bytes) -> bytes:
-    """The same, with null for every number that JSON does not have.
+    """Replaces every number without a JSON form by null.
 
     Raises:
-        ValueError, OverflowError, RecursionError: it is nothing like JSON.
+        ValueError, OverflowError, RecursionError: it is not JSON at all.
     """
     if not NO_NUMBER.search(content):
         return content
@@ -118,7 +118,7 @@ def as_json(content: bytes) -> bytes:
 
 
 def read_positions(choice: Choice) -> list[Position]:
-    """The answer token by token; empty where the server does not tell it."""
+    """The answer token by token; empty if the server does not report it."""
     if isinstance(choice.logprobs, UnsetType):
         return []
     try:
@@ -129,7 +129,7 @@ def read_positions(choice: Choice) -> list[Position]:
 
 
 def read_counts(completion: Completion) -> TokenCounts:
-    """Zeros where the server does not tell them."""
+    """The token counts; empty if the server does not report them."""
     if isinstance(completion.usage, UnsetType):
         return TokenCounts()
     try:

@@ -1,4 +1,4 @@
-"""The probabilities of the labels, from the alternatives of an answer's tokens."""
+"""Computes the labels' probabilities from the alternatives of an answer's tokens."""
 
 import json
 import re
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from understudy.endpoint.completions import Position
 
-CERTAINTY = 0.95  # of a named label, where the endpoint tells no probabilities
+CERTAINTY = 0.95  # of a named label, if the endpoint reports no probabilities
 FLOOR = 1e-4  # probability of a label that no alternative names
-LEADING = re.compile(r"\A[\s\"'`*_(:\u0120\u2581]+")  # what may stand before a label in its token
+LEADING = re.compile(r"\A[\s\"'`*_(:\u0120\u2581]+")  # may precede a label in its token
 ALPHANUMERIC = re.compile(r"[^\W_]")
-MOST = 1.05  # what a token's alternatives add up to, rounded as they may be
+MOST = 1.05  # bound of the sum of a token's rounded alternatives
 
 
 def certain(label: int, classes: int) -> NDArray[np.float64]:
-    """float64 [C]: nearly all for the one label that was named."""
+    """float64 [C]: nearly all for the named label."""
     weights = np.full(classes, (1 - CERTAINTY) / max(classes - 1, 1))
     weights[label] = CERTAINTY
     return weights
@@ -26,7 +26,7 @@ def certain(label: int, classes: int) -> NDArray[np.float64]:
 def log_probabilities(
     weights: NDArray[np.float64], label: int, floor: float = FLOOR
 ) -> tuple[float, ...]:
-    """Nats, one a label; no label gets more than the answered one."""
+    """In nats, one per label; no label gets more than the answered one."""
     weights = np.maximum(weights / weights.sum(), floor)
     weights[label] = weights.max()
     return tuple(np.log(weights / weights.sum()).tolist())
@@ -35,14 +35,14 @@ def log_probabilities(
 def label_weights(
     positions: Sequence[Position], answer: str, start: int, label: int, label_names: Sequence[str]
 ) -> NDArray[np.float64] | None:
-    """What the alternatives say, float64 [C]; None where the answer is not found in the tokens, or
-    their probabilities are none.
+    """The labels' weights, float64 [C]; None if the answer is not found in the tokens, or their
+    probabilities are invalid.
 
-    Read from the token in which the answered label begins, whatever stands before it. An
-    alternative's probability goes to the label that it begins. Where the answered token begins
-    several labels, its own is divided by the alternatives of the next one, and so on. Where
-    another alternative begins several, the answered label has it if it is among them, since the
-    answer shows which was meant, else all share it.
+    Reading starts at the token in which the answered label begins. An alternative's probability
+    goes to the label that it begins. If the answered token begins several labels, its probability
+    is divided by the alternatives of the next token, and so on. If another alternative begins
+    several labels, the answered label gets its probability if it is among them, since the answer
+    shows which was meant; otherwise they share it.
 
     Args:
         answer: the text that the label was read in, the last part of the tokens.
@@ -71,12 +71,12 @@ def divided(
 ) -> NDArray[np.float64] | None:
     """See `label_weights`; the label begins in the first token, after `lead`."""
     total: NDArray[np.float64] = np.zeros(len(label_names))
-    share, path = 1.0, b""  # the answered tokens' probability so far, and what they add up to
+    share, path = 1.0, b""  # probability of the answered tokens so far, and their text
     for number, position in enumerate(positions):
         here, undecided = step(position, path, lead if number == 0 else None, label, label_names)
         known = here.sum() + undecided
         if known == 0 and number == 0:
-            return None  # not even of the answered one is a probability told
+            return None  # not even the answered token has a probability
         if known == 0:
             break
         total += share * here / known
@@ -91,11 +91,11 @@ def divided(
 def step(
     position: Position, path: bytes, lead: bytes | None, label: int, label_names: Sequence[str]
 ) -> tuple[NDArray[np.float64], float]:
-    """One token: what its alternatives give each label, float64 [C], and what stays undecided.
+    """One token's contribution to each label, float64 [C], and the undecided rest.
 
     Args:
         path: the answer from the label's beginning up to this token.
-        lead: what stands before the label in this token, where the label begins in it.
+        lead: the part of this token before the label, if the label begins in it.
     """
     here: NDArray[np.float64] = np.zeros(len(label_names))
     undecided = 0.0
@@ -114,9 +114,9 @@ def step(
 
 
 def alternatives(position: Position) -> dict[bytes, float]:
-    """Letters → probability, the answered ones among them.
+    """Maps bytes to probabilities, including the answered token.
 
-    Several tokens may have the same letters, and one may be told twice.
+    Several tokens may have the same bytes, and one may be listed twice.
     """
     told: dict[bytes, float] = {}
     for raw, probability in dict.fromkeys(
@@ -127,12 +127,12 @@ def alternatives(position: Position) -> dict[bytes, float]:
 
 
 def are_probabilities(position: Position) -> bool:
-    """Whether its alternatives are; some servers tell scores, or shares, in the place of logs."""
+    """Whether its alternatives are probabilities; some servers send scores or shares instead."""
     return sum(alternatives(position).values()) <= MOST
 
 
 def as_answered(answer: str, start: int, label: int, label_names: Sequence[str]) -> Sequence[str]:
-    """The labels in the letters that the answer is written in: in JSON some are escaped.
+    """The labels as spelled in the answer: in JSON some characters are escaped.
 
     Args:
         start: where in the answer the label begins.
@@ -146,8 +146,8 @@ def as_answered(answer: str, start: int, label: int, label_names: Sequence[str])
 
 
 def begun(raw: bytes, label_names: Sequence[str]) -> set[int]:
-    """The labels that some bytes may be the beginning of, or name and go on after."""
-    text = raw.decode("utf-8", "ignore")  # the half of a character says nothing yet
+    """The labels that some bytes may begin, or name and continue after."""
+    text = raw.decode("utf-8", "ignore")  # half a character is not informative
     return starting(text, label_names) or starting(LEADING.sub("", text), label_names)
 
 
@@ -169,12 +169,12 @@ def starting(text: str, label_names: Sequence[str]) -> set[int]:
 
 
 def unread(raw: bytes) -> bool:
-    """Whether there is no whole character yet."""
+    """Whether the bytes hold no complete character yet."""
     return not raw.decode("utf-8", "ignore")
 
 
 def ended(raw: bytes, label_names: Sequence[str]) -> set[int]:
-    """The labels that some bytes are, from first to last."""
+    """The labels that some bytes spell completely."""
     said = plain(LEADING.sub("", raw.decode("utf-8", "ignore")))
     return {index for index, name in enumerate(label_names) if plain(name) == said}
 

@@ -1,18 +1,18 @@
-"""Errors of this room.
+"""Errors of the endpoint package.
 
-EndpointError            a question has no answer
-├── AddressError         no question could ever be sent: the URL or the key is none
-├── UnreachableError     no connection, or what answers speaks no HTTP
-├── LateError            no whole answer in time
-├── RefusedError         an answer with another status than 200
-├── TooManyLabelsError   more labels than the endpoint can choose among
-└── MalformedError       an answer that has no end, is compressed, or is none of the expected form
+EndpointError              a question has no answer
+├── AddressError           no question can be sent: the URL or the key is invalid
+├── UnreachableError       no connection, or the other side does not speak HTTP
+├── LateError              no complete answer in time
+├── RefusedError           an answer with another status than 200
+├── TooManyLabelsError     more labels than the endpoint can choose among
+└── MalformedError         an answer that is too long, compressed, or of an unexpected form
 """
 
 from understudy.portable_errors import PortableError
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-# Statuses by which a server refuses one question: others may well be answered.
+# Statuses by which a server refuses one question; others may still be answered.
 OF_QUESTION = frozenset({400, 413, 414, 422})
 
 
@@ -20,10 +20,10 @@ class EndpointError(PortableError):
     """A question has no answer.
 
     Attributes:
-        reason: the server's own words, for a log; no word of the question or of the key.
-        of_question: the question is to blame, or may be: others may well be answered.
+        reason: the server's own words, for a log; without words of the question or of the key.
+        of_question: the question is, or may be, to blame: others may still be answered.
         passing: the same question may be answered later.
-        retry_after: seconds that the server asks to wait, where it says so.
+        retry_after: seconds that the server asks to wait, if it says so.
     """
 
     of_question = False
@@ -36,10 +36,10 @@ class EndpointError(PortableError):
 
 
 class AddressError(EndpointError):
-    """No question could ever be sent.
+    """No question can be sent.
 
     Attributes:
-        part: url or key, whichever is wrong.
+        part: url or key, whichever is invalid.
     """
 
     def __init__(self, message: str, part: str) -> None:
@@ -48,13 +48,13 @@ class AddressError(EndpointError):
 
 
 class UnreachableError(EndpointError):
-    """No connection, or what answers speaks no HTTP."""
+    """No connection, or the other side does not speak HTTP."""
 
     passing = True
 
 
 class LateError(EndpointError):
-    """No whole answer in time."""
+    """No complete answer in time."""
 
     passing = True
 
@@ -71,7 +71,7 @@ class RefusedError(EndpointError):
 
 
 class MalformedError(EndpointError):
-    """An answer that has no end, is compressed, or is none of the expected form."""
+    """An answer that is too long, compressed, or of an unexpected form."""
 
 
 class TooManyLabelsError(EndpointError):

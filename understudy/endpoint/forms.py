@@ -1,4 +1,4 @@
-"""Which form of a question a server takes: tried on the first questions, kept from then on."""
+"""Negotiates the form of questions that a server accepts, on the first questions."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Form:
 
 
 class Forms:
-    """The form in use; what is `auto` moves on while a server refuses, or thinks all the same."""
+    """The form in use; `auto` options advance while a server refuses, or still thinks."""
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
@@ -37,11 +37,11 @@ class Forms:
         thinking = THINKINGS[0] if options.thinking == "auto" else options.thinking
         self.first = self.current = Form(constraint, thinking)
         self.settled = "auto" not in (options.constraint, options.thinking)
-        self.held = options.constraint != "auto"  # the constraint is known to be taken
-        self.broken = False  # an answer did not keep to it
+        self.held = options.constraint != "auto"  # the server is known to accept the constraint
+        self.broken = False  # an answer violated it
 
     def refused(self, form: Form) -> Form | None:
-        """The form to try after a refusal of this one; None where the question is to blame."""
+        """The form to try after a refusal; None if the question is to blame."""
         if self.options.thinking == "auto" and form.thinking not in ("none", "wait"):
             return replace(form, thinking=following(THINKINGS, form.thinking))
         if not self.held and form.constraint != CONSTRAINTS[-1]:
@@ -49,26 +49,26 @@ class Forms:
         return None
 
     def thought(self, form: Form) -> Form | None:
-        """The form to try after an answer with thoughts; None where they are waited for."""
+        """The form to try after an answer with thoughts; None if they are waited for."""
         if self.options.thinking != "auto" or form.thinking == THINKINGS[-1]:
             return None
         return replace(form, thinking=following(THINKINGS, form.thinking))
 
     def accepted(self, form: Form, url: str) -> None:
-        """The server took the form's constraint: it is kept, and told once."""
+        """Records that the server accepted the form's constraint, and logs it once."""
         if not self.held:
             log.warning("%s is %s", url, HELD[form.constraint])
         self.held = True
 
     def check(self, form: Form, text: str, label: int | None, url: str) -> None:
-        """Says once that the server takes the constraint and does not keep to it."""
+        """Warns once if the server accepts the constraint but ignores it."""
         kept = label is not None and (form.constraint != "json_schema" or "{" in text)
         if not (kept or self.broken or form.constraint == "none"):
             log.warning("%s takes the constraint %s and ignores it", url, form.constraint)
             self.broken = True
 
     def settle(self, form: Form, url: str) -> None:
-        """A question was answered in this form, as it should be: others are asked in it."""
+        """Adopts the form in which a question was answered properly."""
         if form.thinking != self.current.thinking:
             log.warning("%s: %s", url, THOUGHTS[form.thinking])
         self.current, self.settled = form, True

@@ -1,4 +1,4 @@
-"""What a language model wrote → one of the labels and where it stands, or nothing."""
+"""Finds the label in a language model's text, and its position."""
 
 import json
 import re
@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-# A label in JSON is escaped, at most six letters for one of its own, and has a frame around it.
+# A label in JSON has at most six characters for each of its own, and a frame around it.
 ESCAPED = 6
 FRAME = 1_000
-LONGEST_READ = 20_000  # characters of an answer in whose lines a label is looked for
+LONGEST_READ = 20_000  # characters of an answer whose lines are searched for a label
 THOUGHT = re.compile(r"\A\s*(?:<think>)?(.*?)</think>", re.DOTALL)
 OPEN_THOUGHT = re.compile(r"\A\s*<think>")
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    label: int  # a position in the label names
-    start: int | None  # in the text, where the label begins; None: in other letters than its own
+    label: int  # index into the label names
+    start: int | None  # where the label begins in the text; None: spelled differently
 
 
 def after_thoughts(text: str) -> tuple[str, bool]:
-    """What follows the thoughts, and whether there were some; empty where they have no end.
+    """The text after a model's thoughts, and whether there were any; empty if they do not end.
 
     Some chat templates open the thought themselves, so that the answer only closes it.
     """
@@ -35,10 +35,10 @@ def after_thoughts(text: str) -> tuple[str, bool]:
 def find_label(text: str, label_names: Sequence[str], exact: bool = False) -> Named | None:
     """The label that an answer names.
 
-    First the label alone: bare, as a JSON string, or as a JSON object with one value; as it is
-    written, then without regard to letters' case, blanks, quotes and a full stop, as long as one
-    label alone is meant: of `us` and `US`, `Us` names neither. Then, unless `exact`, the one label
-    in the first line that holds any; a longer label is meant rather than one that is part of it.
+    First, the whole answer is compared: bare, as a JSON string, or as a JSON object with one value;
+    verbatim, then ignoring case, blanks, quotes and a full stop, as long as only one label matches:
+    with labels `us` and `US`, `Us` names neither. Then, unless `exact`, the first line that
+    contains a label must contain just one; a longer label takes precedence over one inside it.
     """
     label = whole_label(text, label_names)
     if label is None and not exact:
@@ -55,22 +55,23 @@ def whole_label(text: str, label_names: Sequence[str]) -> int | None:
 
 
 def may_go_on(text: str, label: int, label_names: Sequence[str]) -> bool:
-    """Whether an answer that was cut off may have been about to name a longer label, as one that
-    ends with `net` or `net co` where there is `net core`."""
+    """Whether a truncated answer may have continued to a longer label, such as `net` or `net co` if
+    there is a label `net core`.
+    """
     said, *names = (on_one_line(words).casefold() for words in (text, *label_names))
     begun = said[said.rfind(names[label]) :]
     return any(len(name) > len(names[label]) and name.startswith(begun) for name in names)
 
 
 class LabelReader:
-    """Finds the label that a text means which is nothing but a label."""
+    """Finds the label in a text that consists of a label only."""
 
     def __init__(self, label_names: Sequence[str]) -> None:
         self.readings = [(read, meanings(read, label_names)) for read in READINGS]
         self.exact = self.readings[0][1]  # label → its position
 
     def find(self, said: str) -> int | None:
-        """A position in the label names; None where no label is meant, or several are."""
+        """An index into the label names; None if no label matches, or several do."""
         for read, meant in self.readings:
             wanted = read(said)
             if wanted in meant:
@@ -84,7 +85,7 @@ def label_reader(label_names: tuple[str, ...]) -> LabelReader:
 
 
 def meanings(read: Callable[[str], str], label_names: Sequence[str]) -> dict[str, int | None]:
-    """What is read of a label → its position; None where it is read of several."""
+    """Maps each reading of a label to its index; None if several labels share it."""
     result: dict[str, int | None] = {}
     for index, name in enumerate(label_names):
         said = read(name)
@@ -107,7 +108,7 @@ def as_written(text: str) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """Blanks alike, and accents composed: models write é as one letter, labels maybe as two."""
+    """Collapses blanks, and composes accents, which labels may have decomposed."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -126,7 +127,7 @@ READINGS: tuple[Callable[[str], str], ...] = (
 
 
 def first_named(text: str, label_names: Sequence[str]) -> Named | None:
-    """The one label in the first line that names any, of those that are read."""
+    """The label in the first line that contains any; None if that line has several."""
     offset = 0
     for line in text[:LONGEST_READ].splitlines(keepends=True):
         found = labels_within(line, label_names)
@@ -138,14 +139,14 @@ def first_named(text: str, label_names: Sequence[str]) -> Named | None:
 
 
 def labels_within(line: str, label_names: Sequence[str]) -> list[tuple[int, int]]:
-    """(label, where it begins first), without those that are but a part of a longer one."""
+    """(label, where it begins first), without labels that are only part of a longer one."""
     spans = [
         (index, found.span())
         for index, name in enumerate(label_names)
         for found in pattern(name).finditer(line)
     ]
     parts: set[tuple[int, int]] = set()
-    reach = 0  # where the spans end that begin no later
+    reach = 0  # the farthest end of the spans so far
     for start, end in sorted({span for _, span in spans}, key=lambda span: (span[0], -span[1])):
         if end <= reach:
             parts.add((start, end))
@@ -158,9 +159,9 @@ def labels_within(line: str, label_names: Sequence[str]) -> list[tuple[int, int]
 
 
 def pattern(name: str) -> re.Pattern[str]:
-    """A label between the bounds of words; between its words any marks and blanks may stand.
+    """Matches a label at word boundaries; any punctuation and blanks may separate its words.
 
-    `net` is not in `internet`, `non-net` and `net.core`, and `c` not in `c++`.
+    `net` does not match in `internet`, `non-net` and `net.core`, nor `c` in `c++`.
     """
     words = re.findall(r"[^\W_+#.-]+[+#.-]*(?:[^\W_]+[+#.-]*)*", name.rstrip(".")) or [name]
     inner = r"[\W_]+".join(re.escape(word) for word in words)
@@ -169,11 +170,11 @@ def pattern(name: str) -> re.Pattern[str]:
 
 
 def last_place(text: str, name: str) -> int | None:
-    """Where a label begins for the last time: what frames it stands before it."""
+    """Where a label occurs last; the text before it is its frame."""
     escaped = (json.dumps(name, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (True, False))
     for written in (name, *escaped, name.strip(" \"'`*.")):
         if (start := text.casefold().rfind(written.casefold())) >= 0:
-            # Letters of another length in lower case move all that follows.
+            # Lowercasing can change the length, which shifts positions.
             return start if len(text.casefold()) == len(text) else None
     found = list(pattern(name).finditer(text))
     return found[-1].start() if found else None

@@ -7,10 +7,10 @@ from understudy.endpoint.options import ClientOptions
 
 
 def open_asker(options: ClientOptions, descriptions: Mapping[str, str] | None = None) -> Asker:
-    """Loads the client with the first call, which takes a second.
+    """Opens the asker; the client is imported here because that takes a second.
 
     Args:
-        descriptions: label → a line about it; a chat's prompts hold them already.
+        descriptions: label → a line about it; chat prompts contain them already.
     """
     if options.wire == "chat":
         from understudy.endpoint.client import ChatClient

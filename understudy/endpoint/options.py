@@ -1,4 +1,4 @@
-"""Which endpoint is asked, and how."""
+"""The options of an endpoint."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,38 +6,38 @@ from urllib.parse import urlsplit
 
 from understudy.endpoint.errors import AddressError
 
-# How a server is held to the labels: `choice` is vLLM's, `grammar` llama.cpp's.
+# How a server is restricted to the labels: `choice` is vLLM's, `grammar` llama.cpp's.
 Constraint = Literal["auto", "json_schema", "choice", "grammar", "none"]
-# How a model is kept from thinking: by its chat template's switch or by `reasoning_effort`; `wait`
-# lets it think, `none` sends nothing and leaves no room for it.
+# How a model's thinking is turned off: by its chat template or by `reasoning_effort`; `wait` lets
+# it think, `none` sends nothing and leaves no room for it.
 Thinking = Literal["auto", "none", "template", "effort", "wait"]
 
-# In which form questions are sent: see `understudy.endpoint.client` and `.decisions`.
+# The form of questions: see `understudy.endpoint.client` and `.decisions`.
 WireName = Literal["chat", "decisions", "systemone"]
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    url: str  # up to and without /chat/completions, /decisions or /systemone
+    url: str  # without /chat/completions, /decisions or /systemone
     model: str
     key: str = field(default="", repr=False)  # sent as a bearer token
     constraint: Constraint = "auto"
     thinking: Thinking = "auto"
-    thinking_tokens: int = 4_096  # room for thoughts, where they are waited for
-    timeout_seconds: float = 30.0  # of one request, its whole answer included
+    thinking_tokens: int = 4_096  # room for thoughts, if they are waited for
+    timeout_seconds: float = 30.0  # of one request, including its whole answer
     connections: int = 8
-    top: int = 0  # alternatives asked for at each token; 0 asks for none
-    exact: bool = False  # an answer is a label and nothing else, or names none
-    private: bool = True  # a refusal is told without any word of the text: it may stand in a log
+    top: int = 0  # alternatives requested at each token; 0 requests none
+    exact: bool = False  # an answer must consist of a label only
+    private: bool = True  # refusals omit words of the text, since they may be logged
     wire: WireName = "chat"
-    most_choices: int = 255  # options of a decision endpoint's question, by its specification
+    most_choices: int = 255  # maximum of a decision endpoint's question, by its specification
 
 
 def check_address(url: str, key: str) -> None:
-    """Refuses what no request could be sent with.
+    """Refuses an address or a key that no request could use.
 
     Raises:
-        AddressError: no URL of HTTP, or a key that no header can hold.
+        AddressError: it is no HTTP URL, or a header cannot hold the key.
     """
     try:
         parsed = urlsplit(url)

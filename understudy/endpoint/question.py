@@ -1,4 +1,4 @@
-"""A question as a chat completion's request."""
+"""Builds the request of a chat completion."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking
 from understudy.graph.prompts import Prompt
 
-FRAME_TOKENS = 24  # the braces and the name of a JSON answer, on top of the label
+FRAME_TOKENS = 24  # for the braces and the name of a JSON answer
 
 
 def request_body(
@@ -17,14 +17,14 @@ def request_body(
     constraint: Constraint,
     thinking: Thinking,
 ) -> dict[str, Any]:
-    """The request; its words are those that a teacher is trained and asked with."""
-    # A token has at least a letter of what JSON makes of a label.
+    """The request; it uses the same wording as the teacher's training."""
+    # A token covers at least one character of the label's JSON form.
     room = max(len(json.dumps(name)[1:-1]) for name in label_names) + FRAME_TOKENS
     body: dict[str, Any] = {
         "model": options.model,
         "messages": [{"role": "user", "content": prompt.text}],
     }
-    if thinking == "effort":  # models that know it take no temperature, and count otherwise
+    if thinking == "effort":  # such models accept no temperature, and count tokens differently
         body |= {"max_completion_tokens": room, "reasoning_effort": "none"}
     else:
         waited = options.thinking_tokens if thinking == "wait" else 0
@@ -37,10 +37,10 @@ def request_body(
 
 
 def constraint_fields(constraint: Constraint, label_names: Sequence[str]) -> dict[str, Any]:
-    """What holds a server to the labels, if anything does."""
+    """The fields that restrict a server's answers to the labels."""
     if constraint == "choice":  # vLLM
         return {"structured_outputs": {"choice": list(label_names)}}
-    if constraint == "grammar":  # llama.cpp; a JSON string is one of GBNF, but for escaped letters
+    if constraint == "grammar":  # llama.cpp; except for escapes, JSON strings are valid in GBNF
         names = (json.dumps(name, ensure_ascii=False) for name in label_names)
         return {"grammar": "root ::= " + " | ".join(names)}
     if constraint != "json_schema":

@@ -1,20 +1,20 @@
-"""Why a teacher refused, in words that may stand in a log."""
+"""The reason why a teacher refused, in words that are safe to log."""
 
 import json
 import re
 from typing import Any
 
 SHOWN_CHARACTERS = 200
-LEAST_SECRET = 3  # letters of an English word that is looked for in the question and in the key
-UNTOLD_STATUS = 500  # of a failure that tells none: the same question may be answered later
+LEAST_SECRET = 3  # length from which an ASCII word is masked if question or key contain it
+UNTOLD_STATUS = 500  # for a failure without a code: the question may be retried
 WORD = re.compile(r"\w+")
 
 
 def refusal_reason(body: bytes, text: str, key: str) -> str:
-    """The server's message on one line, without any word of a text or of the key.
+    """The server's message on one line, with words of the text and of the key masked.
 
     Args:
-        text: the node's; empty where its words may be told.
+        text: the node's; empty if its words may be shown.
     """
     message = error_message(body.decode("utf-8", errors="replace"))
     secret = f"{text}\n{key}".casefold()
@@ -29,8 +29,9 @@ def refusal_reason(body: bytes, text: str, key: str) -> str:
 
 
 def failure_in(answer: bytes) -> int | None:
-    """The status of a failure that was sent as an answer with status 200, as routers between a
-    client and several servers do; None of any other answer."""
+    """The status of a failure that was sent with status 200, as routers in front of several servers
+    do; None for any other answer.
+    """
     if b'"error"' not in answer:
         return None
     try:
@@ -45,7 +46,7 @@ def failure_in(answer: bytes) -> int | None:
 
 
 def error_message(text: str) -> str:
-    """The message in OpenAI's form or FastAPI's; else the text as it is."""
+    """The message in OpenAI's form or FastAPI's; otherwise the text itself."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

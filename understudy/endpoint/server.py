@@ -1,4 +1,4 @@
-"""The connection to one server: requests as JSON, and one error tree for whatever goes wrong."""
+"""The connection to one server: JSON requests, with all failures in one error tree."""
 
 import math
 from collections.abc import Mapping
@@ -17,25 +17,25 @@ from understudy.graph.prompts import Prompt
 
 
 class Server:
-    """The openai package's client, with nothing sent that was not asked for, and no retries."""
+    """The openai package's client without its extra headers and its retries."""
 
     def __init__(self, options: ClientOptions) -> None:
         self.key, self.private = options.key, options.private
         http = Wire(options.key).client(options.timeout_seconds, options.connections)
-        # The wire alone knows the key. Who asks decides what is asked again.
+        # Only the wire knows the key, and only the caller decides what to retry.
         self.api = openai.AsyncOpenAI(
             api_key="-", base_url=options.url, http_client=http, max_retries=0
         )
 
     async def post(self, path: str, body: Mapping[str, Any], prompt: Prompt) -> bytes:
-        """Sends one request; the answer's body.
+        """Sends one request; returns the answer's body.
 
         Args:
             path: below the server's URL.
-            prompt: no word of which is repeated where the server refuses, if that is private.
+            prompt: its words are not repeated in an error, if refusals are private.
 
         Raises:
-            EndpointError: no answer with status 200, or one that tells a failure.
+            EndpointError: no answer with status 200, or one that reports a failure.
         """
         try:
             answer = await self.api.post(path, cast_to=httpx2.Response, body=body)
@@ -58,7 +58,7 @@ class Server:
         self, response: httpx2.Response, prompt: Prompt, status: int | None = None
     ) -> RefusedError:
         body = response.content
-        if response.is_redirect:  # is not followed: the key is this server's alone
+        if response.is_redirect:  # not followed: the key is for this server only
             body = f"it sends on to {response.headers.get('location', 'nowhere')}".encode()
         reason = refusal_reason(body, prompt.description if self.private else "", self.key)
         return RefusedError(status or response.status_code, reason, retry_after(response))
@@ -68,7 +68,7 @@ class Server:
 
 
 def retry_after(response: httpx2.Response) -> float | None:
-    """Seconds that the server asks to wait; None where it does not say."""
+    """Seconds that the server asks to wait; None if it does not say."""
     value = response.headers.get("retry-after", "")
     try:
         seconds = float(value)

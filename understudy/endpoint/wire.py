@@ -1,4 +1,4 @@
-"""What goes over the wire: our headers alone, and answers of bounded size that come as they are."""
+"""The HTTP transport: sends only needed headers, and bounds the size of answers."""
 
 from collections.abc import AsyncIterator
 
@@ -7,20 +7,20 @@ import httpx2
 from understudy.endpoint.errors import MalformedError
 
 MAX_ANSWER_BYTES = 2**20
-MAX_REFUSAL_BYTES = 2**14  # of a refusal, what is read
-# A server closes an idle connection after some seconds (uvicorn after 5); ours goes before.
+MAX_REFUSAL_BYTES = 2**14  # how much of a refusal is read
+# Servers close idle connections after some seconds (uvicorn after 5); ours close earlier.
 IDLE_SECONDS = 2.0
-# The openai package adds others, of this machine and from variables that mean another server.
+# The openai package adds others, about this machine and from variables for other servers.
 SENT_HEADERS = frozenset({"host", "accept", "content-type", "content-length", "user-agent"})
-REQUESTED = "understudy.requested"  # the headers that the openai package finds again
+REQUESTED = "understudy.requested"  # holds the original headers for the openai package
 
 
 class Wire:
-    """Both ends of a client's requests: what leaves, and what is let in.
+    """Filters a client's requests and bounds its responses.
 
     Args:
-        answer_bytes: of an answer with status 200; more are an error.
-        refusal_bytes: of any other answer, what is read.
+        answer_bytes: limit of an answer with status 200; more is an error.
+        refusal_bytes: limit of any other answer; the rest is not read.
     """
 
     def __init__(
@@ -30,22 +30,22 @@ class Wire:
         refusal_bytes: int = MAX_REFUSAL_BYTES,
     ) -> None:
         self.answer_bytes, self.refusal_bytes = answer_bytes, refusal_bytes
-        # Compressed, a small answer could become one without end.
+        # A compressed answer could expand without limit.
         self.headers = {"accept-encoding": "identity"}
         if key:
             self.headers["authorization"] = f"Bearer {key}"
 
     def client(self, timeout_seconds: float, connections: int) -> httpx2.AsyncClient:
-        """A client of which this is the wire; proxies of the environment are used."""
+        """A client that uses this wire; proxies of the environment are used."""
         return httpx2.AsyncClient(
             timeout=timeout_seconds,
             limits=httpx2.Limits(max_connections=connections, keepalive_expiry=IDLE_SECONDS),
-            follow_redirects=False,  # the key and the texts are for one server alone
+            follow_redirects=False,  # the key and the texts are for this server only
             event_hooks={"request": [self.leaving], "response": [self.coming]},
         )
 
     async def leaving(self, request: httpx2.Request) -> None:
-        """Sends what is needed and no more."""
+        """Sends only the needed headers."""
         request.extensions = {**request.extensions, REQUESTED: request.headers}
         kept = {name: text for name, text in request.headers.items() if name in SENT_HEADERS}
         request.headers = httpx2.Headers(kept | self.headers)
@@ -67,11 +67,11 @@ class Wire:
 
 
 class BoundedStream(httpx2.AsyncByteStream):
-    """A body, up to a bound.
+    """A body, up to a limit.
 
     Args:
         limit: bytes.
-        strict: more of them are an error, else the rest is left.
+        strict: exceeding it is an error; otherwise the rest is dropped.
     """
 
     def __init__(self, inner: httpx2.AsyncByteStream, limit: int, strict: bool) -> None:

@@ -1,4 +1,4 @@
-"""One way to replace a folder that a command writes; every room that writes one uses it."""
+"""Safe replacement of the folders that commands write; used by every package that writes one."""
 
 from understudy.folders.atomic import atomic_folder, reserved, unchanged
 from understudy.folders.errors import (

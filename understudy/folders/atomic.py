@@ -1,4 +1,4 @@
-"""Replacing a folder: the old one stays until the new one is whole and on the disk."""
+"""Replaces a folder: the old one stays until the new one is complete and on disk."""
 
 import errno
 import os
@@ -22,25 +22,25 @@ from understudy.folders.workplace import (
     workplaces,
 )
 
-# An unknown mount point, another file system, or a parent in which nothing may be renamed.
+# A mount point, another file system, or a parent in which renaming is not permitted.
 CANNOT_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 
 
-READ_AND_WRITE = 0o666  # what a new file takes of its folder's mode
-RESERVED: set[Path] = set()  # workplaces that only keep others away from what is written here
+READ_AND_WRITE = 0o666  # the part of the folder's mode that new files take
+RESERVED: set[Path] = set()  # workplaces that only reserve an output for this process
 
 
 @contextmanager
 def atomic_folder(out: Path) -> Iterator[Path]:
     """Yields an empty folder; it replaces `out` when the block succeeds.
 
-    A link stays a link, and what it leads to is replaced. Where `out` cannot be renamed, being a
-    mount point or in a folder that is not ours, its content is replaced.
+    A symbolic link stays, and its target is replaced. If `out` cannot be renamed, being a mount
+    point or in a folder without write permission, its content is replaced.
 
     Raises:
-        OutputRefusedError: `out` holds what is not ours, now or when it is to be replaced.
+        OutputRefusedError: `out` holds foreign files, now or when it is to be replaced.
         OutputBusyError: another process is writing it.
-        OutputUnwritableError: it cannot be written; what was there is as it was.
+        OutputUnwritableError: it cannot be written; the previous content is unchanged.
     """
     place = real_place(out)
     with place_errors(out):
@@ -59,11 +59,11 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def unchanged(folder: Path) -> Iterator[None]:
-    """What is read of a folder within the block is of one writing, and not half of the next one.
+    """Ensures that a folder is not replaced while the block reads it.
 
     Raises:
-        FolderChangedError: another one took its place meanwhile, or a file of it; also in the place
-            of an error that comes of that.
+        FolderChangedError: the folder or one of its files was replaced meanwhile; also instead of
+            an error that resulted from that.
     """
     before = stamps(folder)
     try:
@@ -83,8 +83,7 @@ def written_anew(folder: Path) -> FolderChangedError:
 
 
 def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
-    """Of each file its name, and what is another where it is written anew; none of no folder, nor
-    of one that is replaced at this moment."""
+    """Name, inode, size and mtime of each file; empty if there is no folder at the moment."""
     try:
         found = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
     except (FileNotFoundError, NotADirectoryError):
@@ -93,10 +92,10 @@ def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
 
 
 def let_be_read(folder: Path) -> None:
-    """Makes the files of a new folder readable to all who may read the folder.
+    """Makes the files of a new folder readable for everyone who may read the folder.
 
-    Some writers make them their user's alone, and others could not use the output. A file that has
-    another name elsewhere stays as it is there.
+    Some writers make files private to their user, and others could not use the output. Files with
+    other hard links keep their mode.
     """
     mode = folder.stat().st_mode & READ_AND_WRITE  # as the umask says
     for path in folder.rglob("*"):
@@ -106,10 +105,10 @@ def let_be_read(folder: Path) -> None:
 
 @contextmanager
 def workplace(place: Path, inside: bool | None = None) -> Iterator[Workplace]:
-    """Makes a workplace, holds its lock, and removes it in the end.
+    """Makes a workplace, holds its lock, and removes it at the end.
 
     Args:
-        inside: whether in the output; by default only where that cannot be renamed.
+        inside: whether in the output; by default only if the output cannot be renamed.
 
     Raises:
         OSError: it cannot be made.
@@ -126,7 +125,7 @@ def workplace(place: Path, inside: bool | None = None) -> Iterator[Workplace]:
 
 @contextmanager
 def reserved(out: Path) -> Iterator[None]:
-    """Keeps others from writing an output while hours of work are done for it.
+    """Reserves an output for this process during hours of work for it.
 
     Raises:
         OutputBusyError: another process is writing it.
@@ -145,7 +144,7 @@ def reserved(out: Path) -> Iterator[None]:
 
 
 def tidy(place: Path) -> None:
-    """Finishes or removes what killed processes left of writing an output.
+    """Finishes or removes what killed processes left while writing an output.
 
     Raises:
         OutputBusyError: a living process is writing it.
@@ -158,7 +157,7 @@ def tidy(place: Path) -> None:
 
 
 def put_in_place(work: Workplace) -> None:
-    """Makes the output of what is whole."""
+    """Moves a complete workplace into the output's place."""
     if work.inside:
         swap_content(work)
         return

@@ -1,4 +1,4 @@
-"""Waiting until what was written is on the disk."""
+"""Waits until written files are on disk."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def synchronize(folder: Path) -> None:
-    """Waits until all files and names below a folder are on the disk."""
+    """Waits until all files and names below a folder are on disk."""
     for place, _, files in os.walk(folder):
         for name in files:
             flush(Path(place, name))
@@ -19,7 +19,7 @@ def flush(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # no such thing on this file system
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not supported by this file system
             raise
     finally:
         os.close(descriptor)

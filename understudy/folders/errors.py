@@ -1,11 +1,11 @@
-"""Errors of this room.
+"""Errors of the folders package.
 
 FolderError
-├── OutputRefusedError     an output holds, is or lies in an input, holds what is not ours, or
-│                          lies in a folder of ours
-├── OutputBusyError        another process is writing it
-├── FolderChangedError     a folder was written anew while it was read
-└── OutputUnwritableError  it cannot be written: no space, no leave, no such place
+├── OutputRefusedError      an output overlaps an input, holds foreign files, or lies in a folder
+│                           that understudy replaces as a whole
+├── OutputBusyError         another process is writing the output
+├── FolderChangedError      a folder was replaced while it was read
+└── OutputUnwritableError   the output cannot be written: no space, no permission, no such place
 """
 
 import errno
@@ -17,12 +17,13 @@ from pathlib import Path
 
 
 class FolderError(Exception):
-    """Root of every expected error of `folders`."""
+    """Base class of all expected errors of `folders`."""
 
 
 class OutputRefusedError(FolderError):
-    """An output holds, is or lies in an input, holds what is not ours, or lies in a folder of
-    ours."""
+    """An output overlaps an input, holds foreign files, or lies in a folder that understudy
+    replaces as a whole.
+    """
 
 
 class OutputBusyError(FolderError):
@@ -30,14 +31,14 @@ class OutputBusyError(FolderError):
 
 
 class FolderChangedError(FolderError):
-    """A folder was written anew while it was read."""
+    """A folder was replaced while it was read."""
 
 
 class OutputUnwritableError(FolderError):
     """The output cannot be written."""
 
 
-# What the place of an output can be to blame for, not the code that writes there.
+# Errors that are caused by an output's place, not by the code that writes there.
 PLACE_ERRORS = {
     errno.ENOSPC: "no space is left there",
     errno.EDQUOT: "the quota there is used up",
@@ -50,17 +51,17 @@ PLACE_ERRORS = {
     errno.EIO: "the disk reports an error",
     errno.EFBIG: "a file would be larger than is allowed there",
 }
-NO_PLACE = "there is no such place, or it takes no new files"  # as below /proc
+NO_PLACE = "there is no such place, or it takes no new files"  # such as below /proc
 FULL_DISK = os.strerror(errno.ENOSPC)
-FROM_RUST = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust word an error of the system
+FROM_RUST = re.compile(r"\(os error (\d+)\)")  # libraries in Rust report system errors this way
 
 
 @contextmanager
 def place_errors(out: Path) -> Iterator[None]:
-    """What is wrong with the place that is written to becomes an error of ours.
+    """Converts errors caused by the place that is written to.
 
     Raises:
-        OutputUnwritableError: instead of whatever was raised for it.
+        OutputUnwritableError: replaces such an error.
     """
     try:
         yield
@@ -72,10 +73,10 @@ def place_errors(out: Path) -> Iterator[None]:
 
 @contextmanager
 def cache_errors(place: Path) -> Iterator[None]:
-    """The same of what is written to the cache on the way to an output, which is not to blame.
+    """Converts errors of writing to the cache, which are not the output's fault.
 
     Raises:
-        OutputUnwritableError: instead of whatever was raised for it.
+        OutputUnwritableError: replaces such an error.
     """
     try:
         with place_errors(place):
@@ -87,8 +88,9 @@ def cache_errors(place: Path) -> Iterator[None]:
 
 
 def is_elsewhere(error: BaseException, out: Path) -> bool:
-    """Whether an error names files none of which is an output, or what is made for it: whoever
-    writes an output also writes to the cache, and reads."""
+    """Whether an error names only files outside the output; code that writes an output also reads
+    files and writes to the cache.
+    """
     from understudy.folders.places import short_name  # which needs these errors
 
     found = (getattr(error, "filename", None), getattr(error, "filename2", None))
@@ -101,9 +103,9 @@ def is_elsewhere(error: BaseException, out: Path) -> bool:
 
 
 def place_problem(error: BaseException) -> str | None:
-    """What is wrong with the place that was written to; None for another kind of error.
+    """The problem of the place that was written to; None for another kind of error.
 
-    Libraries that write through code of their own tell a full disk in words alone.
+    Some libraries with their own I/O report a full disk only in their message.
     """
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return NO_PLACE

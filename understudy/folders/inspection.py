@@ -1,4 +1,4 @@
-"""Whether an output may be replaced, by what it holds and by what it is needed for."""
+"""Checks whether an output may be replaced, by its content and by its place."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,14 @@ from understudy.folders.workplace import passing
 
 
 def refuse_foreign(out: Path, place: Path, kind: Kind | None = None) -> None:
-    """Refuses an output that is no folder, or holds what no command of ours wrote.
+    """Refuses an output that is not a folder, or holds files that no command of ours wrote.
 
     Args:
-        place: the output's real place.
-        kind: of what is to be written; where that grows, others' files may lie in it.
+        place: the output's real path.
+        kind: of what is to be written; if it grows, foreign files may be in it.
 
     Raises:
-        OutputRefusedError: of the first such entry.
+        OutputRefusedError: names the first such entry.
         OutputUnwritableError: it is a link to nothing.
     """
     if not os.path.lexists(place):
@@ -40,24 +40,24 @@ def refuse_foreign(out: Path, place: Path, kind: Kind | None = None) -> None:
 
 
 def refuse_other_kind(out: Path, place: Path, kind: Kind) -> None:
-    """Refuses an output that is a folder of ours of another kind.
+    """Refuses an output that is an understudy folder of another kind.
 
     Raises:
         OutputRefusedError: it is.
     """
     found = kind_of(place)
     if found is not None and found is not kind:
-        forced = "" if kind.grows else ", or replace it with --force"  # what grows replaces nothing
+        forced = "" if kind.grows else ", or replace it with --force"  # it would replace nothing
         raise OutputRefusedError(
             f"{out} is a {found.title}, no {kind.title}; name another folder{forced}"
         )
 
 
 def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
-    """Refuses an output that is an input, holds one, or lies in one; and the current folder, too.
+    """Refuses an output that is, contains or lies in an input, or contains the current folder.
 
     Raises:
-        OutputRefusedError: naming the input.
+        OutputRefusedError: names the input.
     """
     for path in inputs:
         for real in {real_path(path), real_path(path.parent) / path.name}:
@@ -77,8 +77,8 @@ def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
 
 
 def refuse_within(out: Path, place: Path) -> None:
-    """Refuses an output in a folder of ours that is replaced as a whole: with something else in it
-    no command could do so any more.
+    """Refuses an output inside an understudy folder that is replaced as a whole, which its command
+    could not replace any more.
 
     Raises:
         OutputRefusedError: names the folder.
@@ -93,7 +93,7 @@ def refuse_within(out: Path, place: Path) -> None:
 
 
 def check_encoded(path: Path, real: Path) -> None:
-    """Refuses an input whose path could not be written down: an output says where it is from.
+    """Refuses an input whose path cannot be recorded in the output.
 
     Raises:
         OutputRefusedError: it is not UTF-8.
@@ -108,15 +108,15 @@ def check_encoded(path: Path, real: Path) -> None:
 
 
 def real_path(path: Path) -> Path:
-    """Where a path leads to; a link that leads to itself leads nowhere, which its reader tells."""
+    """Resolves a path; a link to itself stays unresolved, and its reader reports it."""
     return Path(os.path.realpath(path))
 
 
 def standing() -> Iterator[Path]:
-    """The current folder and the home, where there are such."""
+    """The current folder and the home folder, if they exist."""
     with suppress(FileNotFoundError):  # it has been removed
         yield Path.cwd()
-    with suppress(RuntimeError):  # a user whom the machine does not know, as in some containers
+    with suppress(RuntimeError):  # a user unknown to the machine, as in some containers
         yield Path.home()
 
 
@@ -126,7 +126,7 @@ def lies_in(path: Path, folder: Path) -> bool:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two paths are one place, also where the file system knows it by several names."""
+    """Whether two paths are the same place, even under several names of the file system."""
     try:
         return one == other or one.samefile(other)
     except OSError:

@@ -1,7 +1,7 @@
 """The kinds of folders that commands write, and how each is recognised.
 
-A folder is of a kind if it has the kind's JSON file with the kind's keys; the kind also knows the
-names of all that it writes, so that whatever else lies there is known to be the user's.
+A folder is of a kind if it has the kind's JSON file with the kind's keys. The kind also knows the
+names of all its files, so that everything else in the folder is known to be the user's.
 """
 
 import json
@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-MANIFEST_KEY = "files"  # of a marker that lists the folder's files itself
+MANIFEST_KEY = "files"  # key of a marker that lists the folder's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Kind:
     """One kind of folder.
 
     Attributes:
-        title: as messages call it
-        marker: the file that tells it
-        keys: that the marker's JSON object has
-        patterns: of the names of its other files, relative to the folder; `*` takes slashes, too
-        grows: files are added to it, and none is replaced, so others may lie among them
+        title: its name in messages
+        marker: the file that identifies it
+        keys: required keys of the marker's JSON object
+        patterns: for the names of its other files, relative to the folder; `*` also matches slashes
+        grows: files are added and never replaced, so foreign files may be in it
     """
 
     title: str
@@ -62,7 +62,7 @@ BUNDLE = Kind(
     "bundle",
     "manifest.json",
     ("student", "encoder", "graph", MANIFEST_KEY),
-    ("activations/", "encoder/", "graph/", "student/"),  # where they are empty
+    ("activations/", "encoder/", "graph/", "student/"),  # listed for when they are empty
 )
 REPOSITORY = Kind("Triton repository", "understudy.json", ("triton", MANIFEST_KEY))
 EVALUATION = Kind(
@@ -80,12 +80,12 @@ KINDS = (GRAPH, TEACHER, STUDENT, BUNDLE, REPOSITORY, EVALUATION, BACKUP)
 
 
 def kind_of(folder: Path) -> Kind | None:
-    """Which of our kinds a folder is; None where it is somebody else's."""
+    """The kind of a folder; None if it is not ours."""
     return next((kind for kind in KINDS if marked(folder, kind) is not None), None)
 
 
 def marked(folder: Path, kind: Kind) -> dict[str, Any] | None:
-    """The marker's content, where it is this kind's."""
+    """The marker's content, if the folder is of this kind."""
     try:
         value = json.loads((folder / kind.marker).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -94,11 +94,11 @@ def marked(folder: Path, kind: Kind) -> dict[str, Any] | None:
 
 
 def first_foreign(folder: Path, kind: Kind | None, passing: Container[str] = ()) -> str | None:
-    """The first entry, relative to the folder, that this kind does not write; None: all are its.
+    """The first entry, relative to the folder, that this kind does not write, or None.
 
     Args:
-        kind: what `kind_of` says; None knows no file.
-        passing: names in the folder itself that are nobody's files.
+        kind: the result of `kind_of`; None knows no files.
+        passing: names in the folder itself to ignore.
     """
     known: tuple[str, ...] = ()
     if kind is not None:

@@ -1,4 +1,4 @@
-"""The check of an output before any work is done for it."""
+"""Checks an output before any work is done for it."""
 
 import shutil
 from collections.abc import Iterable
@@ -18,20 +18,20 @@ from understudy.folders.kinds import Kind
 from understudy.folders.places import real_place
 from understudy.folders.workplace import NEW
 
-TRIAL_BYTES = 65_536  # written to see whether writing works
+TRIAL_BYTES = 65_536  # size of a test file
 
 
 def check_output(out: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool = False) -> None:
-    """Refuses an output before any work, for every reason that can be known by then.
+    """Refuses an output before any work, for every reason that is known by then.
 
     Args:
         kind: of what will be written.
         inputs: files and folders that are read for it.
-        force: replace a folder of ours of another kind, too.
+        force: replace an understudy folder of another kind, too.
 
     Raises:
-        OutputRefusedError: it holds, is or lies in an input, holds what is not ours, or lies in a
-            folder of ours that is replaced as a whole.
+        OutputRefusedError: it overlaps an input, holds foreign files, or lies in an understudy
+            folder that is replaced as a whole.
         OutputBusyError: another process is writing it.
         OutputUnwritableError: it cannot be written.
     """
@@ -40,7 +40,7 @@ def check_output(out: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool
     refuse_within(out, place)
     with place_errors(out):
         with suppress(FileNotFoundError):
-            place.lstat()  # of a name too long, or below a file, nothing else would tell by now
+            place.lstat()  # notices a name that is too long, or a path below a file
         tidy(place)
         refuse_foreign(out, place, kind)
         if not force:
@@ -50,13 +50,14 @@ def check_output(out: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool
 
 
 def check_space(out: Path, needed: int) -> None:
-    """Refuses an output that could not be written for want of space, where so much is known.
+    """Refuses an output for lack of space, if the needed size is known.
 
     Args:
         needed: bytes that it will take, at least.
 
     Raises:
-        OutputUnwritableError: there are fewer, beside what is there and stays until the end.
+        OutputUnwritableError: less is free, in addition to the present content, which stays until
+            the end.
     """
     place = real_place(out)
     free = shutil.disk_usage(place if place.is_dir() else place.parent).free
@@ -67,12 +68,12 @@ def check_space(out: Path, needed: int) -> None:
 
 
 def megabytes(number: int) -> str:
-    """Bytes in words."""
+    """Formats bytes as megabytes."""
     return f"{number / 1e6:,.{0 if number >= 1e7 else 2}f} MB"
 
 
 def try_to_write(place: Path) -> None:
-    """Makes what will be made there, small, and removes it.
+    """Creates a small trial of what will be written, and removes it.
 
     Raises:
         OSError: that is not possible.

@@ -1,4 +1,4 @@
-"""Where an output lies, and whether it can be renamed or only filled."""
+"""The place of an output, and whether it can be renamed or only filled."""
 
 import hashlib
 import os
@@ -7,17 +7,17 @@ from pathlib import Path
 
 from understudy.folders.errors import OutputUnwritableError, place_problem
 
-LOST_AND_FOUND = "lost+found"  # of a file system, at a mount point
+LOST_AND_FOUND = "lost+found"  # at the root of a file system
 MOUNTS = Path("/proc/self/mountinfo")
-LONGEST_NAME = 200  # bytes of an output's name that work's name may repeat; 255 is the most of any
+LONGEST_NAME = 200  # bytes of an output's name that derived names repeat; file systems allow 255
 
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters at least: C:/ is a disk
-# host:port, the host also as an address of IPv6 in brackets.
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # at least two letters: C:/ is a disk
+# host:port; the host may be an IPv6 address in brackets.
 ADDRESS = re.compile(r"(?:\[[\da-fA-F:.]+\]|[\w.-]+):\d+/?")
 
 
 def url_problem(path: Path) -> str | None:
-    """Why a path that is a URL is of no use, to be read after it; None of a path on a disk."""
+    """Why a path that is a URL cannot be used, as the rest of a sentence; None for other paths."""
     if not URL.match(str(path)):
         return None
     return (
@@ -27,17 +27,18 @@ def url_problem(path: Path) -> str | None:
 
 
 def is_address(source: str) -> bool:
-    """Whether a word names a service, as http://127.0.0.1:8000 and localhost:8000 do, and nothing
-    on a disk."""
+    """Whether a word is the address of a service, such as http://127.0.0.1:8000 or localhost:8000,
+    and not a path on disk.
+    """
     address = "://" in source or ADDRESS.fullmatch(source) is not None
     return address and not Path(source).exists()
 
 
 def real_place(out: Path) -> Path:
-    """The output's absolute path; of a link, what it leads to.
+    """The output's absolute path, with symbolic links resolved.
 
     Raises:
-        OutputUnwritableError: there can be no such path, or it is a URL.
+        OutputUnwritableError: the path is invalid, or a URL.
     """
     if problem := url_problem(out):
         raise OutputUnwritableError(f"{out} {problem}")
@@ -59,15 +60,15 @@ def real_place(out: Path) -> Path:
 
 
 def is_mounted(place: Path) -> bool:
-    """Whether a file system, or a part of one, is mounted at this very path."""
+    """Whether a file system, or a part of one, is mounted at exactly this path."""
     if os.path.ismount(place):
         return True
     try:
         lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
-        return False  # no Linux
-    # Field 5 is the mount point, with blanks and the like in octal. Of a part of the same file
-    # system, no other call tells.
+        return False  # not Linux
+    # Field 5 is the mount point, with blanks and the like in octal. No other call reports bind
+    # mounts of the same file system.
     return str(place) in {re.sub(r"\\(\d{3})", unescaped, line.split()[4]) for line in lines}
 
 
@@ -76,17 +77,16 @@ def unescaped(match: re.Match[str]) -> str:
 
 
 def short_name(place: Path) -> str:
-    """The output's name, or a stand-in where a longer one could not be made of it."""
+    """The output's name, or a hash if derived names would become too long."""
     if len(os.fsencode(place.name)) <= LONGEST_NAME:
         return place.name
     return hashlib.sha256(os.fsencode(place.name)).hexdigest()[:32]
 
 
 def fillable_only(place: Path) -> bool:
-    """Whether an existing output cannot be renamed away: its content must be replaced inside.
+    """Whether an existing output cannot be renamed, so that its content must be replaced inside.
 
-    So are mount points (of containers: every volume), and folders whose parent is not ours to
-    write.
+    That holds for mount points (every container volume) and folders whose parent is not writable.
     """
     if not place.is_dir():
         return False

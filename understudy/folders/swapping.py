@@ -1,4 +1,4 @@
-"""Moving a finished folder into place, so that an interrupted move can be completed."""
+"""Moves a finished folder into place, so that an interrupted move can be completed."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 from understudy.folders.durable import flush
 from understudy.folders.workplace import OLD, PLACING, WHOLE, Workplace, passing
 
-ATTEMPTS = 5  # at a place that other processes fill
+ATTEMPTS = 5  # at a place that other processes also fill
 OVERTAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def swap_folders(work: Workplace) -> None:
-    """Renames the old folder aside, and the new one into its place, with the old one's mode."""
+    """Renames the old folder aside and the new one into its place, keeping the old one's mode."""
     for number in range(ATTEMPTS):
         old = work / (f"{OLD}-{number}" if number else OLD)
         replaces = os.path.lexists(work.place)
@@ -24,7 +24,7 @@ def swap_folders(work: Workplace) -> None:
             (work / WHOLE).rename(work.place)
             break
         except OSError as error:
-            # Another process was as quick; its output is whole, and so is ours, which is later.
+            # Another process was faster; both outputs are complete, and ours is the later one.
             if error.errno in OVERTAKEN and number + 1 < ATTEMPTS:
                 continue
             if replaces and not os.path.lexists(work.place):
@@ -34,11 +34,10 @@ def swap_folders(work: Workplace) -> None:
 
 
 def swap_content(work: Workplace) -> None:
-    """Moves the output's entries aside, and the new ones into their place; goes on where a killed
-    process stopped.
+    """Moves the output's entries aside and the new ones into place; resumes after a killed process.
 
-    While it lasts, the output is incomplete: there is no way to exchange the content of a folder
-    at once. Old and new entries are all on its disk until all is in place.
+    Meanwhile the output is incomplete, because the content of a folder cannot be exchanged
+    atomically. Old and new entries stay on its disk until everything is in place.
     """
     (work / OLD).mkdir(exist_ok=True)
     if (work / WHOLE).is_dir():
@@ -55,10 +54,10 @@ def swap_content(work: Workplace) -> None:
 
 
 def finish(work: Workplace) -> None:
-    """Ends a swap that was begun, and removes the workplace.
+    """Finishes a swap that was begun, and removes the workplace.
 
     Raises:
-        OSError: the swap cannot be ended; nothing was removed.
+        OSError: the swap cannot be finished; nothing was removed.
     """
     if (work / OLD).is_dir():
         if work.inside:
@@ -66,7 +65,7 @@ def finish(work: Workplace) -> None:
                 swap_content(work)
         elif (work / WHOLE).is_dir() and not os.path.lexists(work.place):
             (work / WHOLE).rename(work.place)
-    shutil.rmtree(work.folder, ignore_errors=True)  # what stays is removed by the next process
+    shutil.rmtree(work.folder, ignore_errors=True)  # the next process removes what stays
 
 
 def holds_any(folder: Path) -> bool:

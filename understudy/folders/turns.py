@@ -1,4 +1,4 @@
-"""A lock between processes, so that what several of them need is made once."""
+"""A lock between processes, so that something that several of them need is made only once."""
 
 import errno
 import fcntl
@@ -14,12 +14,12 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 @contextmanager
 def taking_turns(place: Path) -> Iterator[None]:
-    """Waits while another process is in here for the same place, as for a folder of the cache.
+    """Waits while another process holds the same place, such as a folder of the cache.
 
-    The lock is an empty file beside it, which stays. A file system without locks lets everybody in.
+    The lock is an empty file beside it, which stays. On a file system without locks, nothing waits.
 
     Raises:
-        OutputUnwritableError: there can be no file beside it.
+        OutputUnwritableError: the lock file cannot be made.
     """
     with place_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)

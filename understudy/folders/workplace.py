@@ -1,9 +1,10 @@
 """A folder in which an output is made, locked while its process lives.
 
-It lies beside the output, or inside where that cannot be renamed, and is named after it. It holds
-`lock` and, by turns: `new`, which is being written; `whole`, which is complete and on the disk;
-`placing`, the same while its entries move into the output; and `old`, what was there before.
-What a killed process left is told by its free lock: it is finished if it was whole, else removed.
+It is beside the output, or inside if the output cannot be renamed, and is named after it. It holds
+`lock` and, in turn: `new`, which is being written; `whole`, which is complete and on disk;
+`placing`, the same while its entries move into the output; and `old`, the previous content. A
+workplace whose lock is free was left by a killed process: it is finished if it was whole, otherwise
+removed.
 """
 
 import fcntl
@@ -27,15 +28,15 @@ from understudy.folders.places import (
 
 LOCK, NEW, WHOLE, PLACING, OLD = "lock", "new", "whole", "placing", "old"
 MARK = ".writing-"
-DIGITS = 12  # of a digest, in the name of work that can be gone on with
+DIGITS = 12  # of a digest, in the name of resumable work
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """Where an output is made: `folder` holds what the module describes."""
+    """The workplace of an output; see the module for the content of `folder`."""
 
     folder: Path
-    place: Path  # of the output
+    place: Path  # the output's path
 
     @property
     def inside(self) -> bool:
@@ -46,7 +47,7 @@ class Workplace:
 
 
 def make_workplace(place: Path, inside: bool) -> tuple[Workplace, int]:
-    """A workplace with an empty `new`, and the descriptor that holds its lock.
+    """Makes a workplace with an empty `new`; also returns the descriptor that holds its lock.
 
     Raises:
         OSError: it cannot be made.
@@ -61,18 +62,18 @@ def make_workplace(place: Path, inside: bool) -> tuple[Workplace, int]:
                 os.write(lock, str(os.getpid()).encode())
                 (folder / NEW).mkdir()
                 return Workplace(folder, place), lock
-        except BaseException:  # held and left there, it would keep us away from the place for good
+        except BaseException:  # otherwise its lock would block the place permanently
             shutil.rmtree(folder, ignore_errors=True)
             if lock >= 0:
                 os.close(lock)
             raise
-        os.close(lock)  # taken for a killed process's, in the moment before it was locked
+        os.close(lock)  # another process mistook it for a killed process's before it was locked
 
 
 def is_held(folder: Path, lock: int) -> bool:
-    """Takes the lock; whether it is the folder's still.
+    """Takes the lock; returns whether it is still the folder's.
 
-    A file system without locks lets everybody have it: then nothing there is taken for left over.
+    On a file system without locks everyone gets it, so nothing counts as left over.
     """
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,7 +87,7 @@ def is_held(folder: Path, lock: int) -> bool:
 
 
 def workplaces(place: Path) -> list[Workplace]:
-    """All that there are for an output, of living processes and of killed ones."""
+    """All workplaces of an output, of living processes and of killed ones."""
     name = re.compile(re.escape(f".{short_name(place)}{MARK}") + r"[a-z0-9_]{8}")
     found = []
     for parent in (place.parent, place):
@@ -112,7 +113,7 @@ def left_over(work: Workplace) -> Iterator[None]:
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:  # held, or there are no locks here to tell
+        except OSError as error:  # held, or the file system has no locks
             process = os.read(lock, 20).decode() or "?"
             raise OutputBusyError(
                 f"{work.place} is being written by another process ({process}); wait for it, or "
@@ -124,16 +125,16 @@ def left_over(work: Workplace) -> Iterator[None]:
 
 
 def unfinished_folder(out: Path, digest: str) -> Path:
-    """Where work that a later call goes on with is kept: beside the output, or in it where that
-    cannot be renamed."""
+    """The folder for resumable work: beside the output, or in it if it cannot be renamed."""
     place = real_place(out)
     parent = place if fillable_only(place) else place.parent
     return parent / f".{short_name(place)}.{digest[:DIGITS]}"
 
 
 def passing(place: Path) -> frozenset[str]:
-    """Names in an output that are neither its content nor the user's: work of ours, and a file
-    system's own folder."""
+    """Names in an output that are neither its content nor the user's: unfinished work, and a file
+    system's own folder.
+    """
     work = re.compile(re.escape(f".{short_name(place)}.") + rf"[0-9a-f]{{{DIGITS}}}")
     names = {work.folder.name for work in workplaces(place) if work.inside}
     names |= {path.name for path in place.iterdir() if work.fullmatch(path.name) and path.is_dir()}

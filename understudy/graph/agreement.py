@@ -1,7 +1,7 @@
-"""How much of a node's neighbourhood is predicted as it is: the local homophily of predictions.
+"""Local homophily of predictions: how many neighbours are predicted like a node.
 
-Where neighbours are predicted otherwise than a node, its own prediction is less often right. It is
-a signal for deferring (see `training.deferral`), so training and service must compute it alike.
+If a node's neighbours are predicted differently, its own prediction is less often right. This is a
+signal for deferring (see `training.deferral`), so training and service must compute it alike.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-ALONE = 1.0  # of a node without neighbours: nothing speaks against its prediction
+ALONE = 1.0  # for a node without neighbours: nothing contradicts its prediction
 
 
 def agreement(

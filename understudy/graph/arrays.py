@@ -1,7 +1,7 @@
-"""Arrays in .npy files; a full disk becomes an error that says so.
+"""Writes arrays to .npy files, and reports a full disk clearly.
 
-NumPy's own ways tell nothing of it: `np.save` forgets the system's reason, and a file that is
-mapped ends the process (SIGBUS) where its disk is full.
+NumPy does not: `np.save` drops the system's reason, and writing to a mapped file kills the process
+(SIGBUS) if its disk is full.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ def save_array(path: Path, values: NDArray[Any]) -> None:
 
 
 def write_array(stream: BinaryIO, values: NDArray[Any]) -> None:
-    """The same, behind what a stream holds already."""
+    """Writes an array after the present content of a stream."""
     write_head(stream, values.shape, values.dtype)
     stream.write(np.ascontiguousarray(values).data)
 
@@ -31,14 +31,14 @@ def write_array(stream: BinaryIO, values: NDArray[Any]) -> None:
 def save_parts(
     path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
 ) -> None:
-    """Writes an array whose rows come in parts, of which one at a time is in memory.
+    """Writes an array whose rows come in parts, with one part in memory at a time.
 
     Args:
         shape: of the whole.
-        parts: one behind the other.
+        parts: in order.
 
     Raises:
-        OSError: as of `save_array`.
+        OSError: see `save_array`.
     """
     with path.open("wb") as stream:
         write_head(stream, shape, dtype)

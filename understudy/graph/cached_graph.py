@@ -1,4 +1,4 @@
-"""A graph in memory as the folder that every later step reads it from."""
+"""Saves a graph in memory to the folder that later steps read."""
 
 import os
 from pathlib import Path
@@ -12,15 +12,15 @@ from understudy.graph.settled import settled
 from understudy.graph.text_graph import TextGraph
 
 GraphSource = TextGraph | Path | str  # in memory, or a folder
-NAME_CHARACTERS = 100  # of a graph's name in that of its folder
+NAME_CHARACTERS = 100  # of a graph's name in its folder's name
 
 
 def graph_folder(graph: GraphSource) -> Path:
-    """The folder that holds a graph; one in memory is written into the cache, once.
+    """The folder of a graph; a graph in memory is written into the cache once.
 
     Raises:
         BadInputError: it is neither, or a field of the graph does not fit the others.
-        GraphFormatError: what the cache holds is damaged.
+        GraphFormatError: the cached folder is damaged.
         FolderError: the cache cannot be written.
     """
     if isinstance(graph, str | os.PathLike):

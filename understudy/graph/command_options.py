@@ -1,4 +1,4 @@
-"""Options that several `data` commands share, and what they are turned into."""
+"""Options shared by several `data` commands, and their conversion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,12 +68,12 @@ HasHeader = Annotated[
 
 
 def optional_field(name: str | None) -> str:
-    """The column that an option names: None, it is looked for; empty or none, it is not read."""
+    """The column that an option names: None means search; empty or none means do not read."""
     return "" if name is None else name or "none"
 
 
 def parse_fractions(text: str) -> tuple[float, float, float]:
-    """Three shares of 1, for example "0.6,0.2,0.2".
+    """Parses three shares that sum to 1, for example "0.6,0.2,0.2".
 
     Raises:
         BadInputError: it is something else.
@@ -97,10 +97,10 @@ def parse_rules(
     fractions: Fractions = "0.6,0.2,0.2",
     seed: Seed = 0,
 ) -> Rules:
-    """The rules that the options ask for.
+    """The rules that the options request.
 
     Raises:
-        BadInputError: an option has no such value.
+        BadInputError: an option has an invalid value.
     """
     check_word("--missing-text", missing_text, MISSING_TEXT)
     check_word("--unseen-labels", unseen_labels, UNSEEN_LABELS)
@@ -112,11 +112,11 @@ def parse_rules(
 def check_split_options(
     splits: Path | None, name: str | None, by: str, field: str | None, edges: bool, ends: str
 ) -> None:
-    """Refuses options of `data import` that nothing would read.
+    """Refuses options of `data import` that would have no effect.
 
     Args:
         edges: whether there is an edge file, or a graph file may be one.
-        ends: what names the ends of its edges, empty where nothing does.
+        ends: the option for the ends of its edges, empty if not given.
 
     Raises:
         BadInputError: names them, and what reads them.
@@ -133,7 +133,7 @@ def check_split_options(
 
 
 def check_line_options(files: Sequence[Path], delimiter: str, header: bool | None) -> None:
-    """Refuses what says how lines are read where no file is read by lines of columns.
+    """Refuses options for lines if no file consists of lines of columns.
 
     Raises:
         BadInputError: names the options.
@@ -156,10 +156,10 @@ def check_line_options(files: Sequence[Path], delimiter: str, header: bool | Non
 
 
 def check_word(option: str, value: str, values: tuple[str, ...]) -> None:
-    """Refuses what an option does not know.
+    """Refuses an invalid value of an option.
 
     Raises:
-        BadInputError: the value is none of those.
+        BadInputError: the value is not allowed.
     """
     if value not in values:
         raise BadInputError(f"{option} must be one of {', '.join(values)}, not {value!r}")

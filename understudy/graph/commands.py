@@ -54,11 +54,11 @@ def produce(
     inputs: Iterable[Path] = (),
     keep_name: bool = False,
 ) -> None:
-    """Makes a graph, writes it to `out` and prints what came of it.
+    """Makes a graph, writes it to `out` and prints a summary.
 
     Args:
-        inputs: what is read for it, and must be there afterwards.
-        keep_name: that the graph has, where none is given.
+        inputs: files that are read for it, and must not be replaced.
+        keep_name: whether the graph keeps its own name if none is given.
     """
     from dataclasses import replace
 

@@ -1,8 +1,8 @@
-"""How a graph is made of what is in memory; `TextGraph` has these as its own.
+"""Constructors of a graph from data in memory; `TextGraph` inherits them.
 
 The rules for labels, missing values, ids and splits are those of `understudy data import`: see
-docs/guides/data.md. An error names the row and the column; an option that it advises, such as
-`--missing-text id`, is the argument of that name here, or a field of `Rules`.
+docs/guides/data.md. An error names the row and the column. If it advises an option, such as
+`--missing-text id`, use the argument of that name, or the field of `Rules`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,20 +29,20 @@ class FromMemory:
         name: str = "graph",
         rules: "Rules | None" = None,
     ) -> "TextGraph":
-        """A graph from arrays, tensors or lists, one value a node.
+        """A graph from arrays, tensors or lists, with one value per node.
 
         Args:
             texts: N strings; the first line of each is its title.
-            edges: pairs [E, 2] of ids, or of positions where no `ids` are given.
+            edges: pairs [E, 2] of ids, or of positions if no `ids` are given.
             ids: N distinct strings, whole numbers or UUIDs; by default the positions.
-            labels: N names or class numbers; None, NaN, a masked or a negative number for no
+            labels: N names or class numbers; None, NaN, a masked or a negative number means no
                 label.
-            label_names: of class numbers: a list by class, a mapping from number to name, or a
-                column of pandas whose rows are called by the numbers.
-            splits: train, val and test, each as a mask [N] or as positions, also where there are
-                `ids`; drawn where None.
+            label_names: for class numbers: a list by class, a mapping from number to name, or a
+                pandas column indexed by the numbers.
+            splits: train, val and test, each as a mask [N] or as positions, even if there are
+                `ids`; drawn if None.
             groups: N names; a drawn split keeps the nodes of one group together.
-            rules: what to do about bad records, and how a split is drawn.
+            rules: how to handle bad records, and how to draw a split.
 
         Raises:
             BadInputError: a value that `rules` does not repair; the message names its node.
@@ -71,18 +71,18 @@ class FromMemory:
     ) -> "TextGraph":
         """A graph from a DataFrame of nodes and one of edges.
 
-        Any table that Arrow reads will do: pandas, Polars, Arrow, DuckDB, a dict of columns.
+        Accepts any table that Arrow reads: pandas, Polars, Arrow, DuckDB, a dict of columns.
 
         Args:
-            nodes: a row a node.
-            edges: a row an edge; without it, a column of `nodes` lists their neighbours.
-            id_field: and the others: the name of a column; empty: looked for among the usual
-                names, none: not read. Several texts are joined, a line each.
-            rules: what to do about bad records, and how a split is drawn.
+            nodes: one row per node.
+            edges: one row per edge; without it, a column of `nodes` lists their neighbours.
+            id_field: this and the other fields: the name of a column; empty: searched among the
+                usual names, none: not read. Several texts are joined, one per line.
+            rules: how to handle bad records, and how to draw a split.
 
         Raises:
-            BadInputError: a value that `rules` does not repair; the message names its row, from
-                1, and its column.
+            BadInputError: a value that `rules` does not repair; the message names its row, from 1,
+                and its column.
         """
         from understudy.graph.readers.fields import EdgeFields, NodeFields
         from understudy.graph.readers.memory import graph_from_tables
@@ -109,12 +109,12 @@ class FromMemory:
         The nodes themselves are the ids: strings, whole numbers or UUIDs. Directions are dropped.
 
         Args:
-            text_field: and the others: the name of an attribute, as in `from_pandas`.
-            rules: what to do about bad records, and how a split is drawn.
+            text_field: this and the other fields: the name of an attribute, as in `from_pandas`.
+            rules: how to handle bad records, and how to draw a split.
 
         Raises:
-            BadInputError: a value that `rules` does not repair; the message names its node, from
-                1, and its attribute.
+            BadInputError: a value that `rules` does not repair; the message names its node, from 1,
+                and its attribute.
         """
         from understudy.graph.readers.fields import NodeFields
         from understudy.graph.readers.memory import graph_from_networkx
@@ -137,15 +137,15 @@ class FromMemory:
         """A graph from a PyG `Data` object, or a dict of tensors like it.
 
         Args:
-            texts: N strings, where the object has none.
-            text_key: and the others: the name of an attribute; empty: looked for among the usual
-                names.
-            mask_column: of several splits in the masks, the one to use.
-            rules: what to do about bad records, and how a split is drawn.
+            texts: N strings, if the object has none.
+            text_key: this and the other keys: the name of an attribute; empty: searched among the
+                usual names.
+            mask_column: which split to use if the masks hold several.
+            rules: how to handle bad records, and how to draw a split.
 
         Raises:
-            BadInputError: a value that `rules` does not repair; the message names its node, from
-                0, and its attribute.
+            BadInputError: a value that `rules` does not repair; the message names its node, from 0,
+                and its attribute.
         """
         from understudy.graph.readers.memory import graph_from_pyg
         from understudy.graph.readers.pyg import PygKeys
@@ -155,7 +155,7 @@ class FromMemory:
 
 
 def names_in(field: Any) -> tuple[str, ...]:
-    """One name or several of columns or attributes; an empty one is none.
+    """A tuple of one or several column or attribute names; empty names are dropped.
 
     Raises:
         BadInputError: it is something else, such as a column's number.

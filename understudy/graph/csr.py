@@ -25,7 +25,7 @@ class Adjacency:
 
     @property
     def num_edges(self) -> int:
-        """Undirected edges: each pair counts once."""
+        """Number of undirected edges: each pair counts once."""
         return len(self.indices) // 2
 
     @property
@@ -57,7 +57,7 @@ class Adjacency:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What `build_adjacency` left out of the pairs that it was given."""
+    """What `build_adjacency` dropped from the given pairs."""
 
     self_loops: int
     duplicates: int
@@ -86,7 +86,7 @@ def build_adjacency(num_nodes: int, pairs: NDArray[np.integer]) -> tuple[Adjacen
     del distinct
     rows, columns = np.concatenate([first, second]), np.concatenate([second, first])
     del first, second
-    # Counted into rows, which are sorted in place: a third of the memory of sorting pairs' keys.
+    # Counting sort into rows, sorted in place: a third of the memory of sorting pairs' keys.
     entries = np.ones(len(rows), np.bool_)
     listed = sparse.coo_array((entries, (rows, columns)), (num_nodes, num_nodes)).tocsr()
     listed.sum_duplicates()
@@ -97,7 +97,7 @@ def build_adjacency(num_nodes: int, pairs: NDArray[np.integer]) -> tuple[Adjacen
 
 
 def sorted_distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The distinct keys in rising order."""
+    """The distinct keys in ascending order."""
     keys = np.sort(keys)
     new = np.ones(len(keys), np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=new[1:])

@@ -1,4 +1,4 @@
-"""A graph in figures."""
+"""Computes the figures of a graph."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ TEXT_PERCENTILES = (5, 25, 50, 75, 95, 100)
 
 
 def edge_homophily(graph: TextGraph) -> float | None:
-    """The share of edges between two labelled nodes that join equal labels; None without any."""
+    """Share of edges between labelled nodes that join equal labels; None if there are none."""
     first, second = graph.labels[graph.adjacency.edges().T]
     both = (first != UNLABELED) & (second != UNLABELED)
     return float((first == second)[both].mean()) if both.any() else None
@@ -34,7 +34,7 @@ def components(adjacency: Adjacency) -> NDArray[np.int64]:
 
 
 def describe(graph: TextGraph) -> dict[str, Any]:
-    """The figures of a graph; a JSON value."""
+    """The figures of a graph as a JSON value."""
     degrees = graph.adjacency.degrees
     sizes = np.bincount(components(graph.adjacency))
     lengths = pc.utf8_length(graph.texts).to_numpy(zero_copy_only=False)
@@ -70,7 +70,7 @@ def describe(graph: TextGraph) -> dict[str, Any]:
 
 
 def class_counts(graph: TextGraph) -> list[dict[str, Any]]:
-    """Every class with its number of nodes, over all and by split; the largest first."""
+    """Every class with its number of nodes, in total and by split; the largest first."""
 
     def counts(labels: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.bincount(labels[labels != UNLABELED], minlength=graph.num_classes)

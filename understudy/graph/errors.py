@@ -1,29 +1,29 @@
-"""Errors of this room.
+"""Errors of the graph package.
 
 GraphError
-├── BadInputError            a source file holds something that cannot be repaired
-│   └── MissingColumnError   it lacks a column that is needed or asked for
-├── GraphFormatError         a graph folder is damaged, foreign or of a newer format
-├── UntrainableError         a graph lacks what training needs: labels, splits
-├── SourceError              a source (apt, a folder, a file) is missing or cannot be read
-├── MutationError            a batch of changes is refused whole
-│   └── UnknownItemError     it names a node or an edge that is not there
-└── JournalError             the journal cannot be opened, read or written
-    ├── JournalLockedError   another process has it for itself
-    ├── LogMovedError        others were appended before this record
-    ├── LogHeldError         a process that follows still needs what is to be forgotten
-    ├── LogAwayError         what keeps the log cannot be reached at the moment
-    ├── LogUnsureError       it went away before it told whether it kept a record
-    ├── SnapshotStoreError   a store of snapshots cannot be used
-    ├── JournalForeignError  it belongs to another bundle, or is no journal
-    └── JournalDamagedError  what is in it is not what was written
+├── BadInputError             a source file holds something that cannot be repaired
+│   └── MissingColumnError    a required or requested column is missing
+├── GraphFormatError          a graph folder is damaged, foreign or of a newer format
+├── UntrainableError          a graph lacks what training needs: labels, splits
+├── SourceError               a source (apt, a folder, a file) is missing or cannot be read
+├── MutationError             a batch of changes is refused as a whole
+│   └── UnknownItemError      a change names a node or an edge that does not exist
+└── JournalError              the journal cannot be opened, read or written
+    ├── JournalLockedError    another process holds the journal exclusively
+    ├── LogMovedError         another process appended before this record
+    ├── LogHeldError          another process still needs the records to be deleted
+    ├── LogAwayError          the log's server is unreachable at the moment
+    ├── LogUnsureError        the log's server did not confirm whether a record was kept
+    ├── SnapshotStoreError    a snapshot store cannot be used
+    ├── JournalForeignError   the journal belongs to another bundle, or the file is no journal
+    └── JournalDamagedError   the journal's content is not what was written
 """
 
 from understudy.portable_errors import PortableError
 
 
 class GraphError(PortableError):
-    """Root of every expected error of `graph`."""
+    """Base class of all expected errors of `graph`."""
 
 
 class BadInputError(GraphError):
@@ -31,7 +31,7 @@ class BadInputError(GraphError):
 
 
 class MissingColumnError(BadInputError):
-    """A source file lacks a column that is needed or asked for."""
+    """A source file lacks a required or requested column."""
 
 
 class GraphFormatError(GraphError):
@@ -47,10 +47,10 @@ class SourceError(GraphError):
 
 
 class MutationError(GraphError):
-    """A batch of changes is refused whole.
+    """A batch of changes is refused as a whole.
 
     Attributes:
-        position: of the first item at fault, in its batch.
+        position: of the first invalid item in its batch.
     """
 
     def __init__(self, position: int, problem: str) -> None:
@@ -59,7 +59,7 @@ class MutationError(GraphError):
 
 
 class UnknownItemError(MutationError):
-    """A change names a node or an edge that is not there."""
+    """A change names a node or an edge that does not exist."""
 
 
 class JournalError(GraphError):
@@ -67,27 +67,27 @@ class JournalError(GraphError):
 
 
 class JournalLockedError(JournalError):
-    """Another process has the journal for itself."""
+    """Another process holds the journal exclusively."""
 
 
 class LogMovedError(JournalError):
-    """Others were appended between what a process had read and what it wants to append."""
+    """Another process appended after the last record that this process had read."""
 
 
 class LogHeldError(JournalError):
-    """A process that follows the log, or starts, has not applied what is to be forgotten."""
+    """Another process still needs the records to be deleted."""
 
 
 class LogAwayError(JournalError):
-    """What keeps the log cannot be reached at the moment; it is asked again."""
+    """The log's server is unreachable at the moment; the request is repeated."""
 
 
 class LogUnsureError(JournalError):
-    """What keeps the log did not tell whether it kept a record, or not how safely."""
+    """The log's server did not confirm whether, or how safely, it kept a record."""
 
 
 class SnapshotStoreError(JournalError):
-    """A store of snapshots cannot be reached, or what it holds is damaged."""
+    """A snapshot store cannot be reached, or its content is damaged."""
 
 
 class JournalForeignError(JournalError):
@@ -95,9 +95,9 @@ class JournalForeignError(JournalError):
 
 
 class JournalDamagedError(JournalError):
-    """What is in the journal is not what was written."""
+    """The journal's content is not what was written."""
 
 
 def first_line(error: BaseException) -> str:
-    """What another's error says first, or its name."""
+    """The first line of another library's error message, or the error's class name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""Writing so that a reader never sees half a file, and digests of what was written."""
+"""Atomic file writing, and digests of files."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from understudy.graph.errors import SourceError
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; it replaces `path` when the block succeeds.
 
-    Who may read it is as it was, or as the umask says.
+    Permissions stay as they were, or follow the umask.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
@@ -45,19 +45,19 @@ def file_digest(path: Path) -> str:
 
 
 def check_readable(path: Path) -> Path:
-    """The path of a file that can be opened.
+    """Returns a path after checking that the file can be opened.
 
-    A reader of safetensors says of a file that it may not read that there is none.
+    The safetensors reader reports a file without read permission as missing.
 
     Raises:
-        OSError: it cannot be opened, and why.
+        OSError: it cannot be opened, with the reason.
     """
     with path.open("rb"):
         return path
 
 
 def cache_folder() -> Path:
-    """Where fetched things are kept: $UNDERSTUDY_CACHE, or .cache/understudy in the home.
+    """The folder of cached files: $UNDERSTUDY_CACHE, or .cache/understudy in the home folder.
 
     Raises:
         SourceError: there is neither.

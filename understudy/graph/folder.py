@@ -31,13 +31,13 @@ NO_SPLIT = "none"
 
 
 class Format(msgspec.Struct):
-    """What meta.json of every format has."""
+    """The fields of meta.json in every format."""
 
     format_version: int
 
 
 class Meta(Format):
-    """What meta.json of this format has, and is read of it."""
+    """The fields of meta.json that this format reads."""
 
     name: str
     source: str
@@ -47,14 +47,14 @@ class Meta(Format):
     splits: dict[str, int]
     notes: dict[str, Any]
     content_hash: str
-    reading: dict[str, Any] = msgspec.field(default_factory=dict)  # graphs of before lack it
+    reading: dict[str, Any] = msgspec.field(default_factory=dict)  # missing in older graphs
 
 
 def save_graph(graph: TextGraph, folder: Path | str) -> None:
-    """Writes `graph` to `folder`, replacing what is there once the new one is whole.
+    """Writes `graph` to `folder`, replacing what is there once the new one is complete.
 
     Raises:
-        BadInputError: a graph may not have its name, or one of its fields does not fit the others
+        BadInputError: the graph's name is not allowed, or one of its fields does not fit the others
             (see `understudy.graph.settled`).
     """
     check_name(graph.name, "the graph's name")
@@ -93,11 +93,11 @@ def save_graph(graph: TextGraph, folder: Path | str) -> None:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """The graph's meta.json.
+    """Reads the graph's meta.json.
 
     Raises:
-        SourceError: no graph folder there.
-        GraphFormatError: not ours, damaged, or of a newer format.
+        SourceError: there is no graph folder.
+        GraphFormatError: it is foreign, damaged, or of a newer format.
     """
     path = folder / "meta.json"
     if not path.is_file():
@@ -129,22 +129,22 @@ def load_graph(folder: Path | str) -> TextGraph:
     """Reads a graph folder and verifies its content hash.
 
     Raises:
-        SourceError: no graph folder there, or it may not be read.
+        SourceError: there is no graph folder, or it may not be read.
         GraphFormatError: damaged, changed since it was written, or of a newer format.
-        FolderChangedError: another graph took its place while it was read.
+        FolderChangedError: it was replaced while it was read.
     """
     with unchanged(Path(folder)):
         return loaded(Path(folder))
 
 
 def loaded(folder: Path) -> TextGraph:
-    """`load_graph` of a folder that is not replaced meanwhile."""
+    """Does the work of `load_graph`, for a folder that is not replaced meanwhile."""
     meta = read_meta(folder)
     try:
         nodes, edges = (read_table(folder / f"{name}.parquet") for name in ("nodes", "edges"))
         graph = assemble(meta, nodes, edges)
         del nodes, edges
-        pa.default_memory_pool().release_unused()  # which it would keep: as much as the graph
+        pa.default_memory_pool().release_unused()  # otherwise the pool keeps as much as the graph
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise GraphFormatError(f"{folder} is damaged: {error}") from error
     if graph.content_hash != meta["content_hash"]:
@@ -162,7 +162,7 @@ def loaded(folder: Path) -> TextGraph:
 
 
 def read_table(path: Path) -> pa.Table:
-    """A table of a folder.
+    """Reads a table of a folder.
 
     Raises:
         SourceError: it may not be read.
@@ -170,7 +170,7 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         return pq.read_table(path)
-    except PermissionError as error:  # in words of Arrow's, and without the name
+    except PermissionError as error:  # Arrow's own message lacks the name
         raise SourceError(f"{path}: {os.strerror(errno.EACCES)}") from error
 
 
@@ -208,7 +208,7 @@ def flat_strings(column: pa.ChunkedArray) -> pa.LargeStringArray:
 
 
 def decode_splits(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """int64 [N] of positions in the list of names."""
+    """int64 [N] of indices into the list of names, and that list."""
     encoded = pa.chunked_array(column.cast(pa.string()).dictionary_encode().unify_dictionaries())
     if not encoded.num_chunks:
         return np.empty(0, np.int64), []

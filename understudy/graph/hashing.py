@@ -1,4 +1,4 @@
-"""Texts as hashed n-grams: the transformer-free encoder, the same in training and in service.
+"""Hashed n-grams of texts: the encoder without a transformer, the same in training and service.
 
 Words and word pairs, and character 3- to 5-grams within word boundaries, are hashed with
 MurmurHash3 into a fixed number of buckets. A text becomes a sparse unit vector of log-scaled
@@ -22,12 +22,12 @@ from understudy.graph.ragged import ends, positions
 SCHEME = "murmur3-log-unit/1"
 WORD = re.compile(r"\b\w\w+\b")
 MARK = "\x1f"
-TEXTS_AT_ONCE = 1_024  # whose n-grams are picked: where they stand stays in the processor's cache
+TEXTS_AT_ONCE = 1_024  # whose n-grams are gathered at once, to stay in the CPU's cache
 
 
 @dataclass(frozen=True)
 class HashingOptions:
-    """What a hashed text depends on, besides the text."""
+    """The settings that a text's hash depends on."""
 
     buckets: int = 2**16
     word_ngrams: tuple[int, int] = (1, 2)
@@ -43,12 +43,12 @@ class HashingOptions:
 
 @dataclass(frozen=True, slots=True)
 class HashedTexts:
-    """Sparse unit vectors, one a text; rows are ragged.
+    """Sparse unit vectors, one per text; rows are ragged.
 
     Shapes:
         indptr: int64 [B + 1]; text i is `buckets[indptr[i] : indptr[i + 1]]`
         buckets: int32 [nnz], sorted within a text
-        weights: float32 [nnz], positive, of unit Euclidean norm a text
+        weights: float32 [nnz], positive, of unit Euclidean norm per text
     """
 
     indptr: NDArray[np.int64]
@@ -59,11 +59,11 @@ class HashedTexts:
         return len(self.indptr) - 1
 
     def lengths(self) -> NDArray[np.int64]:
-        """int64 [B]: how many buckets texts have."""
+        """int64 [B]: number of buckets per text."""
         return np.diff(self.indptr)
 
     def met(self) -> NDArray[np.int32]:
-        """The buckets that texts have, in any order, with repetitions."""
+        """The buckets that occur in texts, in any order, with repetitions."""
         return self.buckets
 
     def rows(self, texts: NDArray[np.int64]) -> "HashedTexts":
@@ -96,10 +96,10 @@ class TextHasher:
         self.options = options
 
     def __call__(self, texts: Sequence[str]) -> HashedTexts:
-        """Hashes each of one or more texts by itself.
+        """Hashes one or more texts independently.
 
         Raises:
-            UnicodeEncodeError: a text holds half a character (a lone surrogate).
+            UnicodeEncodeError: a text holds a lone surrogate.
         """
         rows = [self.counted(text) for text in texts]
         indptr = ends(np.array([len(buckets) for buckets, _ in rows], np.int64))
@@ -107,7 +107,7 @@ class TextHasher:
         return unit_rows(indptr, buckets, counts)
 
     def counted(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The buckets of a text's n-grams, ascending, and how many fell into each.
+        """The buckets of a text's n-grams, ascending, and the count in each.
 
         Shapes:
             both [K]
@@ -125,14 +125,14 @@ class TextHasher:
         return [*grams, *chain.from_iterable(map(self.of_word, words))]
 
     def parts(self, text: str) -> tuple[list[str], list[str]]:
-        """A text's n-grams of words, and the words whose n-grams of characters it has besides."""
+        """A text's word n-grams, and the words that contribute character n-grams."""
         text = text[: self.options.max_characters]
-        text.encode()  # mmh3 ends the process on half a character instead of raising an error
+        text.encode()  # mmh3 crashes the process on a surrogate instead of raising an error
         text = text.lower()
         return [*word_grams(WORD.findall(text), *self.options.word_ngrams)], text.split()
 
     def of_word(self, word: str) -> list[str]:
-        """A word's n-grams of characters: marked, so that the word "net" and the gram differ."""
+        """A word's character n-grams, marked to distinguish them from words such as "net"."""
         return list(character_grams(word, *self.options.character_ngrams))
 
 
@@ -146,7 +146,7 @@ def word_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[st
 def character_grams(word: str, shortest: int, longest: int) -> Iterator[str]:
     """Runs of characters within a word and a space around it, each after `MARK`.
 
-    A word that is not longer than a run is one gram, and has no longer ones.
+    A word that is not longer than a run is one gram, without longer ones.
     """
     padded = f" {word} "
     for length in range(shortest, longest + 1):
@@ -159,7 +159,7 @@ def character_grams(word: str, shortest: int, longest: int) -> Iterator[str]:
 def unit_rows(
     indptr: NDArray[np.int64], buckets: NDArray[np.integer], counts: NDArray[np.float32]
 ) -> HashedTexts:
-    """Logarithms of the counts, each text's divided by their Euclidean norm."""
+    """The logarithms of the counts, normalised to unit Euclidean norm per text."""
     weights = np.log1p(counts)
     rows = np.repeat(np.arange(len(indptr) - 1), indptr[1:] - indptr[:-1])
     norms = np.sqrt(np.bincount(rows, weights=weights**2, minlength=len(indptr) - 1))

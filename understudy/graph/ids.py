@@ -1,4 +1,4 @@
-"""What an id of a node may be: the one rule of every import, every change and every client."""
+"""The rule for node ids, shared by every import, every change and every client."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ LONGEST_ID = 2_048  # bytes of UTF-8: percent-encoded, it fits the 8 KiB that pr
 
 
 def id_problem(node_id: str) -> str | None:
-    """Why a text cannot be a node's id, or None; to be read after "a node's id"."""
+    """Why a text cannot be a node's id, or None; the text continues "a node's id"."""
     if not node_id or node_id != node_id.strip():
         return "must not be empty or begin or end with a blank"
     if problem := character_problem(node_id) or sight_problem(node_id):

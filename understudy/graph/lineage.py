@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where a graph comes from, and how far its log had gone.
+    """The origin of a graph, and a position in its log of changes.
 
     Attributes:
         id: the content hash that the graph had when it was imported.
@@ -21,7 +21,7 @@ class Lineage:
 
 
 def lineage_of(graph: "TextGraph") -> Lineage:
-    """A graph's lineage; it begins one of its own where it has none."""
+    """A graph's lineage; a graph without one starts a new lineage."""
     return graph.lineage or Lineage(graph.content_hash)
 
 
@@ -31,10 +31,10 @@ def lineage_value(lineage: Lineage) -> dict[str, Any]:
 
 
 def parse_lineage(value: Any) -> Lineage:
-    """What `lineage_value` gave.
+    """Parses the output of `lineage_value`.
 
     Raises:
-        ValueError: something else.
+        ValueError: the value is something else.
     """
     try:
         name, position = value["id"], value["position"]

@@ -1,11 +1,11 @@
-"""Words that say that there is no value, as pandas, NumPy and others write them."""
+"""Words for a missing value, as pandas, NumPy and others write them."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from understudy.folders.names import VISIBLE
 
-# As pandas reads them; "none" in small letters is a word like any other.
+# The words that pandas recognises; lowercase "none" is an ordinary word.
 MISSING_WORDS = (
     "NaN",
     "nan",
@@ -26,8 +26,8 @@ MISSING_WORDS = (
     "-1.#IND",
     "1.#QNAN",
     "-1.#QNAN",
-    "\\N",  # of MySQL and PostgreSQL
-    # Errors of a spreadsheet's formulas, where its cells were written as text.
+    "\\N",  # MySQL and PostgreSQL
+    # Errors of spreadsheet formulas, in cells written as text.
     "#REF!",
     "#NAME?",
     "#VALUE!",
@@ -35,24 +35,24 @@ MISSING_WORDS = (
     "#NUM!",
     "#NULL!",
 )
-UNKNOWN_MARKS = ("?",)  # what tables of labels write besides
+UNKNOWN_MARKS = ("?",)  # additional marks in tables of labels
 
 
 def is_blank(text: str) -> bool:
-    """Whether no character of a text can be seen: it is empty, or of blanks, joiners and marks."""
+    """Whether a text has no visible character: empty, or only blanks, joiners and marks."""
     return VISIBLE.search(text) is None
 
 
 def is_missing(value: str | None) -> bool:
-    """Whether a value is blank or says that there is none."""
+    """Whether a value is blank or a word for a missing value."""
     return value is None or not value.strip() or value.strip() in MISSING_WORDS
 
 
 def missing_words(column: pa.LargeStringArray, marks: tuple[str, ...] = ()) -> pa.BooleanArray:
-    """bool [n]: where a trimmed column says by a word that there is no value."""
+    """bool [n]: where a trimmed column has a word for a missing value."""
     return pc.is_in(column, value_set=pa.array([*MISSING_WORDS, *marks], pa.large_string()))
 
 
 def without_missing(column: pa.LargeStringArray) -> pa.LargeStringArray:
-    """The same column, null where it says by a word that there is no value."""
+    """The column with null in place of words for a missing value."""
     return pc.if_else(missing_words(column), pa.scalar(None, pa.large_string()), column)

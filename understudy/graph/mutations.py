@@ -1,4 +1,4 @@
-"""Changes of a graph, one by one and as JSON: for the log and for clients."""
+"""The mutations of a graph, and their JSON form for the log and for clients."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Label = Annotated[str | None, Meta(description="One of the graph's labels; null 
 class UpsertNode(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="upsert_node"
 ):
-    """Adds a node, or changes one; what is None stays as it is. A new node needs a text."""
+    """Adds a node, or changes one; None leaves a field as it is. A new node needs a text."""
 
     id: NodeId
     text: Text = None
@@ -52,19 +52,19 @@ Mutation = UpsertNode | DeleteNode | AddEdge | RemoveEdge
 
 
 def encode_mutations(mutations: Sequence[Mutation]) -> bytes:
-    """The mutations as a JSON array in ASCII; half characters survive.
+    """Encodes the mutations as a JSON array in ASCII; unpaired surrogates survive.
 
-    A repeated idempotency key is recognised by these bytes, in every later release, too. So they
-    are `json`'s: msgspec writes characters beyond ASCII as they are, and no half ones.
+    A repeated idempotency key is recognised by these bytes, also in later releases. They come from
+    `json`, because msgspec writes non-ASCII characters as they are and rejects surrogates.
     """
     return json.dumps(msgspec.to_builtins(mutations), separators=(",", ":")).encode("ascii")
 
 
 def decode_mutations(data: bytes) -> tuple[Mutation, ...]:
-    """What `encode_mutations` wrote.
+    """Decodes the output of `encode_mutations`.
 
     Raises:
-        JournalDamagedError: something else.
+        JournalDamagedError: the data is something else.
     """
     try:
         return msgspec.convert(json.loads(data), tuple[Mutation, ...])

@@ -1,4 +1,4 @@
-"""What a graph may be called, and which names a person takes for one another."""
+"""Checks a graph's name, and finds names that people would confuse."""
 
 import re
 import unicodedata
@@ -13,19 +13,18 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import written_plainly
 from understudy.graph.text_graph import string_array
 
-LONGEST_LABEL = 500  # characters: prompts name all labels, and metrics and tables each of them
-HIDDEN = re.compile(f"[{INVISIBLE[1:]}{MARK}]")  # but for the blank, none of which is ASCII
+LONGEST_LABEL = 500  # characters: prompts list all labels, and so do metrics and tables
+HIDDEN = re.compile(f"[{INVISIBLE[1:]}{MARK}]")  # except for the ASCII blank
 
 
 def check_name(name: object, what: str, advice: str = "give another one") -> None:
-    """Refuses what would end a line of a log, a metric or a table in which the name stands, or fill
-    it.
+    """Refuses a name that would break or flood a line of a log, a metric or a table.
 
     Args:
         what: the name in a message, for example "--name".
 
     Raises:
-        BadInputError: it is no text, is too long, or holds a control character or half a character.
+        BadInputError: it is not a string, is too long, or holds a control character or a surrogate.
     """
     problem = name_problem(name) if isinstance(name, str) else f"must be a text, not {name!r}"
     if problem:
@@ -33,19 +32,18 @@ def check_name(name: object, what: str, advice: str = "give another one") -> Non
 
 
 def plain_form(name: str) -> str:
-    """A name without what a person overlooks: case, blanks, the coding of accents, and what cannot
-    be seen."""
+    """Normalises what people overlook: case, blanks, accent encoding, invisible characters."""
     return " ".join(HIDDEN.sub("", unicodedata.normalize("NFKC", name).casefold()).split())
 
 
 def look_alike(name: str, others: pa.LargeStringArray) -> str | None:
-    """The first of many names (large_string [n]) that a person would take for this one."""
+    """The first of many names (large_string [n]) that people would confuse with this one."""
     place = pc.index(plain_forms(others), plain_forms(string_array([name]))[0]).as_py()
     return None if place < 0 else str(others[place].as_py())
 
 
 def plain_forms(names: pa.LargeStringArray) -> pa.LargeStringArray:
-    """`plain_form` of many at once, but for the few letters whose case is more than small."""
+    """`plain_form` of many names at once, except for the few letters with special case folding."""
     forms = pc.utf8_lower(pc.utf8_normalize(names, form="NFKC"))
     if not pc.all(pc.string_is_ascii(names)).as_py():
         forms = pc.replace_substring_regex(forms, HIDDEN.pattern, "")
@@ -53,21 +51,21 @@ def plain_forms(names: pa.LargeStringArray) -> pa.LargeStringArray:
 
 
 def alike_groups(names: pa.LargeStringArray) -> list[NDArray[np.int64]]:
-    """Positions of distinct names that a person would take for one, by their first ones."""
+    """Positions of distinct names that people would confuse, grouped by their first occurrence."""
     return groups_of_one_form(plain_forms(names))
 
 
 def same_number_groups(names: pa.LargeStringArray) -> list[NDArray[np.int64]]:
-    """Positions of distinct names that write one number in several ways, by their first ones."""
+    """Positions of distinct names that write one number in several ways, by first occurrence."""
     forms = written_plainly(names)
-    # Mostly all are plain numbers or names, which are distinct.
+    # Usually all are plain numbers or names, which are distinct.
     return [] if forms.equals(names) else groups_of_one_form(forms)
 
 
 def groups_of_one_form(forms: pa.LargeStringArray) -> list[NDArray[np.int64]]:
-    """Positions that share a form with others, by their first ones."""
+    """Positions that share a form with others, grouped by first occurrence."""
     codes = forms.dictionary_encode().indices.to_numpy(zero_copy_only=False)
     sizes = np.bincount(codes)
-    places = np.flatnonzero(sizes[codes] > 1)  # of few: the others stand alone
+    places = np.flatnonzero(sizes[codes] > 1)  # usually few
     order = places[np.argsort(codes[places], kind="stable")]
     return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []

@@ -1,4 +1,4 @@
-"""Numbers written as words: `2`, `2.0` and `2e0` are one number, `007` is none but a name."""
+"""Numbers in text: `2`, `2.0` and `2e0` are the same number, `007` is a name."""
 
 import re
 from decimal import Decimal
@@ -8,12 +8,12 @@ import pyarrow.compute as pc
 
 from understudy.graph.text_graph import string_array
 
-# More digits are a name: Python itself refuses to write or read numbers of thousands.
+# More digits are a name: Python refuses to write or read numbers of thousands.
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,499})(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
-DIGITS = r"^[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?$"  # zeros before it, too
-PLAIN = r"^(?:0|-?[1-9][0-9]*)$"  # a whole number as it is mostly written
-WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0*$"  # as pandas writes a whole number in a column with gaps
-EXACT_FLOATS = 2**53 - 1  # up to here, a double holds every whole number, and none is rounded to it
+DIGITS = r"^[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?$"  # may have leading zeros
+PLAIN = r"^(?:0|-?[1-9][0-9]*)$"  # the usual form of a whole number
+WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0*$"  # pandas' form of a whole number in a column with gaps
+EXACT_FLOATS = 2**53 - 1  # up to here, a double represents every whole number exactly
 
 
 def is_number(value: str) -> bool:
@@ -21,7 +21,7 @@ def is_number(value: str) -> bool:
 
 
 def whole_number(value: str) -> int | None:
-    """The whole number that a word writes, perhaps as 3.0 or 3e0; None where it writes none."""
+    """The whole number that a word writes, possibly as 3.0 or 3e0; None if it writes none."""
     if not is_number(value):
         return None
     number = Decimal(value)
@@ -29,19 +29,19 @@ def whole_number(value: str) -> int | None:
 
 
 def all_whole(column: pa.LargeStringArray) -> bool:
-    """Whether every value is a whole number, perhaps as 3.0; null is none."""
+    """Whether every value is a whole number, possibly as 3.0; nulls are ignored."""
     whole = pc.match_substring_regex(pc.unique(column), rf"{WHOLE_FLOAT}|^-?(?:0|[1-9]\d*)$")
     return bool(pc.all(pc.fill_null(whole, True)).as_py())
 
 
 def as_integers(column: pa.LargeStringArray) -> pa.LargeStringArray:
-    """`3.0` as `3`, wherever a column has it."""
+    """Replaces `3.0` by `3` in a column."""
     floats = pc.match_substring_regex(column, WHOLE_FLOAT)
     return pc.if_else(floats, pc.replace_substring_regex(column, r"\.0*$", ""), column)
 
 
 def renamed(column: pa.LargeStringArray, names: dict[str, str | None]) -> pa.LargeStringArray:
-    """The column with every value replaced by its name; a value without one is kept."""
+    """The column with every value replaced by its name; values without a name are kept."""
     changed = {value: name for value, name in names.items() if value != name}
     if not changed:
         return column
@@ -51,13 +51,14 @@ def renamed(column: pa.LargeStringArray, names: dict[str, str | None]) -> pa.Lar
 
 
 def number_of(name: str) -> Decimal | None:
-    """The number that a name writes, perhaps with zeros before it; None where it writes none."""
+    """The number that a name writes, possibly with leading zeros; None if it writes none."""
     return Decimal(name) if re.fullmatch(DIGITS, name) else None
 
 
 def same_number(name: str, others: pa.LargeStringArray) -> str | None:
-    """The first of many names (large_string [n]) that writes the same number in another way, as
-    `007` and `1e5` do for 7 and 100000."""
+    """The first of many names (large_string [n]) that writes the same number differently, such as
+    `007` and `1e5` for 7 and 100000.
+    """
     wanted = number_of(name)
     if wanted is None:
         return None
@@ -66,7 +67,7 @@ def same_number(name: str, others: pa.LargeStringArray) -> str | None:
 
 
 def written_plainly(names: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Every number as it is mostly written, `+007`, `7.0` and `70e-1` as `7`; names stay."""
+    """Every number in its usual form, `+007`, `7.0` and `70e-1` as `7`; other names stay."""
     forms = pc.replace_substring_regex(names, r"^(?:\+|(-))?0*([0-9]{1,40})(?:\.0*)?$", r"\1\2")
     forms = pc.replace_substring_regex(forms, r"^-0$", "0")
     odd = pc.and_(

@@ -9,13 +9,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-FIRST_LINE = 2.0  # seconds of a stage after which it is told of
-NEXT_LINE = 10.0  # seconds from one line of a stage to the next
-GLANCE = 0.5  # seconds between two looks at whether a line is due
+FIRST_LINE = 2.0  # seconds of a stage before its first line
+NEXT_LINE = 10.0  # seconds between two lines of a stage
+GLANCE = 0.5  # seconds between two checks whether a line is due
 
 
 class Progress(Protocol):
-    """Called as work advances; `total` is 0 while it is unknown, and 1 where nothing is counted."""
+    """Called as work advances; `total` is 0 if unknown, and 1 if nothing is counted."""
 
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
@@ -26,14 +26,14 @@ def silent(stage: str, done: int, total: int) -> None:
 
 @contextmanager
 def step(progress: Progress, stage: str) -> Iterator[None]:
-    """A stage in which nothing can be counted, such as loading a model."""
+    """Reports a stage without countable progress, such as loading a model."""
     progress(stage, 0, 1)
     yield
     progress(stage, 1, 1)
 
 
 def named(progress: Progress, name: str) -> Progress:
-    """Reports the stages of one of several similar runs under its name."""
+    """Adds a name to the stages of one of several similar runs."""
     return lambda stage, done, total: progress(f"{stage} ({name})", done, total)
 
 
@@ -44,13 +44,13 @@ def tell_on_stderr(line: str) -> None:
 
 @contextmanager
 def terminal_progress(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[Progress]:
-    """Draws one bar a stage on stderr, so that stdout stays clean; in a file or in CI tells lines.
+    """Draws one bar per stage on stderr, so that stdout stays clean; in a file or CI, lines.
 
-    A stage called "read …" counts bytes or values, of which only the share is shown. Where
-    nothing is reported, nothing is drawn, and what draws is not even loaded.
+    For a stage called "read …", which counts bytes or values, only the share is shown. If nothing
+    is reported, nothing is drawn, and the drawing library is not loaded.
 
     Args:
-        tell: takes the lines.
+        tell: prints a line.
     """
     with ExitStack() as stack:
         shown: list[Progress] = []
@@ -65,7 +65,7 @@ def terminal_progress(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[
 
 
 def draws_bars() -> bool:
-    """Whether stderr is a terminal that can draw a line again."""
+    """Whether stderr is a terminal that can redraw a line."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -94,7 +94,7 @@ def bars_on_stderr() -> Iterator[Progress]:
 
 
 def amount(stage: str, done: int, total: int) -> str:
-    """How far a stage is, in words; empty where nothing is counted."""
+    """The progress of a stage as text; empty if nothing is counted."""
     if total == 1:
         return ""
     if stage.startswith("read ") and total:
@@ -104,14 +104,14 @@ def amount(stage: str, done: int, total: int) -> str:
 
 @contextmanager
 def lines(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[Progress]:
-    """Tells of a stage every few seconds, also while it reports nothing, and when it ends."""
+    """Prints a line for a stage every few seconds, even without reports, and when it ends."""
     told, ended = Lines(tell), threading.Event()
 
     def watch() -> None:
         while not ended.wait(GLANCE):
             try:
                 told.glance()
-            except OSError:  # nobody reads any more; the next report raises it where work is done
+            except OSError:  # stderr is closed; the next report raises it in the working thread
                 return
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
@@ -125,11 +125,11 @@ def lines(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[Progress]:
 
 @dataclass(slots=True)
 class Stage:
-    """How far a stage is; times in seconds of a clock."""
+    """The progress of a stage; times are in seconds of a clock."""
 
     began: float
-    due: float  # when it is told of next
-    first: int  # done when it began
+    due: float  # time of the next line
+    first: int  # count when it began
     done: int
     total: int
     ended: bool = False
@@ -143,12 +143,12 @@ class Lines:
     ) -> None:
         self.tell, self.clock = tell, clock
         self.lock = threading.Lock()
-        self.stages: dict[str, Stage] = {}  # the one that was reported last at the end
+        self.stages: dict[str, Stage] = {}  # ordered by last report
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         with self.lock:
             now, known = self.clock(), self.stages.get(stage)
-            if known is None or done < known.done:  # it begins, or begins again
+            if known is None or done < known.done:  # starts, or starts again
                 known = Stage(now, now + FIRST_LINE, done, done, total)
             self.stages.pop(stage, None)
             self.stages[stage] = known
@@ -159,7 +159,7 @@ class Lines:
             self.tell_if_due(now)
 
     def glance(self) -> None:
-        """Tells of the stage that was reported last and has not ended, if it is time to."""
+        """Prints a line for the stage reported last, if it has not ended and a line is due."""
         with self.lock:
             self.tell_if_due(self.clock())
 
@@ -176,7 +176,7 @@ class Lines:
         return f"{count}done in {duration(now - stage.began)}"
 
     def course_of(self, name: str, stage: Stage, now: float) -> str:
-        """How far it is, how fast, and how long it will take; else for how long it has run."""
+        """Count, speed and remaining time; without progress, the time passed."""
         passed, made = now - stage.began, stage.done - stage.first
         words = [word for word in [amount(name, stage.done, stage.total)] if word]
         if not made:
@@ -193,7 +193,7 @@ class Lines:
 
 
 def duration(seconds: float) -> str:
-    """In words of two units at most, for example "3 min 20 s"."""
+    """Formats a duration in at most two units, for example "3 min 20 s"."""
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest} s"

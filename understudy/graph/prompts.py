@@ -1,12 +1,12 @@
-"""A node and its neighbourhood in words: what a language model is asked.
+"""The prompts that ask a language model about a node and its neighbourhood.
 
 Hop 0 shows the node alone, hop l also its 1- to l-hop neighbours (LinguGKD, arXiv 2402.05894,
-section 3.2). Training and service must ask in the same words, so the wording, the cuts and the
-choice of neighbours are all here, and `prompt_hash` covers them. Budgets are in tokens of four
-characters, since the service has no tokenizer of the teacher's.
+section 3.2). Training and service must use identical prompts, so this module holds the wording,
+the truncation and the choice of neighbours, and `prompt_hash` covers them. Budgets are in tokens
+of four characters, because the service does not have the teacher's tokenizer.
 
-The only labels that a prompt can hold are those of its `ShownLabels`: of training nodes alone. They
-stand in square brackets, and no text keeps a square bracket, so that none can forge one.
+A prompt shows only labels from `ShownLabels`, which are labels of training nodes. They stand in
+square brackets, and square brackets are removed from all texts, so a text cannot forge a label.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
-WORDING = 2  # raise it when a word below changes
+WORDING = 2  # increase it when a word below changes
 CHARACTERS_PER_TOKEN = 4  # of English text, in byte-pair and word-piece vocabularies
 INSTRUCTION = (
     "You sort the items of a linked collection into categories. Read the item, and the items "
     "linked to it where they are listed, then name its category and nothing else.\n"
     "Categories: {labels}"
 )
-DESCRIBED = "- {label}: {description}"  # behind the categories, of those that are described
+DESCRIBED = "- {label}: {description}"  # follows the categories, for each label with a description
 QUESTION = "Which category should this node be classified as?"
 HEAD = "### Instruction:\n{instruction}\n\n### Input:\n"
 TAIL = "\n{question}\n\n### Response:\n"
@@ -37,41 +37,41 @@ LINKS = ("Linked items", "Items two links away", "Items three links away")
 FARTHER = "Items {hop} links away"
 LABELED = "- {title} [{label}]"
 UNLABELED_LINE = "- {title}"
-RING_SHARE = 0.6  # of the room that is left, for a ring of a description that nests
-LEAST_EXCERPT = 40  # characters; a shorter piece of a neighbour's text says nothing
+RING_SHARE = 0.6  # fraction of the remaining room that one ring of a nested description gets
+LEAST_EXCERPT = 40  # characters; a shorter excerpt of a neighbour's text is not useful
 
-# What a text may not bring along. The wide and the upright brackets are those that compatibility
-# normalisation, which some tokenizers do, turns into square ones.
+# Characters removed from texts. The full-width and vertical brackets are those that compatibility
+# normalisation, which some tokenizers apply, turns into square brackets.
 ROUND = {"[": "(", "]": ")", "\uff3b": "(", "\uff3d": ")", "\ufe47": "(", "\ufe48": ")"}
-CONTROLS = (  # and characters that nobody sees but a tokenizer, or that turn the line around
+CONTROLS = (  # control characters: invisible to people but not to tokenizers, or reversing the text
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
     "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\U000e0100-\U000e01ef"
 )
-HALF_CHARACTERS = "\ud800-\udfff"  # of a pair; no encoding takes one alone
+HALF_CHARACTERS = "\ud800-\udfff"  # unpaired surrogates, which no encoding accepts
 UNWANTED = re.compile(f"[{re.escape(''.join(ROUND))}{CONTROLS}{HALF_CHARACTERS}]")
 
 
 @dataclass(frozen=True, slots=True)
 class PromptOptions:
-    """What a description depends on, besides the graph."""
+    """The settings of a description, besides the graph."""
 
-    tokens: int = 160  # of a whole description, four characters each
-    own_share: float = 0.5  # of the tokens, for the node's own text where neighbours are shown
-    neighbors: int = 10  # shown a hop, at most
-    branching: int = 3  # neighbours that a shown neighbour adds to the next hop, at most
-    title_characters: int = 80  # of a neighbour's title
-    show_labels: bool = True  # the neighbours' training labels
-    nested: bool = False  # a hop's description is the one before it and one more ring
-    seed: int = 0  # of the choice of neighbours
+    tokens: int = 160  # budget of a whole description, four characters each
+    own_share: float = 0.5  # of the tokens, for the node's own text if neighbours are shown
+    neighbors: int = 10  # maximum number shown per hop
+    branching: int = 3  # maximum number of neighbours that a shown neighbour adds to the next hop
+    title_characters: int = 80  # length of a neighbour's title
+    show_labels: bool = True  # whether to show neighbours' training labels
+    nested: bool = False  # a hop's description extends that of the hop before by one ring
+    seed: int = 0  # seeds the choice of neighbours
     label_descriptions: tuple[tuple[str, str], ...] = ()  # (label, a line about it)
 
     def __post_init__(self) -> None:
         pairs = tuple((label, text) for label, text in self.label_descriptions)
-        object.__setattr__(self, "label_descriptions", pairs)  # JSON knows no tuples
+        object.__setattr__(self, "label_descriptions", pairs)  # JSON turns tuples into lists
 
 
 class TextSource(Protocol):
-    """What a description reads of a graph; service's own graph has this shape too."""
+    """The part of a graph that descriptions read; the service's graph implements it too."""
 
     def text(self, node: int) -> str: ...
 
@@ -79,9 +79,9 @@ class TextSource(Protocol):
 
 
 class ShownLabels(Protocol):
-    """Node → the label that may be shown of it, a position in the label names, or -1.
+    """Maps a node to the label that may be shown, an index into the label names, or -1.
 
-    An array of `training_labels`, or what a graph that changes makes of it.
+    Either the array from `training_labels`, or the equivalent for a graph that changes.
     """
 
     def __getitem__(self, node: int, /) -> int: ...
@@ -101,7 +101,7 @@ class StoredTexts:
 
 
 def training_labels(graph: TextGraph) -> NDArray[np.int64]:
-    """int64 [N]: the labels of training nodes; -1 for every other node, whatever its label."""
+    """int64 [N]: the labels of training nodes; -1 for every other node, labelled or not."""
     shown = np.full(graph.num_nodes, UNLABELED, dtype=np.int64)
     train = graph.splits.get("train", np.empty(0, np.int64))
     shown[train] = graph.labels[train]
@@ -110,7 +110,7 @@ def training_labels(graph: TextGraph) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One question: the instruction is the same for a whole graph."""
+    """One question; all prompts of a graph share the instruction."""
 
     instruction: str
     description: str
@@ -133,7 +133,7 @@ class Prompter:
     """Writes prompts.
 
     Shapes:
-        hidden: bool [N], nodes whose label is not shown whatever `shown` says; None hides none
+        hidden: bool [N], nodes whose label is hidden even if `shown` has it; None hides none
     """
 
     source: TextSource
@@ -150,21 +150,21 @@ class Prompter:
         return "\n".join([first, *lines])
 
     def hiding(self, hidden: NDArray[np.bool_]) -> "Prompter":
-        """The same, with the labels of some nodes (bool [N]) not shown."""
+        """Returns a prompter that hides the labels of some nodes (bool [N])."""
         return replace(self, hidden=hidden)
 
     def stored(self, node: int, hop: int) -> Prompt:
-        """The question about a node of the graph; its own label is never in it."""
+        """The prompt for a node of the graph; it never contains the node's own label."""
         near = self.source.neighbors(node).astype(np.int64)
         return self.write(self.source.text(node), near, hop, node, node)
 
     def unseen(self, text: str, neighbors: Sequence[int], hop: int) -> Prompt:
-        """The question about a node that is not stored, from its text and stored neighbours."""
+        """The prompt for a node that is not stored, from its text and its stored neighbours."""
         near = np.array(neighbors, dtype=np.int64)
         return self.write(text, near, hop, -1, zlib.crc32(text.encode(errors="replace")))
 
     def write(self, text: str, near: NDArray[np.int64], hop: int, node: int, key: int) -> Prompt:
-        """A prompt; `key` seeds the choice of neighbours, `node` is left out of them."""
+        """Writes a prompt; `key` seeds the choice of neighbours, `node` is never among them."""
         characters = self.options.tokens * CHARACTERS_PER_TOKEN
         if len(near) == 0 or (hop == 0 and not self.options.nested):
             return Prompt(self.instruction, cut(text, characters))
@@ -183,14 +183,14 @@ class Prompter:
     def rings(
         self, near: NDArray[np.int64], hops: int, node: int, key: int
     ) -> list[NDArray[np.int64]]:
-        """The neighbours to show, a hop at a time; no node twice."""
+        """The neighbours to show, one array per hop; no node occurs twice."""
         ring = choose(near, self.options.neighbors, self.options.seed, key)
         rings, seen = [ring], {node, *near.tolist()}
         for _ in range(hops - 1):
             found: list[int] = []
             for member in rings[-1].tolist():
                 own = self.source.neighbors(member).astype(np.int64)
-                count = self.options.branching + len(seen)  # enough, if all of `seen` is in it
+                count = self.options.branching + len(seen)  # enough even if it holds all of `seen`
                 drawn = choose(own, count, self.options.seed, member).tolist()
                 fresh = [other for other in drawn if other not in seen]
                 found += fresh[: self.options.branching]
@@ -201,9 +201,9 @@ class Prompter:
     def titles(
         self, rings: list[NDArray[np.int64]], room: int, first: int = 1
     ) -> list[tuple[int, str]]:
-        """(node, line), nearest first; every ring may fill its equal share of what room is left.
+        """(node, line) pairs, nearest first; each ring may use an equal share of the room.
 
-        A ring's name is a line of node -1; `first` is the first ring's hop.
+        A ring's heading has node -1; `first` is the hop of the first ring.
         """
         result: list[tuple[int, str]] = []
         for hop, ring in enumerate(rings, start=first):
@@ -222,7 +222,7 @@ class Prompter:
         return result
 
     def nested_rings(self, rings: list[NDArray[np.int64]], room: int) -> list[str]:
-        """The rings' lines; a ring fills its share of what is left, however many follow it."""
+        """The rings' lines; a ring's share of the room does not depend on how many rings follow."""
         lines: list[str] = []
         for hop, ring in enumerate(rings, start=1):
             share = int(room * RING_SHARE)
@@ -248,7 +248,7 @@ class Prompter:
         return int(self.shown[node])
 
     def excerpts(self, titled: list[tuple[int, str]], room: int) -> list[str]:
-        """The title lines, with the neighbours' further text in what room is left."""
+        """The title lines, extended by the neighbours' further text as far as room remains."""
         members = [node for node, _ in titled if node >= 0]
         share = room // max(len(members), 1) - 3
         if share < LEAST_EXCERPT:
@@ -263,12 +263,12 @@ class Prompter:
 
 
 def graph_prompter(graph: TextGraph, options: PromptOptions) -> Prompter:
-    """The prompter of a stored graph, which knows no label but those of training nodes."""
+    """The prompter of a stored graph, which shows labels of training nodes only."""
     return Prompter(StoredTexts(graph), graph.label_names, training_labels(graph), options)
 
 
 def prompt_settings(options: PromptOptions) -> dict[str, Any]:
-    """The options as JSON, for digests and descriptions: without what adds nothing to a prompt."""
+    """The options as JSON for digests and descriptions; options without effect are left out."""
     value = asdict(options)
     if not options.label_descriptions:
         del value["label_descriptions"]
@@ -276,7 +276,7 @@ def prompt_settings(options: PromptOptions) -> dict[str, Any]:
 
 
 def prompt_hash(options: PromptOptions, label_names: Sequence[str]) -> str:
-    """SHA-256 of everything that a prompt depends on, besides the graph."""
+    """SHA-256 of everything that determines a prompt, besides the graph."""
     words = [WORDING, INSTRUCTION, QUESTION, HEAD, TAIL, LINKS, FARTHER, LEAST_EXCERPT, RING_SHARE]
     words += [LABELED, UNLABELED_LINE, UNWANTED.pattern]
     words += [DESCRIBED] if options.label_descriptions else []
@@ -285,15 +285,15 @@ def prompt_hash(options: PromptOptions, label_names: Sequence[str]) -> str:
 
 
 def title_and_body(text: str) -> tuple[str, str]:
-    """A text's first line that is not blank, and what follows it."""
+    """Splits a text into its first non-blank line and the rest."""
     title, _, body = text.lstrip().partition("\n")
     return title, body
 
 
 def cut(text: str, characters: int) -> str:
-    """The start of a text on one line, ending at a word where that loses little.
+    """The start of a text as one line, ending at a word boundary if that loses little.
 
-    Nothing in it can be taken for a label, a line or a control of the prompt.
+    The result contains no label brackets, line breaks or control characters.
     """
     line = " ".join(tidy(text.lstrip()[: 2 * characters]).split())
     if len(line) <= characters:
@@ -304,7 +304,7 @@ def cut(text: str, characters: int) -> str:
 
 
 def tidy(text: str) -> str:
-    """Square brackets made round, halves of characters marked, controls and the unseen blank."""
+    """Rounds square brackets, marks unpaired surrogates, and blanks control characters."""
     return UNWANTED.sub(lambda found: tidied(found.group()), text)
 
 
@@ -317,7 +317,7 @@ def tidied(character: str) -> str:
 def choose(nodes: NDArray[np.int64], count: int, seed: int, key: int) -> NDArray[np.int64]:
     """At most `count` of the nodes, in an order drawn from the seed and the key.
 
-    Each node's place depends on nothing but itself, so that an added neighbour reorders none.
+    Each node's rank depends on that node alone, so an added neighbour does not reorder the others.
     """
     start = (seed * 0x9E3779B9 + key + 1) % 2**64
     salt = mix(np.array([start], dtype=np.uint64))

@@ -1,4 +1,4 @@
-"""A connected, class-balanced part of a graph."""
+"""Selects a connected, class-balanced part of a graph."""
 
 import heapq
 from collections import Counter
@@ -15,15 +15,15 @@ UNREACHED = -2
 
 
 def connected_part(graph: TextGraph, limit: int, always: Sequence[str] = ()) -> NDArray[np.int64]:
-    """Chooses at most `limit` nodes that form one connected part, every class as equal as can be.
+    """Chooses at most `limit` nodes that form a connected part, with classes as equal as possible.
 
-    Grown from the node with the most neighbours: the class with the fewest nodes so far gives its
-    best connected node next, together with the nodes on that node's shortest way to the part. The
-    same graph always gives the same part; nodes outside the largest component are never in it.
+    The part grows from the node with the most neighbours: the class with the fewest nodes so far
+    adds its best connected node, together with the nodes on a shortest path to the part. The same
+    graph always gives the same part; nodes outside the largest component are never in it.
 
     Args:
         limit: at least 1.
-        always: ids that come first, where the graph has them and there is room.
+        always: ids that come first, if the graph has them and there is room.
 
     Returns:
         int64 node indices, sorted
@@ -43,7 +43,7 @@ def connected_part(graph: TextGraph, limit: int, always: Sequence[str] = ()) -> 
     heapq.heapify(heap)
     while heap and len(part.nodes) < limit:
         size, label = heapq.heappop(heap)
-        if size == part.sizes[label]:  # else ways of other classes went through it: queue again
+        if size == part.sizes[label]:  # otherwise paths of other classes added some: queue again
             best = next(waiting[label], None)
             if best is None:
                 continue
@@ -55,15 +55,15 @@ def connected_part(graph: TextGraph, limit: int, always: Sequence[str] = ()) -> 
 
 
 class Part:
-    """Nodes chosen so far, always connected."""
+    """The nodes chosen so far, always connected."""
 
     def __init__(self, labels: NDArray[np.int64], parents: NDArray[np.int64], limit: int) -> None:
         self.labels, self.parents, self.limit = labels, parents, limit
         self.nodes: set[int] = set()
-        self.sizes: Counter[int] = Counter()  # label → nodes chosen
+        self.sizes: Counter[int] = Counter()  # label → number of chosen nodes
 
     def add(self, node: int) -> None:
-        """Adds a node with its way to the part, if there is room for both."""
+        """Adds a node with its path to the part, if there is room for both."""
         way: list[int] = []
         while node >= 0 and node not in self.nodes:
             way.append(node)
@@ -74,14 +74,14 @@ class Part:
 
 
 def shortest_way_parents(adjacency: Adjacency, root: int) -> NDArray[np.int64]:
-    """int64 [N]: the next node on a shortest way to `root`; ROOT there, or UNREACHED.
+    """int64 [N]: the next node on a shortest path to `root`; ROOT there, or UNREACHED.
 
-    Of several next nodes it is the one with the most neighbours, so that ways run together.
+    Among several next nodes it is the one with the most neighbours, so that paths merge.
     """
     parents = np.full(adjacency.num_nodes, UNREACHED, dtype=np.int64)
     parents[root] = ROOT
     degrees = adjacency.degrees
-    # Neighbours in rising order of degree: the last to write a parent is the one that stays.
+    # Neighbours in ascending order of degree: the last parent written stays.
     sources, targets = adjacency.edge_index()
     frontier = np.zeros(adjacency.num_nodes, dtype=bool)
     frontier[root] = True

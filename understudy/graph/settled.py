@@ -1,5 +1,6 @@
-"""A graph whose fields a person has set, as every later step reads it: of the types that
-`TextGraph` names, or refused."""
+"""Normalises the fields of a graph that a user has set to the types that `TextGraph` documents, or
+refuses them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,9 +17,8 @@ from understudy.graph.text_graph import UNLABELED, TextGraph, string_array
 
 
 def settled(graph: TextGraph) -> TextGraph:
-    """The graph with lists and numbers of other widths in the types of its fields, and masks and
-    members in any order as sorted members. It is a new one, whose content hash is that of the
-    arrays as they are now: they may have been changed in place.
+    """Converts lists, other number types, masks and unsorted members to the documented types. The
+    result is a new graph with a fresh content hash, since arrays may have been changed in place.
 
     Raises:
         BadInputError: a field does not fit the others; the message names it.
@@ -42,10 +42,10 @@ def settled(graph: TextGraph) -> TextGraph:
 
 
 def strings(name: str, value: Any, count: int) -> pa.LargeStringArray:
-    """large_string [N].
+    """Converts strings to large_string [N].
 
     Raises:
-        BadInputError: they are not one for each node, or one is no string.
+        BadInputError: there is not one for each node, or one is no string.
     """
     found = value
     if not isinstance(value, pa.LargeStringArray):
@@ -63,7 +63,7 @@ def strings(name: str, value: Any, count: int) -> pa.LargeStringArray:
 
 
 def numbers(name: str, value: Any, count: int) -> NDArray[np.int64]:
-    """int64 [N].
+    """Converts numbers to int64 [N].
 
     Raises:
         BadInputError: they are not whole numbers, one for each node.
@@ -79,7 +79,7 @@ def numbers(name: str, value: Any, count: int) -> NDArray[np.int64]:
 
 
 def label_names(value: Any) -> tuple[str, ...]:
-    """Names of classes.
+    """Checks the names of classes.
 
     Raises:
         BadInputError: one is no string, or two are alike.
@@ -93,7 +93,7 @@ def label_names(value: Any) -> tuple[str, ...]:
 
 
 def check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
-    """Refuses the number of a class that has no name.
+    """Refuses a class number without a name.
 
     Raises:
         BadInputError: there is one.
@@ -108,16 +108,16 @@ def check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
 
 
 def splits(value: Mapping[str, Any], count: int) -> Mapping[str, NDArray[np.int64]]:
-    """Members by part, int64, sorted.
+    """Sorted int64 members by part.
 
     Raises:
-        BadInputError: there is no such part, or what is in it is no node.
+        BadInputError: there is no such part, or a member is no node.
     """
     return {name: members(name, part, count) for name, part in value.items()}
 
 
 def members(name: str, value: Any, count: int) -> NDArray[np.int64]:
-    """The nodes of a part of a split: itself where it is sorted int64."""
+    """The nodes of a part of a split; unchanged if it is sorted int64."""
     if name not in SPLIT_NAMES:
         raise BadInputError(f"the graph's splits are {', '.join(SPLIT_NAMES)}, not {name!r}")
     array = np.asarray(value)

@@ -1,4 +1,4 @@
-"""The served form of a graph: arrays and strings that are memory-mapped, not parsed."""
+"""The served form of a graph: arrays and strings that are memory-mapped instead of parsed."""
 
 import json
 from pathlib import Path

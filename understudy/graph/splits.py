@@ -1,4 +1,4 @@
-"""Splits of the labelled nodes: drawn at random, or checked where they were given."""
+"""Splits of the labelled nodes: drawn at random, or checked if they were given."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,14 +12,14 @@ SPLIT_NAMES = ("train", "val", "test")
 
 
 def labeled_nodes(graph: TextGraph, split: str) -> NDArray[np.int64]:
-    """int64: the labelled nodes of a split, rising; none where there is no such split."""
+    """int64: the labelled nodes of a split, ascending; empty if there is no such split."""
     members = graph.splits.get(split, np.empty(0, dtype=np.int64))
     labeled: NDArray[np.int64] = members[graph.labels[members] != UNLABELED]
     return labeled
 
 
 def untrained_members(graph: TextGraph) -> NDArray[np.int64]:
-    """Nodes whose label no node of train has, in node order; those of val and test without train.
+    """Nodes whose label no train node has, in node order; without train, those of val and test.
 
     Nodes outside all splits count: a class that only they have could not be trained either.
     """
@@ -33,10 +33,10 @@ def untrained_members(graph: TextGraph) -> NDArray[np.int64]:
 
 
 def check_apart(graph: TextGraph, place: Callable[[int], str] | None = None) -> NDArray[np.int64]:
-    """The members of all parts of a split, int64, each of which is in one alone.
+    """The members of all splits, int64; checks that each is in one split only.
 
     Raises:
-        BadInputError: a node is in several, or twice in one.
+        BadInputError: a node is in several splits, or twice in one.
     """
     members = np.concatenate([*graph.splits.values(), np.empty(0, np.int64)]).astype(np.int64)
     twice = np.flatnonzero(np.bincount(members, minlength=graph.num_nodes) > 1)
@@ -52,7 +52,7 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
     """Refuses a split that could not give an honest accuracy.
 
     Args:
-        place: says where a node was read, for example "nodes.csv:7".
+        place: where a node was read, for example "nodes.csv:7".
 
     Raises:
         BadInputError: splits overlap, or a label is not in train.
@@ -73,13 +73,13 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
 
 
 def node_in_words(graph: TextGraph, node: int, place: Callable[[int], str] | None) -> str:
-    """A node in words, with its place where that is known."""
+    """Describes a node for a message, with its place if known."""
     name = f"node {graph.ids[node].as_py()!r}"
     return f"{place(node)}: {name}" if place else name
 
 
 def are_shares(fractions: Sequence[float]) -> bool:
-    """Whether these are shares of train, val and test: of 1, and train's more than 0."""
+    """Whether these are shares of train, val and test that sum to 1, with train above 0."""
     numbers = len(fractions) == 3 and all(isinstance(share, float | int) for share in fractions)
     return numbers and min(fractions[1:]) >= 0 < fractions[0] and abs(sum(fractions) - 1) <= 1e-6
 
@@ -92,9 +92,9 @@ def random_split(
 ) -> dict[str, NDArray[np.int64]]:
     """Splits the labelled nodes, stratified by label; nodes of one group stay together.
 
-    A group is placed by the label that most of its nodes have; a class that this leaves without a
-    training node has one of its groups moved to train. A class of one group is trained on and
-    never graded, one of two groups is not selected on.
+    A group counts for the label that most of its nodes have. If that leaves a class without a
+    training node, one of its groups moves to train. A class with a single group is only trained on,
+    and one with two groups has none in val.
 
     Args:
         fractions: of train, val and test; they sum to 1, and that of train is not 0.
@@ -124,28 +124,28 @@ def random_split(
 
 
 def commonest_labels(member: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 [groups]: the label that most nodes of each group have, the lower one on a draw.
+    """int64 [groups]: the most frequent label in each group, the lower one on a tie.
 
     Shapes:
         member: int64 [N], the group of each node, in [0, groups)
     """
     span = int(labels.max(initial=0)) + 1
     pairs, counts = np.unique(member * span + labels, return_counts=True)
-    order = np.lexsort((-pairs, counts))  # the last to write stays: most nodes, lower label
+    order = np.lexsort((-pairs, counts))  # the last write wins: most nodes, then lower label
     commonest = np.zeros(int(member.max(initial=-1)) + 1, dtype=np.int64)
     commonest[pairs[order] // span] = pairs[order] % span
     return commonest
 
 
 def fill_parts(sizes: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[np.int64]:
-    """int64 [groups]: 0 train, 1 val, 2 test; the largest first, each to the part that lacks most.
+    """int64 [groups]: 0 train, 1 val, 2 test; largest groups first, each to the neediest part.
 
-    Whole groups cannot be cut where the fractions say, and placing the large ones last would
-    leave a part far from its share.
+    Whole groups cannot match the fractions exactly, and placing large ones last would leave a part
+    far from its share.
     """
     lacks = np.array(fractions) * sizes.sum()
     part = np.zeros(len(sizes), dtype=np.int64)
-    # On a draw train, else test: a class never graded is worse than one not selected on.
+    # On a tie, train, then test: a class never graded is worse than one not selected on.
     empty = [index for index in (0, 2, 1) if fractions[index] > 0]
     choices = list(empty)
     for done, group in enumerate(np.argsort(-sizes, kind="stable")):
@@ -158,7 +158,7 @@ def fill_parts(sizes: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[
 
 
 def cut_points(count: int, fractions: Sequence[float]) -> tuple[int, int]:
-    """Where val and test start among `count` groups: train first, then test, then val get one."""
+    """Where val and test start among `count` groups: train is served first, then test, then val."""
     wants_val, wants_test = (int(fraction > 0) for fraction in fractions[1:])
     least_test = wants_test if count >= 2 else 0
     least_val = wants_val if count >= 2 + wants_test else 0

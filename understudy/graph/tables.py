@@ -1,4 +1,4 @@
-"""A graph's figures as tables on the command line."""
+"""Prints a graph's figures as tables on the command line."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from understudy.graph.describe import describe
 
 
 def show_import(built: Built, out: Path) -> None:
-    """Prints what an import made, of which columns, and what it repaired."""
+    """Prints the result of an import: figures, columns used, and repairs."""
     figures = describe(built.graph)
     console = Console()
 
@@ -39,7 +39,7 @@ def show_import(built: Built, out: Path) -> None:
 
 
 def reading_lines(reading: Mapping[str, Any]) -> list[str]:
-    """Which columns of which file were used and left unread, and where the split came from."""
+    """The used and unread columns of each file, and the origin of the split."""
     split = [f"split: {reading['split']}"] if reading.get("split") else []
     return [*split, *(str(Reading(**file)) for file in reading.get("files", ()))]
 

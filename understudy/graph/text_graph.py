@@ -19,7 +19,7 @@ UNLABELED = -1
 
 @dataclass(frozen=True)
 class TextGraph(FromMemory):
-    """A graph whose nodes carry text and, some of them, a label; in public `understudy.Graph`.
+    """A graph whose nodes carry text and optionally a label; public as `understudy.Graph`.
 
     Shapes:
         ids: large_string [N], distinct, never empty
@@ -27,7 +27,7 @@ class TextGraph(FromMemory):
         labels: int64 [N], an index into `label_names`, or -1 for none
         adjacency: N nodes
         splits: name → int64 node indices, sorted, disjoint; some of train, val, test
-        groups: int64 [N] or None; nodes of one group belong into one split (they share text)
+        groups: int64 [N] or None; nodes of one group share text and belong in one split
     """
 
     name: str
@@ -38,13 +38,13 @@ class TextGraph(FromMemory):
     adjacency: Adjacency
     splits: Mapping[str, NDArray[np.int64]]
     groups: NDArray[np.int64] | None = None
-    source: str = ""  # where it came from, in words
-    notes: Mapping[str, int] = field(default_factory=dict)  # what was repaired: kind → count
-    reading: Mapping[str, Any] = field(default_factory=dict)  # files with their columns; the split
-    lineage: Lineage | None = None  # None: it begins one, see `graph.lineage`
+    source: str = ""  # description of where the graph came from
+    notes: Mapping[str, int] = field(default_factory=dict)  # repairs made on import: kind → count
+    reading: Mapping[str, Any] = field(default_factory=dict)  # files, columns and split read
+    lineage: Lineage | None = None  # None: this graph starts a lineage, see `graph.lineage`
 
     def __repr__(self) -> str:
-        """In a line: the arrays may be large."""
+        """One line with counts only: the arrays may be large."""
         parts = [
             f"{self.num_nodes:,} nodes",
             f"{self.adjacency.num_edges:,} edges",
@@ -55,12 +55,12 @@ class TextGraph(FromMemory):
 
     @property
     def num_nodes(self) -> int:
-        """How many nodes there are."""
+        """Number of nodes."""
         return len(self.ids)
 
     @property
     def num_classes(self) -> int:
-        """How many labels there are."""
+        """Number of distinct labels."""
         return len(self.label_names)
 
     @cached_property
@@ -88,13 +88,13 @@ class TextGraph(FromMemory):
 
     @cached_property
     def text_hash(self) -> str:
-        """SHA-256 over the texts alone, in order: what a text encoder's output depends on."""
+        """SHA-256 over the texts in order; cached text encodings depend on these alone."""
         digest = hashlib.sha256()
         update_with_strings(digest, self.texts)
         return digest.hexdigest()
 
     def subgraph(self, nodes: NDArray[np.int64]) -> "TextGraph":
-        """The induced graph on `nodes` (distinct indices), in their order; splits follow."""
+        """The induced graph on `nodes` (distinct indices), in their order, with its splits."""
         position = np.full(self.num_nodes, -1, dtype=np.int64)
         position[nodes] = np.arange(len(nodes))
         kept = {name: position[members] for name, members in self.splits.items()}
@@ -114,7 +114,7 @@ class TextGraph(FromMemory):
 
 
 def with_used_labels(graph: TextGraph) -> TextGraph:
-    """The same graph without the names of labels that no node has."""
+    """Returns the graph without label names that no node uses."""
     used = np.unique(graph.labels[graph.labels != UNLABELED])
     renumber = np.full(graph.num_classes + 1, UNLABELED, dtype=np.int64)  # -1 picks the last
     renumber[used] = np.arange(len(used))
@@ -123,7 +123,7 @@ def with_used_labels(graph: TextGraph) -> TextGraph:
 
 
 def update_with_strings(digest: "hashlib._Hash", strings: pa.LargeStringArray) -> None:
-    """Feeds a string array to a digest: lengths first, so that boundaries count."""
+    """Feeds a string array to a digest, lengths first, which makes boundaries count."""
     lengths = np.diff(string_offsets(strings))
     digest.update(f"strings{len(strings)}".encode())
     digest.update(np.ascontiguousarray(lengths).data)
@@ -146,7 +146,7 @@ def string_array(values: Iterable[str]) -> pa.LargeStringArray:
 
 
 def own_groups(groups: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Groups in which a node that has none, -1, is one by itself; None where no node has any.
+    """Gives each node without a group (-1) a group of its own; None if no node has a group.
 
     Shapes:
         groups: int64 [N]

@@ -1,4 +1,4 @@
-"""Whether a graph has enough to train a student on; checked without torch, which loads slowly."""
+"""Checks that a graph suffices to train a student, without importing torch, which loads slowly."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from understudy.graph.folder import load_graph
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
-GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test and val one each
+GRADED_FROM = 3  # nodes per class: enough for a random split to give train, test and val one each
 
 
 def check_trainable(graph: TextGraph) -> None:
@@ -29,7 +29,7 @@ def check_trainable(graph: TextGraph) -> None:
 
 
 def advice(graph: TextGraph, split: str) -> str:
-    """What gives a graph a labelled node in a split."""
+    """Advice on how to get a labelled node into a split."""
     labeled = np.flatnonzero(graph.labels != UNLABELED)
     groups = labeled if graph.groups is None else graph.groups[labeled]
     apart = np.unique(np.stack([graph.labels[labeled], groups]), axis=1)[0]
@@ -42,10 +42,10 @@ def advice(graph: TextGraph, split: str) -> str:
 
 
 def check_classes(graph: TextGraph) -> None:
-    """Refuses a graph with fewer than two classes, or with one that nothing could learn.
+    """Refuses a graph with fewer than two classes, or with a class without training nodes.
 
     Raises:
-        UntrainableError: it is such a graph, or no labelled node of train has some class.
+        UntrainableError: it is one of these, or train has no labelled node.
     """
     if graph.num_classes < 2:
         found = f"one class, {graph.label_names[0]!r}" if graph.label_names else "no labels"
@@ -71,14 +71,14 @@ def check_classes(graph: TextGraph) -> None:
 def check_figures(
     folder: Path, meta: Mapping[str, Any], needed: Sequence[str] = ("train", "val")
 ) -> None:
-    """The same by a graph's figures alone; the graph is read only to say what is wrong with it.
+    """Like `check_trainable`, from a graph's metadata; loads the graph only to explain a refusal.
 
     Args:
         meta: its meta.json.
-        needed: splits that must hold a node; none where others are drawn.
+        needed: splits that must hold a node; empty if splits are drawn later.
 
     Raises:
-        UntrainableError: it has fewer than two classes, or nobody in a split.
+        UntrainableError: it has fewer than two classes, or an empty split.
     """
     if len(meta["label_names"]) < 2 or not all(meta["splits"].get(name) for name in needed):
         check_trainable(load_graph(folder))

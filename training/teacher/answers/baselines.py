@@ -1,4 +1,4 @@
-"""Baselines that need no teacher, to be reported beside it."""
+"""Baselines without a teacher, which are reported next to it."""
 
 import numpy as np
 
@@ -17,9 +17,9 @@ BASELINES = {
 
 
 def baseline_metrics(graph: TextGraph) -> dict[str, float]:
-    """Accuracy on validation and test, as val_chance and so on, of the training split's most
-    frequent label, and of training labels that are spread over the edges as answers are, as far as
-    is best on validation; a node that they do not reach gets the most frequent label.
+    """Accuracy on validation and test, as val_chance and so on, of two baselines: the training
+    split's most frequent label, and training labels spread over the edges with the factor that is
+    best on validation. Nodes that they do not reach get the most frequent label.
     """
     nodes = np.arange(graph.num_nodes, dtype=np.int64)
     counts = np.bincount(graph.labels[labeled_nodes(graph, "train")], minlength=graph.num_classes)
@@ -38,7 +38,7 @@ def baseline_metrics(graph: TextGraph) -> dict[str, float]:
 
 
 def filled(everywhere: View, some: View) -> View:
-    """A view of all nodes, with what another one says about some of them."""
+    """A view of all nodes, overwritten by another view of some of them."""
     values = everywhere.log_probabilities.copy()
     values[some.nodes] = some.log_probabilities
     return View(everywhere.nodes, values)

@@ -1,8 +1,7 @@
 """A teacher's answers on disk: teacher.json and answers.safetensors.
 
-The tuned weights, where there are some, lie beside them in tuned.safetensors, a causal model's
-adapter also in adapter/, as peft writes it, and what was told about the labels in
-label_descriptions.json.
+Tuned weights are in tuned.safetensors, a causal model's adapter also in adapter/ in peft's format,
+and the descriptions of labels in label_descriptions.json.
 """
 
 import hashlib
@@ -23,17 +22,17 @@ from understudy.graph import TextGraph
 from understudy.graph.files import check_readable, write_json
 from understudy.graph.splits import labeled_nodes
 
-FORMAT_VERSION = 2  # of 1, answers about training nodes were learned from these nodes' labels
+FORMAT_VERSION = 2  # in 1, answers about training nodes were learned from these nodes' labels
 ANSWERS_FILE = "answers.safetensors"
 DESCRIPTIONS_FILE = "label_descriptions.json"
-VALUES_A_STEP = 2**22  # that are looked through at once
+VALUES_A_STEP = 2**22  # that are checked at once
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherInfo:
-    """Where answers come from; written as teacher.json."""
+    """The origin of answers; written as teacher.json."""
 
     kind: str  # encoder, causal, endpoint or a registered one
     model: str  # a path, a hub id, or the name that an endpoint knows
@@ -42,19 +41,19 @@ class TeacherInfo:
     graph_hash: str
     graph_name: str
     label_names: tuple[str, ...]
-    hops: tuple[int, ...]  # that were asked about, rising
+    hops: tuple[int, ...]  # that were asked about, ascending
     settings: Mapping[str, Any] = field(default_factory=dict)  # of prompts, tuning, requests
-    metrics: Mapping[str, float] = field(default_factory=dict)  # accuracy a hop, seconds, tokens
-    answers: str = ""  # SHA-256 of the arrays that it tells of; empty in earlier releases
+    metrics: Mapping[str, float] = field(default_factory=dict)  # accuracy per hop, seconds, tokens
+    answers: str = ""  # SHA-256 of the described arrays; empty in earlier releases
     format_version: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One way to read a teacher.
+    """One way to read a teacher's answers.
 
     Shapes:
-        nodes: int64 [K], rising; nothing is said about others
+        nodes: int64 [K], ascending; there are no answers about others
         log_probabilities: float32 [K, C]
     """
 
@@ -66,17 +65,17 @@ class View:
 class HopAnswers:
     """Answers about M nodes at H hops.
 
-    What is said about a training node is said by heads, and spread from labels, that its own label
-    is not among. Only a transformer that was tuned on it cannot leave its label out.
+    Heads and smoothing never use a training node's own label for the answer about it. Only a
+    transformer that was tuned on the node cannot leave its label out.
 
     Shapes:
-        nodes: int64 [M], rising; the graph's other nodes were not asked about
+        nodes: int64 [M], ascending; the graph's other nodes were not asked about
         log_probabilities: float32 [H, M, C]
         features: float16 [H, M, d_T], or None
         joint: float32 [M, C], log-probabilities from all hops' features at once, or None
         smoothed: answers spread over the edges, about all nodes that they reach, or None
-        tuned: int64, rising: the training nodes whose labels are in the transformer's weights, and
-            so in its features and answers about them
+        tuned: int64, ascending: the training nodes whose labels are in the transformer's weights,
+            and so in its features and answers about them
     """
 
     nodes: NDArray[np.int64]
@@ -88,7 +87,7 @@ class HopAnswers:
 
 
 def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
-    """Writes its files into an existing folder."""
+    """Writes a teacher's files into an existing folder."""
     arrays: dict[str, NDArray[np.generic]] = {
         "nodes": answers.nodes,
         "log_probabilities": answers.log_probabilities,
@@ -110,7 +109,7 @@ def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
 
 
 def digest_of(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    """SHA-256 of arrays in their order, each contiguous, with their names."""
+    """SHA-256 of contiguous arrays in order, with their names."""
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
@@ -119,11 +118,11 @@ def digest_of(arrays: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def check_together(folder: Path, info: TeacherInfo) -> None:
-    """Refuses answers beside the description of others; those of earlier releases name none.
+    """Refuses answers that do not belong to a description; earlier releases did not record this.
 
     Raises:
-        TeacherError: they are; see also `read_teacher`.
-        OSError, SafetensorError: there are none, or they are damaged.
+        TeacherError: they do not match; see also `read_teacher`.
+        OSError, SafetensorError: there are no answers, or they are damaged.
     """
     with safetensors.safe_open(folder / ANSWERS_FILE, "numpy") as file:
         told = (file.metadata() or {}).get("answers", "")
@@ -168,7 +167,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     """Reads a teacher folder and checks that it is about this graph.
 
     Raises:
-        TeacherError: not a teacher folder, damaged, or put together of two.
+        TeacherError: not a teacher folder, damaged, or mixed from two.
         StaleTeacherError: the answers are about another graph.
     """
     info = read_info(folder)
@@ -178,7 +177,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
             f"{str(info.graph_hash)[:12]}, {graph.name} has {graph.content_hash[:12]}; run "
             "`understudy teach` on it"
         )
-    if info.label_names != graph.label_names:  # of which answers are the places
+    if info.label_names != graph.label_names:  # answers are indices into these names
         raise TeacherError(
             f"{folder / 'teacher.json'} is damaged: it names other labels than the graph, or in "
             "another order"
@@ -212,17 +211,17 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
 
 
 def without(view: View, nodes: NDArray[np.int64]) -> View:
-    """A view that says nothing about some nodes."""
+    """A view without answers about some nodes."""
     kept = ~np.isin(view.nodes, nodes)
     return View(view.nodes[kept], view.log_probabilities[kept])
 
 
 def check_arrays(path: Path, info: TeacherInfo, graph: TextGraph, answers: HopAnswers) -> None:
-    """Refuses answers that training could not bear, before it is begun.
+    """Refuses answers that training could not use, before it starts.
 
     Raises:
-        TeacherError: an array has another shape, names a node that is not there, or holds what is
-            no number.
+        TeacherError: an array has another shape, names a missing node, or holds a value that is not
+            finite.
     """
     asked, classes = len(answers.nodes), graph.num_classes
     features, smoothed = answers.features, answers.smoothed
@@ -257,13 +256,13 @@ def check_arrays(path: Path, info: TeacherInfo, graph: TextGraph, answers: HopAn
 
 
 def all_finite(values: NDArray[np.generic]) -> bool:
-    """Whether no value is NaN or infinite; some are looked at at a time, for there may be many."""
+    """Whether no value is NaN or infinite; checked in parts to save memory."""
     flat = values.reshape(-1)
     parts = (flat[start : start + VALUES_A_STEP] for start in range(0, len(flat), VALUES_A_STEP))
     return all(bool(np.isfinite(part).all()) for part in parts)
 
 
 def are_rising(nodes: NDArray[np.int64], count: int) -> bool:
-    """Whether these are distinct positions below `count`, in their order."""
+    """Whether these are distinct positions below `count`, in ascending order."""
     inside = not len(nodes) or (nodes[0] >= 0 and nodes[-1] < count)
     return bool(inside and (np.diff(nodes) > 0).all())

@@ -1,7 +1,7 @@
-"""All hops at once: a linear head that reads the features of every hop's prompt side by side.
+"""The joint view: a linear head on the concatenated features of every hop's prompt.
 
-The head that answers a prompt serves every hop alike. This one weighs them against each other, a
-feature at a time, where the ensemble can only average their answers.
+The head that answers prompts is the same for all hops. This one weighs the hops' features against
+each other, while the ensemble can only average answers.
 """
 
 from dataclasses import replace
@@ -19,14 +19,14 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
 
 DROPOUTS = (0.3, 0.6, 0.8)  # probabilities on the features; the best on validation is kept
-BLOCK_NODES = 8_192  # whose features are in float32 at once
+BLOCK_NODES = 8_192  # number whose features are in float32 at once
 
 
 def with_joint_view(
     graph: TextGraph, answers: HopAnswers, seed: int = 0, progress: Progress = silent
 ) -> HopAnswers:
-    """Adds what a head on all hops' features says; about training nodes, what heads say that had
-    not seen them.
+    """Adds the answers of a head on all hops' features; answers about training nodes come from
+    heads that had not seen these nodes.
 
     Answers of one hop, without features, or about no training node stay as they are.
     """
@@ -64,8 +64,8 @@ def best_head(
     seed: int,
     progress: Progress,
 ) -> tuple[nn.Linear, float]:
-    """The head whose dropout does best on validation, the rows after the first `train`; and that
-    dropout.
+    """Fits a head for each dropout; returns the best on validation, the rows after the first
+    `train`, and its dropout.
     """
     columns = np.arange(len(x))
     found: list[tuple[float, nn.Linear, float]] = []

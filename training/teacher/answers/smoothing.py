@@ -1,15 +1,15 @@
-"""A teacher's answers, smoothed over the edges: what neighbours were answered is evidence, too.
+"""Smooths a teacher's answers over the edges, because the neighbours' answers are evidence, too.
 
-The second step of Correct and Smooth (arXiv 2010.13993, section 2.3): training nodes' answers are
-replaced by their labels, and Z = a A Z + (1 - a) F spreads them, A being the adjacency with
-self-loops, normalised as GCN's. A prompt shows some words of some neighbours; this reads the
-answers about all of them, and theirs, and has something to say about nodes that nobody asked about.
-It needs no model, and takes seconds.
+This is the second step of Correct and Smooth (arXiv 2010.13993, section 2.3): training nodes'
+answers are replaced by their labels, and Z = a A Z + (1 - a) F spreads them, where A is the
+adjacency with self-loops, normalised as in GCN. A prompt shows parts of some neighbours; smoothing
+uses the answers about all neighbours, and theirs, and covers nodes that were not asked about. It
+needs no model, and takes seconds.
 
-A training node's own label is in a student's loss anyway, and would hide what the teacher says. So
-what is kept about training nodes is spread once more for each of some folds, from the labels of the
-others alone and from the teacher's own answers about these; a node that the transformer was tuned
-on has no such answer, and hears its neighbours alone.
+A training node's own label is in a student's loss anyway, and would hide the teacher's answer. So
+the answers kept about training nodes are computed in folds: for each fold, from the labels of the
+other nodes and from the teacher's own answers about the fold. A node that the transformer was tuned
+on has no such answer, so only its neighbours count.
 """
 
 import logging
@@ -30,10 +30,10 @@ from understudy.graph import TextGraph
 from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
 
-FACTORS = (0.5, 0.8, 0.9)  # how much of an answer is the neighbours'; the best is kept
-REMAINDER = 0.01  # of a starting value's way to the limit, after the last step
+FACTORS = (0.5, 0.8, 0.9)  # weight of the neighbours; the best is kept
+REMAINDER = 0.01  # of a starting value's distance to the limit, after the last step
 FLOOR = 1e-6  # of a probability
-FAINT = 1e-9  # of what reaches a node: less says nothing
+FAINT = 1e-9  # mass that reaches a node, below which it counts as unreached
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ log = logging.getLogger(__name__)
 def with_smoothed_view(
     graph: TextGraph, hops: Sequence[int], answers: HopAnswers, progress: Progress = silent
 ) -> HopAnswers:
-    """Adds the smoothed answers of one view, the view and the factor chosen on validation.
+    """Adds the smoothed answers of one view; view and factor are chosen on validation.
 
-    They are about every node that an asked or a training node reaches, asked or not. Where none is
-    right about a validation node, so that nothing can be chosen, there are none.
+    They cover every node that an asked or a training node reaches. If no combination is right about
+    any validation node, so that nothing can be chosen, the answers stay as they are.
     """
     adjacency = normalized_adjacency(graph.adjacency)
     best: tuple[int, View, float] | None = None
@@ -61,8 +61,8 @@ def with_smoothed_view(
 
 
 def smoothed(graph: TextGraph, adjacency: sparse.csr_array, view: View, factor: float) -> View:
-    """What a view and the training labels say about all nodes that they reach; about a training
-    node also what its own label says.
+    """Smooths a view and the training labels, over all nodes that they reach; for a training node
+    this includes its own label.
     """
     start = said(graph, view)
     clamp(graph, start, labeled_nodes(graph, "train"))
@@ -72,7 +72,7 @@ def smoothed(graph: TextGraph, adjacency: sparse.csr_array, view: View, factor: 
 def smoothed_out_of_fold(
     graph: TextGraph, adjacency: sparse.csr_array, view: View, factor: float, answers: HopAnswers
 ) -> View:
-    """The same, without a training node's label in what is said about itself."""
+    """Like `smoothed`, without using a training node's label for the answer about itself."""
     train = labeled_nodes(graph, "train")
     folds = training_folds(graph, train)
     unclamped = said(graph, view)
@@ -89,21 +89,21 @@ def smoothed_out_of_fold(
 
 
 def said(graph: TextGraph, view: View) -> NDArray[np.float32]:
-    """A view's probabilities of all nodes, float32 [N, C]; 0 where it says nothing."""
+    """A view's probabilities for all nodes, float32 [N, C]; 0 for nodes that it does not cover."""
     values = np.zeros((graph.num_nodes, graph.num_classes), dtype=np.float32)
     values[view.nodes] = np.exp(view.log_probabilities)
     return values
 
 
 def clamp(graph: TextGraph, values: NDArray[np.float32], nodes: NDArray[np.int64]) -> None:
-    """Puts nodes' labels in place of what is said about them, [N, C]."""
+    """Replaces the answers about nodes, [N, C], by their labels."""
     values[nodes] = np.eye(graph.num_classes, dtype=np.float32)[graph.labels[nodes]]
 
 
 def spread(
     adjacency: sparse.csr_array, start: NDArray[np.float32], factor: float
 ) -> NDArray[np.float32]:
-    """The limit of Z = a A Z + (1 - a) F, but for `REMAINDER`; float32 [N, C]."""
+    """The limit of Z = a A Z + (1 - a) F, up to `REMAINDER`; float32 [N, C]."""
     values, again = start, (1 - factor) * start
     for _ in range(math.ceil(math.log(REMAINDER) / math.log(factor))):
         values = adjacency @ values
@@ -113,7 +113,7 @@ def spread(
 
 
 def as_view(values: NDArray[np.float32]) -> View:
-    """Shares of what reaches a node; of those that it reaches."""
+    """Normalises what reaches each node; leaves out unreached nodes."""
     mass = values.sum(axis=1)
     nodes = np.flatnonzero(mass > FAINT)
     shares = np.maximum(values[nodes] / mass[nodes, None], FLOOR)

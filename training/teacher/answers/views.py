@@ -1,7 +1,7 @@
-"""Ways to read a teacher: how good each is, which one students learn from, and which is served.
+"""The views of a teacher's answers: their accuracy, and which one is learned from and served.
 
-What students learn from may be smoothed over the edges or join all hops; no server answers so.
-`route: teacher` and `auto` ask about one hop, and get the model's own answer.
+Students may learn from answers that are smoothed over the edges or combine all hops, which no
+server provides. `route: teacher` and `auto` ask about one hop, and get the model's own answer.
 """
 
 import logging
@@ -41,9 +41,9 @@ log = logging.getLogger(__name__)
 
 
 def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
-    """What every hop says; their geometric mean, where there are more; the head that reads them
-    all, and what is smoothed over the edges, where there are such. All are about the asked nodes
-    but `reached`, the smoothed answers about others as well.
+    """The views by name: every hop; the hops' geometric mean, if there are several; and the joint
+    head and the smoothed answers, if present. All are about the asked nodes, except `reached`,
+    which has the smoothed answers about other nodes, too.
     """
     nodes = answers.nodes
     result = {f"hop{hop}": View(nodes, answers.log_probabilities[i]) for i, hop in enumerate(hops)}
@@ -61,16 +61,14 @@ def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
 
 
 def view_names(metrics: Mapping[str, float]) -> list[str]:
-    """The views that metrics of `teacher_metrics` tell of: hops, rising, then what joins them."""
+    """The views that occur in `teacher_metrics`: hops in ascending order, then combinations."""
     found = {name.partition("_accuracy_")[2] for name in metrics if "_accuracy_" in name}
     last = [view for view in (ENSEMBLE, JOINT, SMOOTHED, REACHED) if view in found]
     return sorted(found - set(last), key=lambda view: int(view.removeprefix("hop"))) + last
 
 
 def chosen_view(metrics: Mapping[str, float]) -> str:
-    """The view of the asked nodes that students learn from: the most accurate on validation, the
-    first of equals.
-    """
+    """The asked nodes' view to learn from: the most accurate on validation, the first on a tie."""
     asked = [view for view in view_names(metrics) if view != REACHED]
     return max(asked, key=lambda view: metrics[f"val_accuracy_{view}"])
 
@@ -82,26 +80,26 @@ def labeled_rows(graph: TextGraph, view: View, split: str) -> NDArray[np.int64]:
 
 
 def right_answers(graph: TextGraph, view: View, split: str) -> int:
-    """How many of a split's labelled nodes a view is right about; saying nothing is not right."""
+    """Counts a split's labelled nodes that a view gets right; no answer counts as wrong."""
     return int(are_right(graph, view, labeled_rows(graph, view, split)).sum())
 
 
 def are_right(graph: TextGraph, view: View, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """bool [B]: which of a view's rows, about labelled nodes, give their label more than others."""
+    """bool [B]: which of a view's rows, about labelled nodes, rank the true label first."""
     said = view.log_probabilities[rows]
     named: NDArray[np.bool_] = said.argmax(axis=1) == graph.labels[view.nodes[rows]]
     return named & ~says_nothing(said)
 
 
 def says_nothing(log_probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """bool [B]: which rows [B, C] have all labels alike, as an answer that names none has."""
+    """bool [B]: which rows [B, C] are uniform, as for an answer that names no label."""
     alike: NDArray[np.bool_] = np.ptp(log_probabilities, axis=1) == 0
     return alike
 
 
 def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> dict[str, float]:
     """Accuracy, macro-F1 and calibration error of every view on the labelled nodes of every split
-    that it is about.
+    that it covers.
     """
     metrics: dict[str, float] = {}
     for split, (name, view) in product(("train", "val", "test"), views(hops, answers).items()):
@@ -119,11 +117,10 @@ def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) 
 def make_targets(
     graph: TextGraph, hops: Sequence[int], answers: HopAnswers, view: str | None = None
 ) -> Targets:
-    """The answers of a view, calibrated on validation; where none is named, of the view of the
-    asked nodes that is most accurate there.
+    """The calibrated answers of a view, by default of the asked nodes' best on validation.
 
     Raises:
-        TeacherError: there is no such view; or it says nothing about a validation node.
+        TeacherError: there is no such view; or it covers no validation node.
     """
     found = views(hops, answers)
     if view is not None and view not in found:
@@ -158,7 +155,7 @@ def make_targets(
 def view_temperature(
     view: str, log_probabilities: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> float:
-    """Fitted on validation; where that is few nodes, no surer than they can tell, and told.
+    """The temperature fitted on validation; with few nodes, a cautious one and a warning.
 
     Shapes:
         log_probabilities: float32 [B, C]; labels: int64 [B]; B is at least 1
@@ -198,31 +195,31 @@ TUNED_FILE = "tuned.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class TeacherRecord:
-    """How a teacher is asked, and how right it was: what a student, its bundle and a server tell.
+    """How a teacher is asked, and its accuracy, for a student, its bundle and a server.
 
-    `understudy.bundle.TeacherRecord` is the same in a bundle.
+    `understudy.bundle.TeacherRecord` is its counterpart in a bundle.
     """
 
     kind: str  # encoder, causal, endpoint or a registered one
     model: str  # a path, a hub id, or the name that an endpoint knows
     model_hash: str  # SHA-256 of the untuned weights; empty for an endpoint
-    weights: str  # SHA-256 of the tuned ones; empty where nothing was tuned
-    prompt_hash: str  # of all that a prompt depends on, besides the graph
-    wording: int  # of the prompts' words, see `understudy.graph.prompts`
-    hops: int  # that a question shows: of those tried, the best on validation
+    weights: str  # SHA-256 of the tuned ones; empty if nothing was tuned
+    prompt_hash: str  # of everything that a prompt depends on, besides the graph
+    wording: int  # version of the prompts' wording, see `understudy.graph.prompts`
+    hops: int  # in a prompt: of those tried, the best on validation
     prompts: Mapping[str, Any]  # the fields of `PromptOptions`
-    max_tokens: int = 0  # after which the model cuts a question; 0: not known
+    max_tokens: int = 0  # at which the model truncates a prompt; 0: unknown
     accuracy: float = 0.0  # on the validation nodes that it was asked about
-    nodes: int = 0  # how many these are
+    nodes: int = 0  # number of these nodes
 
 
 @dataclass(frozen=True, slots=True)
 class ServedTeacher:
-    """A record, and which validation nodes it was right about."""
+    """A record, and the validation nodes on which the teacher was right."""
 
     record: TeacherRecord
     hops_tried: int
-    nodes: tuple[int, ...] = field(default=())  # of the graph, rising
+    nodes: tuple[int, ...] = field(default=())  # of the graph, ascending
     right: tuple[bool, ...] = field(default=())
 
     def check(self, validation: NDArray[np.int64]) -> TeacherCheck:
@@ -235,9 +232,9 @@ class ServedTeacher:
 
 
 def served_teacher(folder: Path, graph: TextGraph) -> ServedTeacher | None:
-    """The teacher of a folder at the hop that is best on validation, the first of equals.
+    """The teacher of a folder at the hop that is best on validation, the first if several tie.
 
-    None, where it is asked no prompts, and no server can be asked in its stead.
+    None if it takes no prompts, so that no server can replace it.
 
     Raises:
         TeacherError: the folder is damaged.
@@ -261,7 +258,7 @@ def read_hops(folder: Path, info: TeacherInfo) -> tuple[NDArray[np.int64], NDArr
     """The asked nodes, int64 [M], and the model's own answers, float32 [H, M, C]; no features.
 
     Raises:
-        TeacherError: the file is damaged, or another teacher's than `info` tells of.
+        TeacherError: the file is damaged, or belongs to another teacher than `info`.
     """
     path = folder / ANSWERS_FILE
     try:
@@ -292,7 +289,7 @@ def teacher_record(
 
 
 def weights_hash(path: Path) -> str:
-    """SHA-256 of a file; empty where there is none."""
+    """SHA-256 of a file; empty if there is none."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:

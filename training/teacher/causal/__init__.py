@@ -1,8 +1,8 @@
-"""A causal language model as the teacher: right for every model, and read once a node.
+"""A causal language model as the teacher, exact for every model, in few passes per node.
 
-`load` finds the weights (`weights`), adds adapters (`adapters`) and makes sure that answers are
-right (`check`); `tokens` makes prompts and labels ids, `chains` finds what prompts share, `shared`
-reads it once, `plain` is a pass a label; `teacher` joins them.
+`load` finds the weights (`weights`), adds adapters (`adapters`) and verifies answers (`check`);
+`tokens` tokenises prompts and labels, `chains` finds shared prefixes of prompts, `shared` reads
+them once, `plain` is one pass per label; `teacher` joins them.
 """
 
 from training.teacher.causal.load import load_causal_teacher, precision_of

@@ -17,7 +17,7 @@ def with_adapters(model: Any, options: CausalOptions, seed: int) -> Any:
     """The model with fresh adapters on every linear layer, in the precision of its weights.
 
     Raises:
-        TeacherError: peft does not know some of its layers.
+        TeacherError: peft does not support some of its layers.
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 

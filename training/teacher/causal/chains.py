@@ -1,7 +1,7 @@
-"""Which prompts begin alike, and are read together.
+"""Finds prompts with common prefixes, which are read together.
 
-A description that another one begins with ends on the way: the questions about hops 0 to l of a
-node, whose descriptions nest, are one text that is read once, with a branch at the end of each.
+A description that is a prefix of another one ends along the way: the prompts for hops 0 to l of a
+node, whose descriptions nest, form one text that is read once, with a branch at the end of each.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from training.teacher.causal.tokens import Ids, Row
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Prompts with one head whose descriptions are starts of the longest.
+    """Prompts with one head whose descriptions are prefixes of the longest.
 
-    `members[i]` are the positions of the prompts that end behind `ends[i]` tokens of `trunk`.
+    `members[i]` are the positions of the prompts that end after `ends[i]` tokens of `trunk`.
     """
 
     head: Ids
@@ -28,7 +28,7 @@ class Chain:
 
 
 def chains_of(rows: Sequence[Row]) -> list[Chain]:
-    """Every row in one chain; of a sorted list, a start stands before what it starts."""
+    """Puts every row into one chain; in a sorted list, prefixes precede their extensions."""
     order = sorted(range(len(rows)), key=lambda index: (rows[index].head, rows[index].body))
     chains: list[list[list[int]]] = []  # chain → end → members
     last: Row | None = None
@@ -57,12 +57,12 @@ def chain(rows: Sequence[Row], ends: Sequence[Sequence[int]]) -> Chain:
 def batches_of(
     chains: Sequence[Chain], branch: int, tokens_per_batch: int, branches_per_batch: int
 ) -> list[list[Chain]]:
-    """Chains of one head and as many ends, of similar length.
+    """Groups chains with the same head and number of ends, of similar length.
 
     Args:
         branch: tokens of a branch
-        tokens_per_batch: padding included, heads left out
-        branches_per_batch: so that the logits of a batch fit
+        tokens_per_batch: including padding, without heads
+        branches_per_batch: limit so that the logits of a batch fit
     """
     batches: list[list[Chain]] = []
     for each in sorted(chains, key=lambda c: (c.head, len(c.ends), len(c.trunk))):

@@ -1,8 +1,8 @@
-"""Whether a model answers prompts that are read together as it answers each alone.
+"""Checks that a model answers prompts that are read together as it answers each alone.
 
-Recurrent layers carry one branch's state into the next, some models take no mask of our own or
-none at all, and others see windows that we know nothing of. So a loaded model is asked both ways
-once, with a prompt that its windows do not hold, and is never trusted with what it gets wrong.
+Recurrent layers carry one branch's state into the next, some models accept no custom mask or none
+at all, and others have unknown attention windows. So a loaded model is asked both ways once, with a
+prompt that exceeds its windows, and shared reading is disabled if the results differ.
 """
 
 import logging
@@ -19,11 +19,11 @@ from understudy.graph.errors import first_line
 from understudy.graph.prompts import Prompt
 
 SAMPLE = "Two rivers meet below the old bridge, and a ferry waits there."
-BEYOND = 24  # tokens, of a sample behind a window's end
-# Nats a label; half precision rounds each of a label's terms by some hundredths of a nat.
+BEYOND = 24  # tokens of a sample beyond a window's end
+# Nats per label; half precision rounds each term by some hundredths of a nat.
 EXACT = 1e-3
-ROUNDED = 0.15  # a token
-REFUSALS = (  # what models raise at masks, positions or caches that they do not take
+ROUNDED = 0.15  # per token
+REFUSALS = (  # errors that models raise for unsupported masks, positions or caches
     AttributeError,
     IndexError,
     KeyError,
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def checked(teacher: CausalTeacher, name: str) -> CausalTeacher:
-    """The teacher, told to take a pass a label where reading prompts together is not exact."""
+    """The teacher, set to one pass per label if reading prompts together is not exact."""
     tell_of_tokens(teacher, name)
     prompts = sample_prompts(teacher)
     if (problem := sharing_problem(teacher, prompts)) is None:
@@ -60,7 +60,7 @@ def tell_of_tokens(teacher: CausalTeacher, name: str) -> None:
 
 
 def sample_prompts(teacher: CausalTeacher) -> list[Prompt]:
-    """Two prompts of which one's description starts the other's, which leaves any window."""
+    """Two prompts, one a prefix of the other, that exceed any window."""
     tokens, limit = teacher.tokens, teacher.options.max_tokens
     fixed = len(tokens.head(Prompt("", "").head)) + len(teacher.branch.tokens)
     config: Any = teacher.module.config.get_text_config()  # type: ignore[union-attr,operator]
@@ -74,7 +74,7 @@ def sample_prompts(teacher: CausalTeacher) -> list[Prompt]:
 
 
 def sharing_problem(teacher: CausalTeacher, prompts: list[Prompt]) -> str | None:
-    """Why prompts may not be read together; None where they may.
+    """Why prompts may not be read together; None if they may.
 
     Raises:
         TeacherError: the model does not even answer a plain forward pass.

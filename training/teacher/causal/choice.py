@@ -1,4 +1,4 @@
-"""Which way to compare labels suits an untuned model: the most accurate on validation."""
+"""Chooses how an untuned model compares labels: the most accurate way on validation."""
 
 import logging
 from dataclasses import replace
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def with_chosen_scores(
     teacher: CausalTeacher, examples: Examples, options: TuningOptions
 ) -> CausalTeacher:
-    """The teacher with its scores decided, where its options leave them open."""
+    """The teacher with its scores chosen, if its options leave them open."""
     if teacher.options.scores != AUTO:
         return teacher
     _, nodes = tuning_nodes(examples, options)

@@ -1,6 +1,6 @@
-"""Forward passes that compute the output layer only where it is read.
+"""Forward passes that compute the output layer only at the needed positions.
 
-On [B, K, d] that are cut out of a longer row, the layer would be a batched product that copies its
+Applied to [B, K, d] cut out of a longer row, the layer would be a batched product that copies its
 weights for every row; flattened, it is one plain product.
 """
 
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 
 class Picked:
-    """A hook of the output layer: lets through some states alone, and keeps them.
+    """A hook of the output layer that passes only some states, and keeps them.
 
     Shapes:
         rows, columns: int64 [N], of the states [B, T, d] that enter
-        states: what went through, [N, d]
+        states: those that passed, [N, d]
     """
 
     states: Tensor
@@ -32,7 +32,7 @@ class Picked:
 def forward_at(
     module: nn.Module, rows: Tensor, columns: Tensor, **inputs: Any
 ) -> tuple[Tensor, Tensor, Any]:
-    """Logits [N, V] and last hidden states [N, d] at some places, and all that the model gives."""
+    """Logits [N, V] and last hidden states [N, d] at some positions, and the model's output."""
     picked = Picked(rows, columns)
     layer = cast(nn.Module, module.get_output_embeddings())  # type: ignore[operator]
     handle = layer.register_forward_pre_hook(picked)
@@ -46,7 +46,7 @@ def forward_at(
 def padded(rows: Sequence[Sequence[int]], padding: int, device: torch.device) -> dict[str, Tensor]:
     """int64 [B, T] ids, padded on the right, where a causal model's states do not see it.
 
-    The mask hides nothing, therefore, and attention is plainly causal.
+    So the mask hides nothing, and attention is plainly causal.
     """
     width = max(map(len, rows))
     ids = torch.tensor([[*row, *[padding] * (width - len(row))] for row in rows], device=device)
@@ -54,7 +54,7 @@ def padded(rows: Sequence[Sequence[int]], padding: int, device: torch.device) ->
 
 
 def places(starts: Sequence[int], counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Rows and columns of `counts[i]` places from column `starts[i]` of each row i on."""
+    """Rows and columns of `counts[i]` positions from column `starts[i]` of each row i."""
     rows = torch.arange(len(starts)).repeat_interleave(torch.tensor(counts))
     columns = [start + place for start, n in zip(starts, counts, strict=True) for place in range(n)]
     return rows, torch.tensor(columns, dtype=torch.long)

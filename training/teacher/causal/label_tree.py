@@ -1,9 +1,9 @@
 """The labels as a tree of tokens, so that one pass over a shared prefix scores them all.
 
-Labels that start alike share nodes, and the prompt's keys and values are computed once, so C
-labels cost one prompt and one short pass instead of C prompts. An end token follows a label that
-starts another one: without it, it would always be the likelier. Any other label is all that an
-answer can be once it is said, so nothing is asked behind it, and its last token is not even fed.
+Labels with a common beginning share nodes, and the prompt's keys and values are computed once, so C
+labels cost one prompt and one short pass instead of C prompts. A label that is a prefix of another
+one is followed by an end token; without it, it would always be more likely. After any other label
+the answer is complete, so nothing is predicted after it, and its last token is not even fed.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 ROOT = -1  # the prompt's last token
-ROWS = 8  # of logits that are float32 at a time: they stay in the processor's cache
+ROWS = 8  # of logits converted to float32 at a time, to stay in the CPU's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class LabelTree:
 
     @property
     def responses(self) -> tuple[tuple[int, ...], ...]:
-        """The tokens that each label is scored by."""
+        """The tokens by which each label is scored."""
         return tuple(tuple(token for _, token in path) for path in self.paths)
 
     def likelihoods(self, logits: Tensor) -> Tensor:
         """The log-likelihood of every label, float32 [R, C].
 
-        What is read of each node's logits is gathered first and normalised by one number: their
-        whole log-softmax is never held.
+        The needed logits of each node are gathered first and normalised by one number, which avoids
+        storing the whole log-softmax.
 
         Shapes:
             logits: float [R, 1 + K, V], after the prompt and after each node
@@ -55,7 +55,7 @@ class LabelTree:
 
 
 def log_normalizers(logits: Tensor) -> Tensor:
-    """log Σ exp over the last dimension, float32, a few rows at a time."""
+    """log Σ exp over the last dimension, float32, computed for a few rows at a time."""
     flat = logits.flatten(0, -2)
     parts = [rows.float().logsumexp(-1) for rows in flat.split(ROWS)]
     return torch.cat(parts).view(logits.shape[:-1])
@@ -64,7 +64,7 @@ def log_normalizers(logits: Tensor) -> Tensor:
 def label_tree(labels: Sequence[Sequence[int]], end: int) -> LabelTree:
     """Builds the tree of the labels' token ids; each label has at least one token."""
     inner = {tuple(label[:size]) for label in labels for size in range(1, len(label))}
-    nodes: dict[tuple[int, ...], int] = {(): ROOT}  # what was said so far → node
+    nodes: dict[tuple[int, ...], int] = {(): ROOT}  # prefix → node
     parents: list[int] = []
     paths = []
     for label in labels:

@@ -1,4 +1,4 @@
-"""Loading a causal language model, with adapters, and making sure that its answers are right."""
+"""Loads a causal language model, with adapters, and verifies its answers."""
 
 import logging
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ def load_causal_teacher(
 
     Args:
         name: gemma, gguf:FILE, a folder, or an id on the hub.
-        tuned: adds adapters for tuning; else the model answers as it is.
+        tuned: adds adapters for tuning; otherwise the model answers unchanged.
 
     Raises:
-        TeacherError: there is no such model, its tokenizer has no end token, or 4-bit weights
-            are asked for where they cannot be had.
+        TeacherError: the model is missing, its tokenizer has no end token, or 4-bit weights are
+            requested but unavailable.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -63,9 +63,9 @@ def load_causal_teacher(
 
 
 def precision_of(precision: str, device: str | None = None) -> str:
-    """float32 or bfloat16: what a precision comes to on this machine.
+    """Resolves a precision to float32 or bfloat16 for this machine.
 
-    bfloat16 where it is in hardware; elsewhere it is slower, not faster.
+    auto is bfloat16 only with hardware support, since it is slower otherwise.
     """
     if precision != "auto":
         return precision
@@ -82,13 +82,13 @@ def causal_teacher(
     options: CausalOptions,
     digest: str,
 ) -> CausalTeacher:
-    """A loaded model as a teacher of these labels."""
+    """Wraps a loaded model as a teacher of these labels."""
     labels = [tokens.label(name) for name in label_names]
     check_distinct(labels, label_names)
     tree = label_tree(labels, tokens.frame.end)
     branch = branch_of(tokens.tail(Prompt("", "")), tree)
     config: Any = module.config.get_text_config()  # type: ignore[union-attr,operator]
-    # A model knows no position beyond these; an answer needs some of them.
+    # The model's maximum length, of which an answer needs a part.
     positions = int(getattr(config, "max_position_embeddings", 0) or options.max_tokens * 2)
     most = positions - max(map(len, labels)) - 1
     if options.max_tokens > most:
@@ -99,7 +99,7 @@ def causal_teacher(
 
 
 def check_distinct(labels: Sequence[Ids], label_names: Sequence[str]) -> None:
-    """Refuses labels that the model cannot tell apart: the first of them would always be meant.
+    """Refuses labels that the model cannot distinguish.
 
     Raises:
         TeacherError: its tokenizer, which may compose accents or drop capitals, reads two alike.

@@ -1,4 +1,4 @@
-"""What a causal teacher is asked to be."""
+"""The options of a causal teacher."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -10,9 +10,9 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 @dataclass(frozen=True, slots=True)
 class CausalOptions:
-    max_tokens: int = 1_024  # of a prompt, labels and all; its description is cut
-    precision: str = "auto"  # of weights and products; auto: bfloat16 where it is in hardware
-    scores: str = "auto"  # how untuned labels compare: see `causal.scores`; tuned ones by their sum
+    max_tokens: int = 1_024  # of a prompt including labels; the description is truncated
+    precision: str = "auto"  # of weights and products; auto: bfloat16 with hardware support
+    scores: str = "auto"  # how untuned labels compare, see `causal.scores`; tuned ones by their sum
     rank: int = 64  # of the adapters
     alpha: int = 32  # the adapters' scale is alpha / rank
     dropout: float = 0.1  # probability, of the adapters' input

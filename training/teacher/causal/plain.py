@@ -1,4 +1,4 @@
-"""One plain forward pass a label: slow, and right for every causal model, recurrent ones too."""
+"""One plain forward pass per label: slow, but exact for every causal model, even recurrent ones."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from training.teacher.causal.forward import forward_at, padded, places
 from training.teacher.causal.label_tree import log_normalizers
 from training.teacher.causal.tokens import Ids
 
-TOKENS_PER_BATCH = 8_192  # padding included
+TOKENS_PER_BATCH = 8_192  # including padding
 
 
 @torch.inference_mode()
@@ -19,8 +19,8 @@ def plain_likelihoods(
     """Log-likelihoods of the responses, float32 [P, C], and hidden states [P, d].
 
     Args:
-        prompts: whole, tails included
-        responses: end tokens included; a state is that of a prompt's last token
+        prompts: complete, including tails
+        responses: including end tokens; states are those of the prompts' last tokens
     """
     rows = [(prompt, response) for prompt in prompts for response in responses]
     width = max(len(prompt) + len(response) for prompt, response in rows)

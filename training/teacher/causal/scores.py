@@ -1,9 +1,9 @@
-"""How labels compare: by the likelihood of their words, or corrected for length or for the prior.
+"""Compares labels by the likelihood of their words, or corrected for length or for the prior.
 
-A tuned model has learnt the labels as they are, so their log-likelihoods' softmax is its answer.
-One that is asked as it is prefers short labels and frequent words: a mean over tokens undoes the
-first (`acc_norm` of lm-eval), and taking off what a label scores behind a question about nothing
-undoes both (PMI, arXiv 2104.08315).
+A tuned model has learned the labels themselves, so the softmax of their log-likelihoods is its
+answer. An untuned model prefers short labels and frequent words: a mean over tokens corrects the
+first (`acc_norm` of lm-eval), and subtracting a label's score after an empty question corrects both
+(PMI, arXiv 2104.08315).
 """
 
 import torch
@@ -18,8 +18,8 @@ def compared(likelihoods: Tensor, lengths: Tensor, prior: Tensor, scores: str) -
 
     Shapes:
         likelihoods: float32 [R, C], nats
-        lengths: int64 [C], tokens that each label is scored by
-        prior: float32 [1 or R, C], likelihoods behind a question about nothing
+        lengths: int64 [C], number of tokens that score each label
+        prior: float32 [1 or R, C], likelihoods after an empty question
     """
     if scores == MEAN:
         likelihoods = likelihoods / lengths

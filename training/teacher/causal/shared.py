@@ -1,10 +1,10 @@
-"""One pass a node: what prompts share is read once.
+"""One pass per node, which reads common parts of prompts once.
 
-The keys and values of a head (instruction and labels) are computed once a graph. A chain's
-longest description follows, and behind the end of every description in it branches off the
-question with the labels' tree. A token sees the head, the trunk as far as its branch's start, and
-its own way up the branch, at the position that it would have in a prompt of its own, so states are
-those of a pass a prompt. Layers with a window see no farther than it.
+The keys and values of a head (instruction and labels) are computed once per graph. A chain's
+longest description follows, and at the end of every description in it, a branch with the question
+and the labels' tree begins. A token sees the head, the trunk up to its branch, and its own
+ancestors in the branch, at the position that it would have in a separate prompt, so states equal
+those of one pass per prompt. Layers with a window see no farther than it.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ FULL, SLIDING, CHUNKED = "full_attention", "sliding_attention", "chunked_attenti
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The question and the labels' tree, as they follow any description.
+    """The question and the labels' tree, which follow any description.
 
     Shapes:
         tokens, depths: int64 [Q], depths from the branch's start
@@ -56,7 +56,7 @@ def branch_of(tail: Ids, tree: LabelTree) -> Branch:
 
 @dataclass(slots=True)
 class Heads:
-    """Keys and values of the latest head, as long as no weight changes."""
+    """Caches keys and values of the latest head until a weight changes."""
 
     key: tuple[Any, ...] = ()
     values: KeyValues = field(default_factory=list)
@@ -67,7 +67,7 @@ class Heads:
         key = (head, versions)
         if key != self.key:
             ids = torch.tensor([head], device=next(module.parameters()).device)
-            # Without a configuration, no layer of a cache forgets what its window leaves.
+            # Without a configuration, the cache keeps what is outside of a layer's window.
             cache = DynamicCache()
             inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
             forward_at(module, *places([0], [1]), **inputs, cache=cache, use_cache=True)
@@ -80,7 +80,7 @@ class Heads:
 def read_chains(
     module: nn.Module, heads: Heads, chains: Sequence[Chain], branch: Branch
 ) -> tuple[Tensor, Tensor]:
-    """Reads chains of one head and E ends each.
+    """Reads chains with one head and E ends each.
 
     Returns:
         logits [B, E, 1 + K, V] where a branch is read, and hidden states [B, E, d] after questions
@@ -113,7 +113,7 @@ def read_chains(
 
 
 def layout(chains: Sequence[Chain], branch: Branch) -> tuple[Tensor, Tensor, Tensor]:
-    """Trunks, padded, and their branches behind them, side by side.
+    """Lays out padded trunks, followed by their branches.
 
     Returns:
         ids int64 [B, T]; positions int64 [B, T], from the head's end; seen bool [B, T, T]
@@ -137,11 +137,11 @@ def layout(chains: Sequence[Chain], branch: Branch) -> tuple[Tensor, Tensor, Ten
 
 
 def masks(module: nn.Module, seen: Tensor, gap: Tensor, keys: Tensor) -> Any:
-    """What is added to attention's scores: one mask, or one a kind of layer.
+    """The additive attention mask, or one per kind of layer.
 
     Shapes:
         seen: bool [B, T, S]
-        gap: int64 [B, T, S], by how much a key's position is before a query's
+        gap: int64 [B, T, S], distance of a key's position before a query's
         keys: int64 [B, S], positions
     """
     parameter = next(module.parameters())

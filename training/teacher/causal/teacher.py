@@ -25,22 +25,22 @@ from training.teacher.protocol import Answers
 from understudy.graph.prompts import Prompt
 
 LOGITS_BYTES = 2**29  # of a batch's logits
-TOKENS_PER_BATCH = 8_192  # of a batch whose sender named no budget
+TOKENS_PER_BATCH = 8_192  # default size of a batch
 
 
 @dataclass(frozen=True, slots=True)
 class CausalTeacher:
-    """The model, with adapters where it is tuned, its tokens, and the labels as tokens."""
+    """The model, with adapters if it is tuned, its tokens, and the labels as tokens."""
 
     module: nn.Module
     tokens: Tokens
     options: CausalOptions
-    labels: tuple[Ids, ...]  # end tokens included: what is tuned on
+    labels: tuple[Ids, ...]  # including end tokens: the targets of tuning
     tree: LabelTree
     branch: Branch
     digest: str  # SHA-256 of the untuned weights
     reading: str = ""  # see `training.teacher.reading`
-    shares: bool = True  # prompts that begin alike are read once; else a pass a label
+    shares: bool = True  # common beginnings of prompts are read once; otherwise one pass per label
     heads: Heads = field(default_factory=Heads)
 
     @property
@@ -48,7 +48,7 @@ class CausalTeacher:
         return next(self.module.parameters()).device
 
     def loss(self, prompts: Sequence[Prompt], labels: Tensor) -> Tensor:
-        """Cross entropy of the responses' tokens, their ends included; nats a token."""
+        """Cross-entropy of the responses' tokens, including their ends; nats per token."""
         responses = [self.labels[label] for label in labels.tolist()]
         wholes = self.wholes(prompts)
         rows = [(*ids, *end[:-1]) for ids, end in zip(wholes, responses, strict=True)]
@@ -95,7 +95,7 @@ class CausalTeacher:
         return likelihoods, features
 
     def batches(self, prompts: Sequence[Prompt], tokens_per_batch: int) -> list[list[int]]:
-        """Prompts that are answered together, by their positions; those that nest stay so."""
+        """Groups prompts to be answered together, by position; nested ones stay together."""
         batches = self.plan(self.rows(prompts), tokens_per_batch)
         return [[at for chain in batch for at in chain.positions] for batch in batches]
 
@@ -105,7 +105,7 @@ class CausalTeacher:
 
     @property
     def branches_per_batch(self) -> int:
-        """As many as their logits fit."""
+        """The largest number whose logits fit."""
         vocabulary: Tensor = self.module.get_output_embeddings().weight  # type: ignore[operator]
         row_bytes = len(vocabulary) * vocabulary.element_size()
         return max(LOGITS_BYTES // (row_bytes * len(self.branch.read)), 1)
@@ -114,7 +114,7 @@ class CausalTeacher:
         return self.tokens.rows(prompts, self.options.max_tokens)
 
     def wholes(self, prompts: Sequence[Prompt]) -> list[Ids]:
-        """Every prompt's tokens, its tail included."""
+        """Every prompt's tokens, including its tail."""
         tail = self.tokens.tail(prompts[0])
         return [(*row.head, *row.body, *tail) for row in self.rows(prompts)]
 
@@ -122,7 +122,7 @@ class CausalTeacher:
         return [len(ids) for ids in self.wholes(prompts)]
 
     def save_adapter(self, folder: Path) -> None:
-        """The adapter as peft writes it, so that other servers can load it."""
+        """Saves the adapter in peft's format, so that other servers can load it."""
         save = getattr(self.module, "save_pretrained", None)
         if save is not None and hasattr(self.module, "peft_config"):
             save(folder)

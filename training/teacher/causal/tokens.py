@@ -1,10 +1,10 @@
 """Prompts and labels as tokens.
 
 A prompt is a head (instruction and labels), a description and a tail (the question). They are
-tokenised apart, so that what prompts share is found and read once, and yet as the whole text is:
-each piece ends with a line's end, after which no tokenizer joins anything, and a piece is read
-behind such an end, so that none puts a space before it. A model with a chat template is asked
-through it, as servers ask it.
+tokenised separately, so that common parts are found and read once, but with the same result as for
+the whole text: each piece ends with a line break, across which no tokenizer merges, and is
+tokenised after such a break, so that no space is prepended. A model with a chat template is asked
+through it, as servers do.
 """
 
 import logging
@@ -22,24 +22,24 @@ from understudy.graph.prompts import Prompt
 Ids = tuple[int, ...]
 LINE_END = "\n"
 QUESTION_MARK, ANSWER_MARK = "QUESTION-STANDS-HERE", "ANSWER-STANDS-HERE"
-LEAST_ROOM = 32  # tokens of a description: with fewer, the teacher would read next to nothing
+LEAST_ROOM = 32  # tokens of a description: with fewer, the teacher would read almost nothing
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a model expects around a question and an answer."""
+    """The frame that a model expects around a question and an answer."""
 
     opening: str  # before the question; empty without a chat template
-    closing: str  # after it
+    closing: str  # after the question
     lead: str  # between that and an answer
     end: int  # the token that ends an answer
-    trimmed: bool = False  # the template trims what it frames
+    trimmed: bool = False  # the template trims its content
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A prompt without its tail, which all share."""
+    """A prompt without the common tail."""
 
     head: Ids
     body: Ids
@@ -51,10 +51,10 @@ class Tokens:
 
     tokenizer: Any
     frame: Frame
-    special: re.Pattern[str] | None  # tokens that no text may hold
+    special: re.Pattern[str] | None  # tokens that no text may contain
 
     def rows(self, prompts: Sequence[Prompt], max_tokens: int) -> list[Row]:
-        """Every prompt's head and description, the latter cut where the prompt is too long.
+        """Every prompt's head and description, which is truncated if the prompt is too long.
 
         Raises:
             TeacherError: a head leaves no room for the description.
@@ -100,13 +100,13 @@ class Tokens:
         return self.after_line([answer])[0]
 
     def escape(self, text: str) -> str:
-        """The text with no special token in it: a space is put behind the first character."""
+        """Breaks special tokens in a text by a space after the first character."""
         if self.special is None:
             return text
         return self.special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def after_line(self, texts: Sequence[str]) -> list[Ids]:
-        """Each text's tokens as they follow a line's end."""
+        """Each text's tokens as they follow a line break."""
         line = self.encode(LINE_END)
         found = [tuple(ids) for ids in self.call([LINE_END + text for text in texts])]
         return [
@@ -122,7 +122,7 @@ class Tokens:
         return cast(list[list[int]], encoded["input_ids"])
 
     def whole(self, prompt: Prompt) -> Ids:
-        """The whole prompt's tokens, as a server makes them from its text."""
+        """The whole prompt's tokens, as a server tokenises its text."""
         text = self.escape(prompt.head + prompt.description) + LINE_END + self.tail_text(prompt)
         ids = self.encode(self.frame.opening + text, start=not self.frame.opening)
         return ids[:-1] if ids[-1:] == (self.tokenizer.eos_token_id,) else ids
@@ -132,7 +132,7 @@ def model_tokens(tokenizer: Any, name: str) -> Tokens:
     """The tokens of a loaded tokenizer.
 
     Raises:
-        TeacherError: it has no end token, or its chat template takes no question.
+        TeacherError: it has no end token, or its chat template accepts no question.
     """
     if tokenizer.eos_token_id is None:
         raise TeacherError(f"the tokenizer of {name!r} has no end token")
@@ -146,7 +146,7 @@ def model_tokens(tokenizer: Any, name: str) -> Tokens:
 
 
 def chat_frame(tokenizer: Any) -> Frame:
-    """What the tokenizer's chat template, if it has one, puts around a question and an answer."""
+    """The frame that the tokenizer's chat template, if there is one, adds."""
     end = int(tokenizer.eos_token_id)
     if not getattr(tokenizer, "chat_template", None):
         return Frame("", "", "", end)
@@ -170,7 +170,7 @@ def chat_frame(tokenizer: Any) -> Frame:
 
 
 def special_pattern(tokenizer: Any) -> re.Pattern[str] | None:
-    """Matches every token that means more than its letters."""
+    """Matches every special token."""
     names = {str(token) for token in tokenizer.all_special_tokens}
     added = getattr(tokenizer, "added_tokens_decoder", {})
     names |= {str(token) for token in added.values() if token.special}

@@ -1,6 +1,6 @@
-"""Where a causal model's weights come from: a folder, a hub, a GGUF file, or Gemma's packages.
+"""Finds a causal model's weights in a folder, on a hub, in a GGUF file, or in Gemma's packages.
 
-Weights of a GGUF file are dequantised once, and kept as bfloat16 in the cache folder.
+Weights of a GGUF file are dequantised once, and stored as bfloat16 in the cache folder.
 """
 
 import hashlib
@@ -41,18 +41,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    name: str  # what transformers loads: a folder or a hub id
-    digest: str = ""  # SHA-256 of the file they were made from; empty: see `weights_digest`
+    name: str  # for transformers: a folder or a hub id
+    digest: str = ""  # SHA-256 of the source file; empty: see `weights_digest`
 
 
 def find_weights(name: str) -> Weights:
-    """The weights that `--teacher` names; those of a GGUF file are made where they are missing.
+    """The weights that `--teacher` names; those of a GGUF file are made if they are missing.
 
     Args:
         name: gemma, gguf:FILE, a folder, or an id on the hub
 
     Raises:
-        TeacherError: there are none, a package is missing, or a file is not what it should be.
+        TeacherError: there are none, a package is missing, or a file is not the expected one.
     """
     if name == GEMMA:
         return gemma_weights()
@@ -64,14 +64,14 @@ def find_weights(name: str) -> Weights:
 
 
 def gemma_weights() -> Weights:
-    """Gemma 3 270M, joined from its packages where the cache does not hold it yet."""
+    """Gemma 3 270M, joined from its packages unless it is cached."""
     folder = dequantized_folder(GEMMA_DIGEST)
     if folder.is_dir():
         return Weights(str(folder), GEMMA_DIGEST)
     if find_spec(GEMMA_PACKAGE) is None or find_spec("gguf") is None:
         raise TeacherError(f"the teacher gemma needs packages that are not here; {EXTRA}")
     log.warning("%s", GEMMA_TERMS)
-    # The processes of an evaluation ask for it at once.
+    # The processes of an evaluation request it concurrently.
     with cache_errors(folder), taking_turns(folder):
         if not folder.is_dir():
             join_gemma(folder)
@@ -116,11 +116,10 @@ def dequantized_folder(digest: str) -> Path:
 def dequantize(file: Path, folder: Path, name: str) -> None:
     """Writes a GGUF file's model as bfloat16 weights and a tokenizer.
 
-    The model is built anew from its configuration, since the loaded one would say in its own that
-    it is quantised.
+    The model is rebuilt from its configuration, because the loaded one is marked as quantised.
 
     Raises:
-        TeacherError: transformers does not know the file's architecture or its tokenizer.
+        TeacherError: transformers does not support the file's architecture or its tokenizer.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -161,7 +160,7 @@ def weights_digest(name: str) -> str:
 
 
 def local_folder(name: str) -> Path:
-    """Where a model's files are: its folder, or that of the hub's cache."""
+    """The folder of a model's files: its own, or that in the hub's cache."""
     folder = Path(name)
     if folder.is_dir():
         return folder

@@ -1,4 +1,4 @@
-"""Asks a decision endpoint: the probabilities of all labels in one call, or two of many labels."""
+"""Asks a decision endpoint: the probabilities of all labels in one call, or in two if many."""
 
 import asyncio
 import hashlib
@@ -17,10 +17,10 @@ from understudy.graph.prompts import Prompt
 
 
 class DecisionAsker:
-    """An `Asker` of /decisions or /systemone.
+    """An `Asker` for /decisions or /systemone.
 
     Args:
-        descriptions: label → a line about it, of those that have one.
+        descriptions: label → a line about it, for labels that have one.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class DecisionAsker:
             raise LateError("no answer in time") from error
 
     async def asked(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
-        """One round, or two; see `understudy.endpoint.decisions.rounds`."""
+        """Asks in one round, or two; see `understudy.endpoint.decisions.rounds`."""
         most = self.options.most_choices
         questions = first_questions(len(label_names), most)
         if len(questions) > most:
@@ -70,7 +70,7 @@ class DecisionAsker:
     async def round(
         self, prompt: Prompt, questions: Sequence[Labels], label_names: Sequence[str]
     ) -> tuple[list[Shares] | None, Usage]:
-        """One request; None where a question of it is refused."""
+        """Sends one request; None if one of its questions is refused."""
         names = [[label_names[label] for label in labels] for labels in questions]
         body = self.questions.body(prompt.description, names, self.descriptions)
         content = await self.server.post(

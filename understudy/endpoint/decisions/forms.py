@@ -1,7 +1,7 @@
 """The two forms of a decision endpoint's requests and answers.
 
-Servers compute an answer's confidence in several ways, and name as their choice what they like:
-only the probabilities are read.
+Servers compute an answer's confidence in different ways, and choose by their own rules, so only the
+probabilities are read.
 """
 
 import logging
@@ -23,10 +23,10 @@ INSTRUCTIONS = (
     "linked to it. Where the category of a linked item is known, it stands in square brackets "
     "behind its title. Which category should the item be classified as?"
 )
-# Probabilities come rounded to as few as two decimals: none is 0, and their sum is not quite 1.
+# Probabilities may be rounded to two decimals, so a 0 is not exact, and the sum is not quite 1.
 FLOOR = 1e-5
 SUM_TOLERANCE = 0.1
-LARGEST = 1e6  # of what is divided by the sum, percentages and counts among it
+LARGEST = 1e6  # largest value before division by the sum; allows percentages and counts
 
 log = logging.getLogger(__name__)
 
@@ -73,16 +73,16 @@ class Form(Protocol):
     def body(
         self, text: str, questions: Sequence[Sequence[str]], descriptions: Mapping[str, str]
     ) -> dict[str, Any]:
-        """The request, without the model."""
+        """The request body, without the model."""
         ...
 
     def read(
         self, content: bytes, questions: Sequence[Sequence[str]]
     ) -> tuple[list[Shares | None], Usage]:
-        """Every question's probabilities in its options' order, None of a refused one.
+        """Every question's probabilities in its options' order, None for a refused one.
 
         Raises:
-            MalformedError: it is no answer to these questions.
+            MalformedError: it is not an answer to these questions.
         """
         ...
 
@@ -169,7 +169,7 @@ def name_of(number: int) -> str:
 
 
 def decoded(content: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """Raises MalformedError where it is something else."""
+    """Decodes an answer; raises MalformedError if it has another form."""
     try:
         return decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -179,10 +179,10 @@ def decoded(content: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 
 
 def by_option(answer: ListedAnswer) -> dict[str, float]:
-    """Option → probability.
+    """Maps options to probabilities.
 
     Raises:
-        MalformedError: one is told of twice.
+        MalformedError: an option occurs twice.
     """
     told = {str(option.value): option.probability for option in answer.probabilities}
     if len(told) < len(answer.probabilities):
@@ -191,12 +191,12 @@ def by_option(answer: ListedAnswer) -> dict[str, float]:
 
 
 def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
-    """The probabilities of the labels, float64, none 0, divided by their sum.
+    """The probabilities of the labels, float64, none 0, normalised.
 
-    An option that is not told of, as some servers leave out what is 0, counts as 0.
+    Missing options count as 0, because some servers leave those out.
 
     Raises:
-        MalformedError: they are none, or those of other options.
+        MalformedError: they are invalid, or belong to other options.
     """
     foreign = told.keys() - set(labels)
     if foreign or not told:
@@ -216,7 +216,7 @@ def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
 
 
 def usage(raw: msgspec.Raw) -> Usage:
-    """Of one request; zeros where the server does not tell."""
+    """The usage of one request; zeros if the server does not report it."""
     try:
         counts = COUNTS.decode(raw) or TokenCounts()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,10 +1,10 @@
-"""More labels than one question may have options: two rounds, joined into one distribution.
+"""Handles more labels than one question may have options: two rounds, joined into one distribution.
 
-First every label is an option of one of several questions, which one request holds. The best of
-each then meet in a last question. What that says of a question's best gives its other labels their
-share, in the proportion that the first round found between them. That is exact where the odds of
-two options do not depend on which others are there (Luce's choice axiom: whatever weighs each
-option by itself and divides by the sum), and else errs only in what all losers share.
+In the first round, every label is an option of one of several questions in a single request. The
+best labels of each then compete in a final question. Its probabilities for a question's finalists
+are extended to that question's other labels, in the proportions of the first round. That is exact
+if the odds of two options do not depend on the others (Luce's choice axiom: options are weighed
+separately and normalised), and otherwise errs only in the share of the losers.
 """
 
 import math
@@ -13,19 +13,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_FINALISTS = 16  # of each first question: more cost tokens, and hardly ever hold the answer
+MOST_FINALISTS = 16  # per first question: more cost tokens, and hardly ever contain the answer
 
 Labels = NDArray[np.int64]
 Shares = NDArray[np.float64]
 
 
 def first_questions(classes: int, most: int) -> list[Labels]:
-    """All labels, in as few questions of nearly equal size as `most` options each allow."""
+    """Splits all labels evenly into the fewest questions of at most `most` options each."""
     return np.array_split(np.arange(classes), math.ceil(classes / most))
 
 
 def finalists(questions: Sequence[Labels], shares: Sequence[Shares], most: int) -> list[Labels]:
-    """The most probable labels of every first question, rising, as many as one question takes.
+    """The most probable labels of every first question, ascending, as many as one question allows.
 
     Shapes:
         shares: float64, the probabilities of each question's labels
@@ -43,7 +43,7 @@ def joined(
     """The probabilities of all labels, float64 [C].
 
     Shapes:
-        final: float64, the probabilities of the finalists, one question's after another's
+        final: float64, the probabilities of the finalists, question by question
     """
     result: Shares = np.zeros(sum(map(len, questions)))
     start = 0

@@ -1,1 +1,1 @@
-"""From a reader's records to a graph: what is wrong is repaired and counted, or refused."""
+"""Builds a graph from a reader's records: faults are repaired and counted, or refused."""

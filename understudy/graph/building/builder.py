@@ -1,4 +1,4 @@
-"""From the records of any reader to a graph: what is wrong is repaired and counted, or refused."""
+"""Builds a graph from any reader's records: faults are repaired and counted, or refused."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,14 +37,14 @@ UNSEEN_LABELS = ("fail", "drop")
 
 @dataclass(frozen=True)
 class Rules:
-    """What to do about each kind of bad record.
+    """How to handle each kind of bad record.
 
     Raises:
-        BadInputError: a field has no such value.
+        BadInputError: a field has an invalid value.
     """
 
     skip_unknown: bool = False  # drop edges to unknown nodes instead of refusing the file
-    missing_text: str = "fail"  # fail · skip: leave the node out · id: take its id as its text
+    missing_text: str = "fail"  # fail · skip: leave the node out · id: use its id as its text
     unseen_labels: str = "fail"  # a label that train lacks: fail · drop: unlabel its nodes
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)  # train, val, test of a random split
     seed: int = 0  # of a random split
@@ -70,10 +70,10 @@ class Rules:
 
 
 def given_rules(rules: Rules | None) -> Rules:
-    """The rules that a person gave, or the usual ones.
+    """The given rules, or the default ones.
 
     Raises:
-        BadInputError: they are something else, such as a dict.
+        BadInputError: the argument is something else, such as a dict.
     """
     if rules is None:
         return Rules()
@@ -85,7 +85,7 @@ def given_rules(rules: Rules | None) -> Rules:
 
 @dataclass(frozen=True)
 class Built:
-    """A graph, and what was repaired to get it."""
+    """A graph, and the repairs that were made."""
 
     graph: TextGraph
     repairs: tuple[Repair, ...]
@@ -93,14 +93,14 @@ class Built:
     remarks: tuple[str, ...] = ()  # what a user should know before training on it
 
     def with_repairs(self, repairs: Sequence[Repair]) -> "Built":
-        """The same with other repairs, in the graph's notes too."""
+        """The same with other repairs, also in the graph's notes."""
         notes = {repair.kind: repair.count for repair in repairs}
         return replace(self, graph=replace(self.graph, notes=notes), repairs=tuple(repairs))
 
 
 @dataclass(frozen=True)
 class GivenSplit:
-    """A split that comes with the data, beside the nodes' own column.
+    """A split that comes with the data, separate from the nodes' own column.
 
     Shapes:
         members: split name → node record positions (int64, over all node tables in order)
@@ -124,8 +124,8 @@ def build_graph(
     """Builds a graph from records.
 
     Args:
-        given: takes the place of the nodes' own split column.
-        log: what the reader has repaired already.
+        given: replaces the nodes' own split column.
+        log: the repairs that the reader has made already.
 
     Raises:
         BadInputError: a record that `rules` does not repair; the message says where it is.
@@ -175,14 +175,14 @@ def build_graph(
 
 
 def check_drawing(rules: Rules, why: str, own: bool) -> None:
-    """Refuses rules of a random split where none is drawn.
+    """Refuses rules of a random split if none is drawn.
 
     Args:
-        why: none is, in words.
-        own: whether that is for a column.
+        why: the reason in words.
+        own: whether the reason is a split column.
 
     Raises:
-        BadInputError: the seed or the fractions are not the default, and nothing would read them.
+        BadInputError: the seed or the fractions are not the default, and would have no effect.
     """
     drawing = {"fractions": tuple(rules.fractions) != Rules.fractions, "seed": rules.seed != 0}
     if said := [name for name, other in drawing.items() if other]:
@@ -196,7 +196,7 @@ def check_drawing(rules: Rules, why: str, own: bool) -> None:
 def split_origin(
     nodes: Sequence[NodeTable], given: GivenSplit | None, rules: Rules, drawn: bool, grouped: bool
 ) -> str:
-    """Where the split came from, in words."""
+    """Describes where the split came from."""
     if drawn:
         shares = "/".join(f"{share:g}" for share in rules.fractions)
         together = ", groups kept together" if grouped else ""
@@ -222,7 +222,7 @@ def encode_groups(column: pa.LargeStringArray) -> NDArray[np.int64] | None:
 def without_unlabeled(
     splits: Mapping[str, NDArray[np.int64]], labels: NDArray[np.int64], log: RepairLog
 ) -> dict[str, NDArray[np.int64]]:
-    """A node without a label can be neither trained on nor graded."""
+    """Removes nodes without a label from splits: they can be neither trained on nor graded."""
     kept = {name: members[labels[members] != UNLABELED] for name, members in splits.items()}
     log.add("unlabeled_in_split", sum(len(splits[name]) - len(kept[name]) for name in kept))
     return kept
@@ -235,7 +235,11 @@ def checked(
     rules: Rules,
     log: RepairLog,
 ) -> TextGraph:
-    """The graph with an honest split, or an error that says where the split is not."""
+    """Checks the graph's split; applies the rule for labels that train lacks.
+
+    Raises:
+        BadInputError: the split could not give an honest accuracy; the message names a record.
+    """
     unseen = untrained_members(graph)
     if rules.unseen_labels == "drop" and len(unseen):
         log.add("unseen_labels", len(unseen), records.at(int(kept[unseen[0]])))
@@ -245,7 +249,7 @@ def checked(
 
 
 def without_labels(graph: TextGraph, nodes: NDArray[np.int64]) -> TextGraph:
-    """The graph in which `nodes` have no label and no split, and unused labels no name."""
+    """The graph without the labels and splits of `nodes`, and without unused label names."""
     labels = graph.labels.copy()
     labels[nodes] = UNLABELED
     splits = {name: np.setdiff1d(members, nodes) for name, members in graph.splits.items()}

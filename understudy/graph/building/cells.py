@@ -1,4 +1,4 @@
-"""What a single value of a file means as an id, a label, a text, a mask or a list of neighbours."""
+"""Interprets a value of a file as an id, a label, a text, a mask or a list of neighbours."""
 
 import ast
 import json
@@ -14,19 +14,19 @@ TRUE = ("true", "1", "1.0", "yes", "t")
 FALSE = ("false", "0", "0.0", "no", "f")
 OPENING = ("[", "(", "{")
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
-# An array of strings as NumPy writes it, without a comma between two of them.
+# NumPy's form of an array of strings, without commas.
 APART_BY_BLANKS = re.compile(r"\[(?:\s*(?:'[^']*'|\"[^\"]*\")){2,}\s*\]")
 
 
 class CellError(TypeError):
-    """A value is not what its column must hold; says what was wanted."""
+    """A value of the wrong type for its column; the message says what was expected."""
 
 
 class Rounded(float):
-    """A whole number that others are rounded to, in the type of its column."""
+    """A float so large that its type rounds other whole numbers to it."""
 
     def __new__(cls, value: float, exact: int) -> "Rounded":
-        """Keeps the largest number that no other one is rounded to."""
+        """Keeps the largest number that is exact in the type."""
         made = super().__new__(cls, value)
         made.exact = exact
         return made
@@ -35,10 +35,10 @@ class Rounded(float):
 
 
 def name_of(value: object) -> str | None:
-    """An id, a group or a split: whole numbers become strings.
+    """An id, a group or a split; whole numbers become strings.
 
     Raises:
-        CellError: neither a string nor a whole number, or half a character is in it.
+        CellError: neither a string nor a whole number, or it has an unpaired surrogate.
     """
     if value is None:
         return None
@@ -52,16 +52,16 @@ def name_of(value: object) -> str | None:
         return str(int(value))
     if isinstance(value, Rounded):
         return whole(value, value.exact)
-    if isinstance(value, UUID):  # of a database, in the form that it writes
+    if isinstance(value, UUID):  # of a database, in the usual notation
         return str(value)
     raise CellError("a string or whole number")
 
 
 def whole_characters(text: str) -> str:
-    """The same; a program that cuts strings by UTF-16 leaves halves of characters.
+    """Returns the text; programs that cut strings by UTF-16 leave unpaired surrogates.
 
     Raises:
-        CellError: half a character is in it.
+        CellError: it has one.
     """
     try:
         text.encode()
@@ -71,10 +71,10 @@ def whole_characters(text: str) -> str:
 
 
 def whole(value: float, exact: int = EXACT_FLOATS) -> str | None:
-    """The digits of a whole number that some program has made a float; not a number is nothing.
+    """The digits of a whole number that was stored as a float; None for NaN.
 
     Args:
-        exact: the largest whole number that no other one is rounded to, in the float's type.
+        exact: the largest whole number that is exact in the float's type.
 
     Raises:
         CellError: it has a fraction, or is larger.
@@ -91,7 +91,7 @@ def whole(value: float, exact: int = EXACT_FLOATS) -> str | None:
 
 
 def label_of(value: object) -> str | None:
-    """A label's name; true and false are names, a list of one label is that label."""
+    """A label's name; true and false are names, and a list of one label is that label."""
     while isinstance(value, list):
         if len(value) > 1:
             raise CellError("one label, not several (--label-field none leaves the column unread)")
@@ -100,10 +100,10 @@ def label_of(value: object) -> str | None:
 
 
 def text_of(value: object) -> str | None:
-    """A text; a list of strings is one text, a line each.
+    """A text; a list of strings is one text, with one string per line.
 
     Raises:
-        CellError: it is something else, or half a character is in it.
+        CellError: it is something else, or has an unpaired surrogate.
     """
     if isinstance(value, list):
         return "\n".join(part for item in flat(value) if (part := text_of(item))) or None
@@ -117,7 +117,7 @@ def text_of(value: object) -> str | None:
 
 
 def flat(values: list[object]) -> Iterator[object]:
-    """What lists within lists hold, in their order, however deep they are."""
+    """Flattens nested lists of any depth, in order."""
     waiting = [*reversed(values)]
     while waiting:
         value = waiting.pop()
@@ -128,7 +128,7 @@ def flat(values: list[object]) -> Iterator[object]:
 
 
 def joined(texts: Sequence[str | None]) -> str | None:
-    """A title and what follows it, a line each; a text that begins with its title stands alone."""
+    """Joins title and body on separate lines; a body that begins with its title stands alone."""
     if len(texts) == 1:
         return texts[0]
     parts = [text.strip() for text in texts if text and text.strip()]
@@ -138,7 +138,7 @@ def joined(texts: Sequence[str | None]) -> str | None:
 
 
 def mask_of(value: object) -> bool:
-    """Whether a mask's column includes the node; blank is no.
+    """Whether a mask's column includes the node; blank means no.
 
     Raises:
         CellError: neither true nor false.
@@ -155,7 +155,7 @@ def neighbors_of(value: object) -> list[str]:
     """The ids in a list, or in a string such as `[1, 2]`, `a;b` or `a b`.
 
     Raises:
-        CellError: something in it is no id.
+        CellError: an item is no id.
     """
     if isinstance(value, str):
         value = neighbors_in(value.strip())
@@ -167,7 +167,7 @@ def neighbors_of(value: object) -> list[str]:
 
 
 def neighbors_in(text: str) -> list[object]:
-    """The items of a list that was written as a string."""
+    """The items of a list in text form."""
     if is_missing(text):
         return []
     if (items := written_list(text)) is not None:
@@ -178,11 +178,10 @@ def neighbors_in(text: str) -> list[object]:
 
 
 def written_list(text: str) -> list[object] | None:
-    """The items of a list that JSON, Python or NumPy has written, as `["a", 1]`; None of any other
-    text."""
+    """The items of a list in JSON's, Python's or NumPy's form, such as `["a", 1]`, or None."""
     if text[:1] not in OPENING:
         return None
-    if APART_BY_BLANKS.fullmatch(text):  # which Python would read as one string
+    if APART_BY_BLANKS.fullmatch(text):  # Python would read it as one string
         return [single or double for single, double in QUOTED.findall(text)]
     for parse in (json.loads, ast.literal_eval):
         try:

@@ -1,4 +1,4 @@
-"""From edge records to an adjacency: unknown endpoints, self-loops and repeats are found."""
+"""Converts edge records to an adjacency: finds unknown endpoints, self-loops and repeats."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ from understudy.graph.names import look_alike
 from understudy.graph.numerals import WHOLE_FLOAT, as_integers, same_number
 
 UNKNOWN = -2  # no record has this id
-LEFT_OUT = -1  # a record has it, and was left out of the graph
+LEFT_OUT = -1  # the record was left out of the graph
 NO_PAIRS = np.empty((2, 0), np.int32)
 
 
@@ -31,7 +31,7 @@ def resolve_edges(
     """Builds the adjacency from the edges whose endpoints are known.
 
     Args:
-        position: int64 [n], the node index of every record, or -1 where it was left out.
+        position: int64 [n], the node index of every record, or -1 if it was left out.
 
     Raises:
         BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
@@ -64,10 +64,10 @@ def resolve_edges(
 
 
 def first_found(tables: Sequence[EdgeTable], ids: pa.LargeStringArray) -> Iterator[pa.Int32Array]:
-    """The records of the names at each end of each table, int32 [e], null where there is none.
+    """The records of the names at each end of each table, int32 [e], null if there is none.
 
-    All of them at once: the ids are hashed for it, which takes seconds where there are millions,
-    and a folder may have hundreds of parts.
+    All are looked up at once, because that hashes the ids, which takes seconds for millions, and a
+    folder may have hundreds of parts.
     """
     ends = (end for table in tables for end in (table.sources, table.targets))
     columns = [trimmed(end) for end in ends if named(end)]
@@ -81,7 +81,7 @@ def first_found(tables: Sequence[EdgeTable], ids: pa.LargeStringArray) -> Iterat
 
 
 def named(end: object) -> bool:
-    """Whether an end holds names, and not positions."""
+    """Whether an end holds names instead of positions."""
     return not isinstance(end, np.ndarray)
 
 
@@ -95,7 +95,7 @@ def endpoints(
     """int32 [2, e] of node indices, UNKNOWN or LEFT_OUT.
 
     Args:
-        found: see `first_found`; what is of this table is next.
+        found: see `first_found`; this table's results are next.
     """
     pairs = np.empty((2, len(table)), np.int32)
     for end, column in enumerate((table.sources, table.targets)):
@@ -118,10 +118,10 @@ def find_records(
     records: NodeColumns,
     log: RepairLog,
 ) -> pa.Int32Array:
-    """int32 [e]: the record of each id, null where there is none; 3.0 may stand for 3.
+    """int32 [e]: the record of each id, null if there is none; 3.0 may stand for 3.
 
     Args:
-        found: the same without that.
+        found: the same without that rule.
     """
     if not found.null_count:
         return found
@@ -142,7 +142,7 @@ def at(table: EdgeTable, row: int | np.integer) -> str:
 def unknown_endpoint(
     table: EdgeTable, pair: NDArray[np.int32], row: int, count: int, ids: pa.LargeStringArray
 ) -> str:
-    """What to say of an edge one of whose ends is no node, and of as many more.
+    """The message for an edge with an unknown end, and for the number of such edges.
 
     Args:
         ids: of all node records.
@@ -175,7 +175,7 @@ def unknown_endpoint(
 
 
 def other_ids(records: NodeColumns) -> str:
-    """What to say where no edge of a file joins two nodes: another column may hold the ids."""
+    """The hint if no edge of a file joins two nodes: another column may hold the ids."""
     columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
     taken = f" from column {', '.join(columns)}" if columns else ""
     return (
@@ -194,7 +194,7 @@ def log_repeats(
     """Counts self-loops, repeated edges, and edges that only repeat in the other direction.
 
     Shapes:
-        rows: int64, of each table the edges that are in pairs
+        rows: int64, for each table its edges that are in `pairs`
         pairs: int32 [e, 2]
     """
     starts = np.cumsum([0, *(len(row) for row in rows)])

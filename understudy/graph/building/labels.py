@@ -1,11 +1,11 @@
-"""What a label says, whatever file it came from: one rule for every reader.
+"""The meaning of labels, with the same rules for every reader.
 
-- A list of one label, also one that was written as text, such as `['x']`: that label. A list of
-  several is refused.
-- Blank, or a word for a missing value (`NaN`, `null`, `?`): none.
-- Where all labels are whole numbers, `2.0` is `2`; where all are true and false, case is ignored.
-- A negative number beside other labels: none. Only -1 and 1: two classes. Several negative
-  numbers could be either, and are refused until `--negative-labels` says which.
+- A list of one label, also in text form such as `['x']`, is that label. A list of several is
+  refused.
+- A blank, or a word for a missing value (`NaN`, `null`, `?`), is no label.
+- If all labels are whole numbers, `2.0` is `2`; if all are true and false, case is ignored.
+- A negative number among other labels is no label. Only -1 and 1 are two classes. Several negative
+  numbers are ambiguous, and are refused until `--negative-labels` says what they mean.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from understudy.graph.numerals import is_number, renamed, whole_number
 from understudy.graph.text_graph import UNLABELED, string_array
 
 NEGATIVE_LABELS = ("auto", "none", "class")
-SIGNS = {-1, 1}  # the classes of spam filters and of sentiment
+SIGNS = {-1, 1}  # classes such as spam or sentiment
 
 Place = Callable[[int], str]  # where a record was read
 
@@ -33,15 +33,15 @@ Place = Callable[[int], str]  # where a record was read
 def read_labels(
     column: pa.LargeStringArray, negative: str, log: RepairLog, at: Place
 ) -> pa.LargeStringArray:
-    """The labels' names, null where there is none.
+    """The labels' names, null if there is none.
 
     Args:
-        column: large_string [n], trimmed, null where blank
-        negative: auto · none, negative numbers are no labels · class, they are
+        column: large_string [n], trimmed, null if blank
+        negative: auto · none: negative numbers are no labels · class: they are
 
     Raises:
-        BadInputError: several negative numbers, and `negative` is auto; or a label that would end
-            the line of a prompt or a table in which it stands, or fill it.
+        BadInputError: several negative numbers, and `negative` is auto; or a label that would break
+            or flood a line of a prompt or a table.
     """
     column = without_lists(column, at)
     column = dropped(column, missing_words(column, UNKNOWN_MARKS), "missing_labels", log, at)
@@ -62,7 +62,7 @@ def read_labels(
 
 
 def without_lists(column: pa.LargeStringArray, at: Place) -> pa.LargeStringArray:
-    """Labels in place of lists of one label each that were written as text.
+    """Replaces lists of one label in text form by that label.
 
     Raises:
         BadInputError: a list has several labels, or something else.
@@ -96,7 +96,7 @@ def dropped(
 def not_labels(
     numbers: dict[str, int | None], negative: str, column: pa.LargeStringArray, at: Place
 ) -> set[str]:
-    """The negative numbers that say that there is no label."""
+    """The negative numbers that mean that there is no label."""
     below = {value for value, number in numbers.items() if number is not None and number < 0}
     fractions = any(number is None for number in numbers.values())
     if negative == "class" or (fractions and all(map(is_number, numbers))):  # scores, not classes
@@ -115,7 +115,7 @@ def not_labels(
 
 
 def plain_names(values: list[str]) -> dict[str, str | None]:
-    """One spelling for each class: whole numbers without a fraction, booleans in small letters."""
+    """One spelling per class: whole numbers without a fraction, booleans in lower case."""
     numbers = {value: whole_number(value) for value in values}
     if all(number is not None for number in numbers.values()):
         return {value: str(number) for value, number in numbers.items()}
@@ -125,7 +125,7 @@ def plain_names(values: list[str]) -> dict[str, str | None]:
 
 
 def encode_labels(column: pa.LargeStringArray) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """int64 [N] and the names: numbers in rising order, other names alphabetically."""
+    """int64 [N] and the names: numbers in ascending order, other names alphabetically."""
     names: list[str] = pc.unique(column.drop_null()).to_pylist()
     numbers = {name: whole_number(name) for name in names}
     if all(number is not None for number in numbers.values()):

@@ -1,4 +1,4 @@
-"""The node records of all files together: ids checked, repeats found, missing texts treated."""
+"""Checks the node records of all files together: ids, repeats, and missing texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.ids import first_unusable, id_problem
 from understudy.graph.numerals import all_whole, as_integers
 
-ROWS_A_STEP = 2**20  # that are compared at once
+ROWS_A_STEP = 2**20  # number compared at once
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class NodeColumns:
     """All node records, in the order of their files.
 
     Shapes:
-        ids, texts, labels, splits, groups: large_string [n]; trimmed, null where blank
+        ids, texts, labels, splits, groups: large_string [n]; trimmed, null if blank
     """
 
     tables: Sequence[NodeTable]
@@ -47,10 +47,10 @@ class NodeColumns:
 
 
 def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairLog) -> NodeColumns:
-    """Joins the tables, and reads what ids and labels mean.
+    """Joins the tables, and interprets ids and labels.
 
     Raises:
-        BadInputError: no record at all, or an id that is empty or that no graph may have.
+        BadInputError: there is no record, or an id is empty or not allowed.
     """
     names = ("ids", "texts", "labels", "splits", "groups")
     columns = {
@@ -74,7 +74,7 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
 
 
 def visible_texts(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
-    """The texts, null where no character can be seen: joiners and marks of no width alone."""
+    """The texts, null if no character is visible, for example only joiners and zero-width marks."""
     unseen = pc.invert(pc.match_substring_regex(records.texts, SEEN))
     mask = pc.fill_null(unseen, False).to_numpy(zero_copy_only=False)
     if not mask.any():
@@ -84,7 +84,7 @@ def visible_texts(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
 
 
 def plain_ids(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
-    """Ids that are whole numbers made floats, as pandas does to a column with gaps, as integers."""
+    """Converts ids that are floats, as pandas makes of a column with gaps, back to integers."""
     if not all_whole(records.ids):
         return records.ids
     plain = as_integers(records.ids)
@@ -94,7 +94,7 @@ def plain_ids(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
 
 
 def trimmed(column: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Without blanks around; null where nothing is left. What is so already is not copied."""
+    """Trims blanks; null if nothing is left. A trimmed column is not copied."""
     if is_trimmed(column):
         return column
     column = pc.utf8_trim_whitespace(column)
@@ -102,7 +102,7 @@ def trimmed(column: pa.LargeStringArray) -> pa.LargeStringArray:
 
 
 def is_trimmed(column: pa.LargeStringArray) -> bool:
-    """Whether no string has blanks around or is empty."""
+    """Whether no string is empty or has blanks around it."""
     for start in range(0, len(column), ROWS_A_STEP):
         part = column[start : start + ROWS_A_STEP]
         told = pc.and_(pc.equal(pc.utf8_trim_whitespace(part), part), pc.not_equal(part, ""))
@@ -114,10 +114,10 @@ def is_trimmed(column: pa.LargeStringArray) -> bool:
 def distinct_nodes(
     records: NodeColumns, log: RepairLog
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Finds repeated ids; an identical record repeated is kept once.
+    """Finds repeated ids; identical records are kept once.
 
     Returns:
-        int64 [kept], the records that stay; int64 [n], for every record the first with its id
+        int64 [kept], the remaining records; int64 [n], for every record the first with its id
 
     Raises:
         BadInputError: two records share an id and differ.
@@ -143,10 +143,10 @@ def distinct_nodes(
 def with_text(
     records: NodeColumns, kept: NDArray[np.int64], policy: str, log: RepairLog
 ) -> tuple[NDArray[np.int64], pa.LargeStringArray]:
-    """Treats nodes without text as `policy` says: fail, skip or id.
+    """Handles nodes without text by a policy: fail, skip or id.
 
     Returns:
-        int64 [N], the records that stay; large_string [N], their texts
+        int64 [N], the remaining records; large_string [N], their texts
 
     Raises:
         BadInputError: a text is missing or blank and the policy is to fail.

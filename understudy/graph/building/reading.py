@@ -1,4 +1,4 @@
-"""What an import made of a file: which columns it used, which it left unread, what it guessed."""
+"""How an import read a file: the columns used, the columns ignored, and what was inferred."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ from typing import Any
 SHOWN_UNREAD = 12  # a file of word counts has thousands of columns
 
 
-ROLES = ("id", "text", "label")  # the order in which they are told; others follow
+ROLES = ("id", "text", "label")  # order in reports; others follow
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One file as it was read."""
+    """How one file was read."""
 
     file: str
-    used: Mapping[str, Sequence[str]]  # role → columns or keys; several make one value
+    used: Mapping[str, Sequence[str]]  # role → columns or keys; several form one value
     unread: Sequence[str] = ()
-    remarks: Sequence[str] = ()  # what was found out rather than said, for example a delimiter
-    named: bool = True  # whether the file names its columns; else they are called 1, 2, …
+    remarks: Sequence[str] = ()  # inferred facts, for example a delimiter
+    named: bool = True  # whether the file names its columns; otherwise they are called 1, 2, …
 
     def __str__(self) -> str:
         used = ", ".join(f"{role}={'+'.join(names)}" for role, names in self.used.items() if names)
@@ -34,7 +34,7 @@ class Reading:
         return [*(name for names in self.used.values() for name in names), *self.unread]
 
     def value(self) -> dict[str, Any]:
-        """As JSON, for the graph's meta.json."""
+        """The JSON form, for the graph's meta.json."""
         return {
             "file": self.file,
             "used": {role: list(names) for role, names in self.used.items() if names},
@@ -46,7 +46,7 @@ class Reading:
 
 @dataclass
 class ReadingLog:
-    """Collects what is used while the rows of a file pass, whose columns may differ."""
+    """Collects the columns used while a file is read, whose rows may have different columns."""
 
     file: str
     remarks: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class ReadingLog:
     seen: dict[str, None] = field(default_factory=dict)
 
     def add(self, columns: Sequence[str], roles: Mapping[str, Sequence[int]]) -> None:
-        """Notes the columns of a row, and which of them play which role."""
+        """Adds the columns of a row, and their roles."""
         self.seen.update(dict.fromkeys(columns))
         for role, indexes in roles.items():
             self.used.setdefault(role, {}).update(dict.fromkeys(columns[i] for i in indexes))
@@ -69,19 +69,19 @@ class ReadingLog:
 
 
 def text_columns(reading: Mapping[str, Any]) -> tuple[str, ...]:
-    """The columns that made the texts of a graph, in their order.
+    """The columns that formed the texts of a graph, in order.
 
     Args:
-        reading: as a graph keeps it.
+        reading: as stored with a graph.
 
     Returns:
-        Empty where its files differ in them, name no columns, or are none.
+        Empty if the files differ, have no column names, or do not exist.
     """
     return columns_of(reading, "text")
 
 
 def neighbor_column(reading: Mapping[str, Any]) -> str:
-    """The column that listed a graph's neighbours; empty where there is none, as above."""
+    """The column that listed a graph's neighbours; empty if there is none."""
     return next(iter(columns_of(reading, "neighbors")), "")
 
 
@@ -92,14 +92,13 @@ def columns_of(reading: Mapping[str, Any], role: str) -> tuple[str, ...]:
 
 
 def reading_of(texts: Sequence[str], neighbors: str = "") -> dict[str, Any]:
-    """What a graph keeps that comes from where it was served: which columns made its texts, and
-    which listed its neighbours."""
+    """The reading of a graph that came from a service: its columns of texts and neighbours."""
     used = {"text": texts, "neighbors": (neighbors,) if neighbors else ()}
     return {"files": [Reading("as served", used).value()]} if any(used.values()) else {}
 
 
 def read_of(info: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
-    """Both of what a service says of itself; empty of one of before."""
+    """Text and neighbour columns from a service's description; empty for an older service."""
     graph = info.get("graph")
     told = graph if isinstance(graph, Mapping) else {}
     texts, neighbors = told.get("texts"), told.get("neighbors")

@@ -1,4 +1,4 @@
-"""What a reader hands to the builder: columns of records, each with the place it came from."""
+"""The records that a reader gives to the builder: columns, and the place of each record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from understudy.graph.text_graph import string_array
 FLUSH_ROWS = 65_536  # rows held as Python objects before they become one Arrow array
 
 
-NO_READING = Reading("", {})  # of records that no file was read for
+NO_READING = Reading("", {})  # for records that come from no file
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, and what its places are called."""
+    """A file, and the unit of places in it."""
 
     file: str
     unit: str = "line"  # a text file counts lines; Parquet and arrays count rows
@@ -29,12 +29,12 @@ class Source:
 
 @dataclass(frozen=True)
 class NodeTable:
-    """The node records of one file, as found: nothing is validated yet.
+    """The node records of one file, not yet validated.
 
     Shapes:
         places: int64 [n], the line or row of each record
-        ids, texts, labels, splits, groups: large_string [n], null where there is none
-        class_names: large_string [n], names that the labels' numbers may have; None without any
+        ids, texts, labels, splits, groups: large_string [n], null if missing
+        class_names: large_string [n], possible names for numeric labels; None if there are none
     """
 
     source: Source
@@ -45,7 +45,7 @@ class NodeTable:
     splits: pa.LargeStringArray
     groups: pa.LargeStringArray
     class_names: pa.LargeStringArray | None = None
-    neighbors: "EdgeTable | None" = None  # the edges that the records themselves name
+    neighbors: "EdgeTable | None" = None  # edges listed in the node records
     reading: Reading = NO_READING
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class NodeTable:
 
 @dataclass(frozen=True)
 class EdgeTable:
-    """The edge records of one file, as found.
+    """The edge records of one file, not yet validated.
 
     Shapes:
         places: int64 [e]
@@ -72,7 +72,7 @@ class EdgeTable:
 
 
 class ColumnCollector:
-    """Collects rows of optional strings into Arrow columns, a chunk at a time."""
+    """Collects rows of optional strings into Arrow columns, in chunks."""
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -101,10 +101,10 @@ class ColumnCollector:
 
 
 def optional_strings(values: Sequence[str | None]) -> pa.LargeStringArray:
-    """A column in which None is null."""
+    """A string column in which None is null."""
     return pa.array(values, pa.large_string())
 
 
 def null_strings(count: int) -> pa.LargeStringArray:
-    """A column that says nothing."""
+    """A string column of nulls."""
     return pa.nulls(count, pa.large_string())

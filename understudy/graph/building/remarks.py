@@ -1,4 +1,4 @@
-"""Remarks about a graph at import: what will cause trouble later, while it can still be mended."""
+"""Remarks at import about problems that would show up later and can still be fixed."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
@@ -10,17 +10,17 @@ from understudy.graph.names import alike_groups, plain_form, same_number_groups
 from understudy.graph.numerals import number_of
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
-FEW_NODES = 3  # a class needs as many to be in train, val and test
-MANY_CLASSES = 0.5  # classes for each labelled node: more are names rather than classes
-SMALL = 10  # labelled nodes below which the number of classes says nothing
+FEW_NODES = 3  # a class needs this many to be in train, val and test
+MANY_CLASSES = 0.5  # classes per labelled node above which they are probably names
+SMALL = 10  # labelled nodes below which the number of classes is not judged
 SHOWN = 5
-BETWEEN = (";", "|", ",", "/")  # several labels of one node
+BETWEEN = (";", "|", ",", "/")  # separators of several labels in one value
 READ_AT_ONCE = 65_536  # texts
-COPIES = 0.01  # share of val or test whose text train has, from which on it is told
+COPIES = 0.01  # share of val or test with a text from train, above which it is reported
 
 
 def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
-    """Sentences on labels and splits.
+    """Yields remarks on labels and splits.
 
     Args:
         drawn: whether the split was drawn at import
@@ -50,7 +50,7 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
 
 
 def copies(graph: TextGraph) -> Iterator[str]:
-    """Nodes that are graded although one with their very text is trained on."""
+    """Reports nodes of val and test that have the same text as a train node."""
     train = graph.splits.get("train")
     if train is None or not len(train):
         return
@@ -72,7 +72,7 @@ def copies(graph: TextGraph) -> Iterator[str]:
 
 
 def alike(names: Sequence[str]) -> Iterator[str]:
-    """Classes that a person would take for one."""
+    """Reports classes that a person would consider the same."""
     if shown := of_one_form(names, plain_form):
         yield (
             f"{shown}: classes of their own, though only case, blanks or accents' coding differ, "
@@ -81,7 +81,7 @@ def alike(names: Sequence[str]) -> Iterator[str]:
 
 
 def same_numbers(names: Sequence[str]) -> Iterator[str]:
-    """Classes that write one number in several ways, as `1` and `01` do."""
+    """Reports classes that write one number in several ways, such as `1` and `01`."""
     if shown := of_one_form(names, number_of):
         yield (
             f"{shown}: classes of their own, though they write the same number; write each class "
@@ -90,10 +90,10 @@ def same_numbers(names: Sequence[str]) -> Iterator[str]:
 
 
 def of_one_form(names: Sequence[str], form: Callable[[str], Hashable | None]) -> str:
-    """The names that share a form with others, group by group; "" where there are none.
+    """The names that share a form with others, grouped; "" if there are none.
 
     Args:
-        form: of a name; None where it has none.
+        form: of a name; None excludes it.
     """
     groups: dict[Hashable, list[str]] = {}
     for name in names:
@@ -104,7 +104,7 @@ def of_one_form(names: Sequence[str], form: Callable[[str], Hashable | None]) ->
 
 
 def put_together(names: Sequence[str]) -> Iterator[str]:
-    """Classes that are several others, such as `x;y` beside `x` and `y`."""
+    """Reports classes that combine others, such as `x;y` besides `x` and `y`."""
     known = set(names)
     for sign in BETWEEN:
         found = [name for name in names if sign in name]
@@ -118,8 +118,9 @@ def put_together(names: Sequence[str]) -> Iterator[str]:
 
 
 def text_digests(texts: pa.LargeStringArray, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """64 bits of each node's text, [len(nodes)]; some are read at a time, so that a large graph's
-    texts, which may be mapped, are not copied whole."""
+    """64-bit hashes of the nodes' texts, [len(nodes)]; read in parts, so that a large graph's
+    texts, which may be mapped, are not copied as a whole.
+    """
     found = np.empty(len(nodes), np.int64)
     for start in range(0, len(nodes), READ_AT_ONCE):
         own = nodes[start : start + READ_AT_ONCE]
@@ -128,10 +129,10 @@ def text_digests(texts: pa.LargeStringArray, nodes: NDArray[np.int64]) -> NDArra
 
 
 def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator[str]:
-    """Nodes that a person would take for one.
+    """Reports nodes whose ids a person would consider the same.
 
     Args:
-        place: says where a node was read, for example "nodes.csv:7".
+        place: where a node was read, for example "nodes.csv:7".
     """
     if shown := shown_groups(alike_groups(ids), ids, place):
         yield (
@@ -148,7 +149,7 @@ def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator
 def shown_groups(
     groups: Sequence[NDArray[np.int64]], ids: pa.LargeStringArray, place: Callable[[int], str]
 ) -> str:
-    """The first groups of nodes with their places; "" where there are none."""
+    """The first groups of nodes with their places; "" if there are none."""
     shown = "; ".join(
         ", ".join(f"{ids[node].as_py()!r:.100} ({place(node)})" for node in group[:SHOWN].tolist())
         for group in groups[:SHOWN]
@@ -160,7 +161,7 @@ def shown_groups(
 def small_classes(
     graph: TextGraph, counts: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 ) -> Iterator[str]:
-    """The classes that a random split cannot put into each of its parts."""
+    """Reports classes too small for a random split."""
     small = np.flatnonzero(counts < FEW_NODES)
     if not len(small):
         return

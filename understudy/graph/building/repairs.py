@@ -1,8 +1,8 @@
-"""What was repaired while a graph was built: how often, and where first."""
+"""The repairs made while a graph was built: their number, and the first place."""
 
 from dataclasses import dataclass
 
-# Keys of TextGraph.notes, and how each reads in a summary.
+# Keys of TextGraph.notes, and their text in a summary.
 REPAIRS = {
     "repeated_nodes": "repeats of an identical node record left out",
     "nodes_without_text": "nodes without text left out",
@@ -33,7 +33,7 @@ class Repair:
 
     kind: str  # a key of REPAIRS
     count: int
-    first: str = ""  # where the first one was, for example "edges.csv:17"
+    first: str = ""  # place of the first one, for example "edges.csv:17"
 
     def __str__(self) -> str:
         where = f" (first: {self.first})" if self.first else ""
@@ -41,13 +41,13 @@ class Repair:
 
 
 class RepairLog:
-    """Counts repairs, remembering the first place of each kind."""
+    """Counts repairs, and remembers the first place of each kind."""
 
     def __init__(self) -> None:
         self.repairs: dict[str, Repair] = {}
 
     def add(self, kind: str, count: int, first: str = "") -> None:
-        """Records `count` repairs of a kind; none is not worth a line."""
+        """Records `count` repairs of a kind; 0 records nothing."""
         if count:
             known = self.repairs.get(kind, Repair(kind, 0, first))
             self.repairs[kind] = Repair(kind, known.count + count, known.first)

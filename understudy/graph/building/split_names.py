@@ -1,4 +1,4 @@
-"""Given splits: what people call their parts, and whether each node is in one of them."""
+"""Given splits: the common names of their parts, and the membership of nodes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ SPLIT_BY = ("auto", "id", "position")
 def split_from_column(
     records: NodeColumns, kept: NDArray[np.int64]
 ) -> dict[str, NDArray[np.int64]]:
-    """The splits that the nodes' own column names; empty where it names none.
+    """The splits from the nodes' own column; empty if it names none.
 
     Raises:
         BadInputError: a value that is no split.
@@ -54,7 +54,7 @@ def split_from_column(
 
 
 def split_words(column: pa.LargeStringArray) -> list[bool]:
-    """Of each different value, whether it is a word for a split."""
+    """Whether each distinct value is a word for a split."""
     values: list[str] = pc.unique(column.drop_null()).to_pylist()
     return [value.strip().lower() in SPLIT_SYNONYMS for value in values]
 
@@ -64,7 +64,7 @@ def check_members(
     position: NDArray[np.int64],
     records: NodeColumns,
 ) -> dict[str, NDArray[np.int64]]:
-    """Node indices from record positions; records that were left out drop out of their split.
+    """Converts record positions to node indices; records that were left out are dropped.
 
     Raises:
         BadInputError: a node is in two splits.
@@ -85,10 +85,10 @@ def check_members(
 
 
 def named_parts(where: str, parts: Mapping[Any, Any]) -> dict[str, Any]:
-    """Parts of a split under the names that graphs have for them; other words are left out.
+    """The parts of a split under their standard names; other words are dropped.
 
     Raises:
-        BadInputError: two words mean one part, of which a dict would keep one without a word.
+        BadInputError: two words mean the same part.
     """
     words: dict[str, Any] = {}
     for word in parts:

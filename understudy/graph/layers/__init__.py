@@ -1,1 +1,1 @@
-"""What exported layers read of a graph, and how one is run over many of its nodes."""
+"""The graph inputs of exported layers, and running a layer over many nodes."""

@@ -17,11 +17,11 @@ def aggregate(
     neighborhoods: Neighborhoods,
     weighting: Weighting,
 ) -> NDArray[np.float32]:
-    """The weighted sum of each node's neighbours, and of itself where the weighting says so.
+    """The weighted sum of each node's neighbours, and of itself if the weighting includes it.
 
     Shapes:
         h: float32 [B, d], the nodes' own activations
-        table: float32 [M, d], what the neighbourhoods' indices point into
+        table: float32 [M, d], indexed by the neighbourhoods
         returns: float32 [B, d]; zero for a node without neighbours
     """
     weights, self_weights = edge_weights(neighborhoods, weighting)

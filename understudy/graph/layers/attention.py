@@ -1,8 +1,8 @@
-"""Attention over neighbours (GAT, arXiv 1710.10903, eq. 3 and 4) as sparse products a head.
+"""Attention over neighbours (GAT, arXiv 1710.10903, eq. 3 and 4) as one sparse product per head.
 
-Every row is mapped once, whether it is a node or a neighbour, and the mapped rows are summed by
-attention: no padding. That is the fastest exact form on a CPU where there are not many more
-rows than nodes, as in a pass over a whole graph; else neighbours are better summed first.
+Every row is mapped once, as a node or as a neighbour, and the mapped rows are summed by attention,
+without padding. That is the fastest exact form on a CPU if there are not many more rows than nodes,
+as in a pass over a whole graph; otherwise it is faster to sum neighbours first.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from understudy.graph.layers.neighborhoods import Neighborhoods
 from understudy.graph.layers.sparse import weighted_sums
 
-MAX_ROWS_A_NODE = 2  # mapped for each node that is asked for; beyond it, gathering is faster
-SLOPE = np.float32(0.2)  # of the leaky rectifier, as in the paper
+MAX_ROWS_A_NODE = 2  # rows mapped per requested node; above it, gathering is faster
+SLOPE = np.float32(0.2)  # of the leaky ReLU, as in the paper
 
 Run = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
 
@@ -23,8 +23,8 @@ Run = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
 class AttentionParts(Protocol):
     """The two networks of a layer.
 
-    `project` takes h [B, d] and gives, side by side, the mapped rows [B, d'], and the parts of the
-    scores of a source and of a target, [B, H] each; d' is the width of h. `finish` takes h and
+    `project` takes h [B, d] and gives the concatenation of the mapped rows [B, d'] and the score
+    parts of a source and of a target, [B, H] each; d' is the width of h. `finish` takes h and
     aggregated [B, d'].
     """
 
@@ -33,7 +33,7 @@ class AttentionParts(Protocol):
 
 
 def pays(neighborhoods: Neighborhoods, table_rows: int) -> bool:
-    """Whether this form is the faster one."""
+    """Whether this form is faster than gathering."""
     count = len(neighborhoods)
     return count > 1 and min(len(neighborhoods.indices), table_rows) <= MAX_ROWS_A_NODE * count
 
@@ -51,7 +51,7 @@ def attend(
         returns: float32 [B, d]
     """
     indices = neighborhoods.indices
-    if len(indices) < len(table):  # only the neighbours are mapped
+    if len(indices) < len(table):  # map only the neighbours
         table, indices = table[indices], np.arange(len(indices))
         neighborhoods = Neighborhoods(neighborhoods.indptr, indices, neighborhoods.degrees)
     own = split(project({"h": h}), h.shape[1])
@@ -73,7 +73,7 @@ Projected = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 def split(projected: NDArray[np.float32], width: int) -> Projected:
-    """Mapped rows [B, d'], and the scores' parts of a source and of a target, [B, H] each."""
+    """Mapped rows [B, d'], and the score parts of a source and of a target, [B, H] each."""
     heads = (projected.shape[1] - width) // 2
     return projected[:, :width], projected[:, width : width + heads], projected[:, width + heads :]
 
@@ -81,13 +81,13 @@ def split(projected: NDArray[np.float32], width: int) -> Projected:
 def softmax(
     own: Projected, other: Projected, neighborhoods: Neighborhoods
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Each neighbour's share, float32 [E, H], and each node's own, float32 [B, H]."""
+    """The attention of each neighbour, float32 [E, H], and of each node itself, float32 [B, H]."""
     degrees = neighborhoods.self_degrees
     owner = np.repeat(np.arange(len(degrees)), degrees)
     scores = leaky(other[1][neighborhoods.indices] + own[2][owner])
     own_scores = leaky(own[1] + own[2])
     filled = np.flatnonzero(degrees)
-    starts = neighborhoods.indptr[filled]  # `reduceat` would take an empty row for a full one
+    starts = neighborhoods.indptr[filled]  # `reduceat` mishandles empty rows
     top = own_scores.copy()
     if len(filled):
         top[filled] = np.maximum(top[filled], np.maximum.reduceat(scores, starts, axis=0))

@@ -1,8 +1,8 @@
-"""Neighbourhoods as padded blocks: what the exported layers read instead of scattering.
+"""Neighbourhoods as padded blocks, the input of exported layers, which avoid scattering.
 
-A layer's exported form takes, for B nodes, an index matrix [B, K] into a table of activations and
-a weight matrix [B, K]; the weights carry the architecture's aggregation. Nodes are bucketed by
-degree, in powers of two, so that one hub does not pad everyone.
+A layer's exported form takes, for B nodes, an index matrix [B, K] into a table of activations and a
+weight matrix [B, K]; the weights implement the architecture's aggregation. Nodes are bucketed by
+degree, in powers of two, so that a single hub does not pad all others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ Scalar = TypeVar("Scalar", np.int64, np.int32, np.float32)
 
 # One block gathers at most this many table rows: at width 256 and float32, 32 MiB.
 MAX_BLOCK_CELLS = 32_768
-# A run costs about as much as this many padded cells: fewer are not worth a block of their own.
+# A run costs about as much as this many padded cells, so smaller blocks are merged.
 CELLS_A_RUN = 512
 ONE_ROW = np.zeros(1, dtype=np.int64)
 
@@ -52,10 +52,10 @@ class Block:
     """The padded neighbourhoods of some of the nodes; padding has index 0 and weight 0.
 
     Shapes:
-        rows: int64 [B'], positions among the B nodes asked for
+        rows: int64 [B'], positions among the B requested nodes
         index: int64 [B', K]
         weight: float32 [B', K]
-        self_weight: float32 [B', 1], of the node's own activation where it aggregates itself
+        self_weight: float32 [B', 1], weight of the node's own activation, if it aggregates itself
     """
 
     rows: NDArray[np.int64]
@@ -77,7 +77,7 @@ def unseen_neighborhoods(
 ) -> Neighborhoods:
     """The neighbourhoods of nodes that are not stored, from their neighbours' indices.
 
-    Stored nodes do not see the new ones: their degrees stay as they are.
+    Stored nodes do not see the new ones, so their degrees stay as they are.
     """
     indptr = ends(np.array([len(row) for row in neighbors], np.int64))
     indices = np.concatenate([np.empty(0, np.int64), *neighbors])
@@ -114,13 +114,13 @@ def padded_blocks(
     weighting: Weighting,
     max_cells: int = MAX_BLOCK_CELLS,
 ) -> Iterator[Block]:
-    """Yields padded blocks that together hold every node once.
+    """Yields padded blocks that together contain every node once.
 
     Args:
-        max_cells: a block has at most this many cells, unless one node alone has more.
+        max_cells: maximum number of cells in a block, unless a single node has more.
     """
     weights, self_weights = edge_weights(neighborhoods, weighting)
-    if len(neighborhoods) == 1 and len(weights):  # nothing to pad to; the usual request
+    if len(neighborhoods) == 1 and len(weights):  # the usual request; needs no padding
         yield Block(ONE_ROW, neighborhoods.indices[None], weights[None], self_weights[:, None])
         return
     own = neighborhoods.self_degrees
@@ -147,7 +147,7 @@ def padded_widths(degrees: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def merged_widths(widths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 [B]: as given, or the next wider one where joining its block pads few cells."""
+    """int64 [B]: the widths, or the next wider one if merging its block adds little padding."""
     distinct, group, counts = np.unique(widths, return_inverse=True, return_counts=True)
     merged, start = distinct.copy(), 0
     for number, wider in enumerate(distinct[1:].tolist(), start=1):
@@ -160,7 +160,7 @@ def merged_widths(widths: NDArray[np.int64]) -> NDArray[np.int64]:
 def take_padded(
     values: NDArray[Scalar], position: NDArray[np.int64], filled: NDArray[np.bool_]
 ) -> NDArray[Scalar]:
-    """`values[position]` where filled, else 0; shape [B', K]."""
+    """`values[position]` where filled, otherwise 0; shape [B', K]."""
     if len(values) == 0:
         return np.zeros(position.shape, dtype=values.dtype)
     taken = values[position]

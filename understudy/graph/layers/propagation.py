@@ -1,4 +1,4 @@
-"""One exported layer over many nodes."""
+"""Runs one exported layer for many nodes."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,7 +11,7 @@ from understudy.graph.layers.neighborhoods import Neighborhoods, Weighting, padd
 
 Layer = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
 
-DENSE_ROWS = 1_024  # rows a dense step: what passes between its operators stays in the cache
+DENSE_ROWS = 1_024  # rows per dense step, whose intermediate results stay in the cache
 
 
 def propagate(
@@ -21,10 +21,10 @@ def propagate(
     neighborhoods: Neighborhoods,
     weighting: Weighting,
 ) -> NDArray[np.float32]:
-    """Runs `layer` for B nodes whose neighbours' activations stand in `table`.
+    """Runs `layer` for B nodes whose neighbours' activations are in `table`.
 
-    Messages flow from the table into the nodes and not back, so the result does not depend on
-    which nodes are asked for together.
+    Messages only flow from the table into the nodes, so the result does not depend on which nodes
+    are requested together.
 
     Args:
         layer: takes h, table, index, weight and self_weight as in
@@ -45,13 +45,13 @@ def propagate(
         return run_blocks(layer, h, table, neighborhoods, weighting)
     if "aggregated" in inputs:
         return run_dense(layer, h, aggregate(h, table, neighborhoods, weighting))
-    return run_dense(layer, h, h)  # it reads no neighbours
+    return run_dense(layer, h, h)  # the layer reads no neighbours
 
 
 def run_dense(
     layer: Layer, h: NDArray[np.float32], aggregated: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The rows in steps of DENSE_ROWS."""
+    """Runs a layer in steps of DENSE_ROWS rows."""
     pieces = [
         layer({"h": h[start : start + DENSE_ROWS], "aggregated": aggregated[start:][:DENSE_ROWS]})
         for start in range(0, len(h), DENSE_ROWS)
@@ -66,7 +66,7 @@ def run_blocks(
     neighborhoods: Neighborhoods,
     weighting: Weighting,
 ) -> NDArray[np.float32]:
-    """The rows in blocks of similar degree."""
+    """Runs a layer in blocks of similar degree."""
     pieces: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     for block in padded_blocks(neighborhoods, weighting):
         feeds: dict[str, NDArray[np.generic]] = {
@@ -77,7 +77,7 @@ def run_blocks(
             "self_weight": block.self_weight,
         }
         pieces.append((block.rows, layer(feeds)))
-    if len(pieces) == 1:  # one bucket: the usual case of a single node, and already in order
+    if len(pieces) == 1:  # a single bucket, usual for single nodes, is already in order
         return pieces[0][1]
     result = np.empty((len(h), pieces[0][1].shape[1]), dtype=np.float32)
     for rows, values in pieces:

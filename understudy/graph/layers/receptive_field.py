@@ -1,9 +1,9 @@
-"""All that the logits of some nodes depend on, as the inputs of one network (student.onnx).
+"""The receptive field of some nodes' logits, as inputs of one network (student.onnx).
 
-Layer l computes n(l) nodes from the m(l) = n(l-1) nodes of the layer below; below layer 1 stand the
-nodes whose features are read. A node's neighbours are cut into rows of K, and the further rows of
-the few nodes that need more than one are summed in a second step, so that a hub of 10,000
-neighbours neither pads everyone nor exhausts memory.
+Layer l computes n(l) nodes from the m(l) = n(l-1) nodes of the layer below; below layer 1 are the
+nodes whose features are read. A node's neighbours are cut into rows of K. A second step sums the
+additional rows of the few nodes that need more than one, so that a hub of 10,000 neighbours neither
+pads all others nor exhausts memory.
 """
 
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ MAX_WIDTH = 256  # of a row of neighbours
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What one layer reads. Positions count in the list of the layer below.
+    """The inputs of one layer. Positions refer to the node list of the layer below.
 
     Shapes:
         own: int64 [n], the positions of the nodes themselves
         index: int64 [R, K], the positions of neighbours, padded with 0
         weight: float32 [R, K], padded with 0; the last row is all padding
-        owner: int64 [R], to which of the n nodes a row belongs
+        owner: int64 [R], the node, of n, that a row belongs to
         more: int64 [G, P], a hub's rows after its first, padded with R - 1
         pair: int64 [n, 2], a node's first row and R + its hub's row in `more`, or R - 1
-        self_weight: float32 [n, 1], of the node's own activation where it aggregates itself
+        self_weight: float32 [n, 1], weight of the node's own activation, if it aggregates itself
     """
 
     own: NDArray[np.int64]
@@ -51,13 +51,13 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
-    """Shapes: nodes: int64 [M], distinct, those whose features are read; hops: one a layer."""
+    """Shapes: nodes: int64 [M], distinct, those whose features are read; hops: one per layer."""
 
     nodes: NDArray[np.int64]
     hops: tuple[Hop, ...]
 
     def feeds(self) -> dict[str, NDArray[np.generic]]:
-        """All inputs of student.onnx but the features, by name: own1, index1 … of layer 1."""
+        """All inputs of student.onnx except the features, by name: own1, index1 … of layer 1."""
         return {
             f"{name}{number}": getattr(hop, name)
             for number, hop in enumerate(self.hops, start=1)
@@ -86,8 +86,8 @@ def make_hop(
     width = row_width(degrees)
     counts = row_counts(degrees, width)
     starts = np.cumsum(counts) - counts
-    blank = int(counts.sum())  # the last row
-    rank = np.arange(blank) - np.repeat(starts, counts)  # of a row among its node's
+    blank = int(counts.sum())  # index of the last row
+    rank = np.arange(blank) - np.repeat(starts, counts)  # of a row among its node's rows
     owner = np.repeat(np.arange(len(degrees)), counts)
     column = rank[:, None] * width + np.arange(width)
     filled = column < degrees[owner, None]
@@ -106,7 +106,7 @@ def make_hop(
 
 
 def row_width(degrees: NDArray[np.int64]) -> int:
-    """The power of two that pads least, both steps together."""
+    """The power of two that needs the least padding over both steps."""
 
     def cells(width: int) -> int:
         further = row_counts(degrees, width) - 1
@@ -126,7 +126,7 @@ def row_counts(degrees: NDArray[np.int64], width: int) -> NDArray[np.int64]:
 def further_rows(
     starts: NDArray[np.int64], counts: NDArray[np.int64], blank: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`Hop.more` and `Hop.pair`; at least one row of `more`, so that no axis is empty."""
+    """`Hop.more` and `Hop.pair`; `more` has at least one row, so that no axis is empty."""
     hubs = np.flatnonzero(counts > 1)
     step = np.arange(max(int(counts.max(initial=1)) - 1, 1))
     more = np.where(step < counts[hubs, None] - 1, starts[hubs, None] + 1 + step, blank)
@@ -138,5 +138,5 @@ def further_rows(
 
 
 def with_blank(rows: NDArray[Number]) -> NDArray[Number]:
-    """One row of zeros more."""
+    """Appends a row of zeros."""
     return np.concatenate([rows, np.zeros((1, rows.shape[1]), rows.dtype)])

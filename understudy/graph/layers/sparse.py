@@ -16,10 +16,10 @@ def weighted_sums(
         table: float32 [M, d]; weights: float32 [E]
         returns: float32 [B, d]; zero for a node without neighbours
     """
-    if len(neighborhoods) == 1:  # building a sparse matrix would take longer than the sum
+    if len(neighborhoods) == 1:  # faster than building a sparse matrix
         sums: NDArray[np.float32] = weights @ table[neighborhoods.indices]
         return sums[None]
-    # Indices of 32 bits where they suffice: a third less to read.
+    # 32-bit indices, if they suffice, mean a third less to read.
     data = (weights, narrow(neighborhoods.indices), narrow(neighborhoods.indptr))
     matrix = sparse.csr_array(data, (len(neighborhoods), len(table)))
     return np.asarray(matrix @ table)

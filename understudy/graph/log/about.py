@@ -1,4 +1,4 @@
-"""What a log's file is about: which graph's changes it holds, from where, and up to where."""
+"""The description of a log file: its graph, its first position, and its last one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from understudy.graph.errors import JournalDamagedError, JournalForeignError
 
 FORMAT = "3"
-# In the first one no record was tentative; in both older ones the graph was known by its bundle.
+# Format 1 had no tentative records; formats 1 and 2 identified the graph by its bundle.
 READ_FORMATS = ("1", "2", FORMAT)
 SHOWN = 12  # characters of a lineage in a message
 CHECKSUM_BYTES = 32
@@ -20,13 +20,13 @@ ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """One row of the file's table `about` a field.
+    """The contents of the file's table `about`, one row per field.
 
     Attributes:
         lineage: of the graph that the records change; "" in a file of an older release.
-        bundle: version of the bundle that it began with; an older release's snapshots are its.
-        snapshot: name of the folder that holds what came before the records; "" for the bundle.
-        number: of the last record that lies before the journal.
+        bundle: version of the bundle that it started from, which an older release's snapshots need.
+        snapshot: name of the folder with the state before the records; "" for the bundle.
+        number: of the last record before the journal.
         checksum: of that record.
         last: number of the last record that was written; None in a file of an older release.
         last_checksum: of that record.
@@ -41,7 +41,7 @@ class About:
     last_checksum: bytes = NO_CHECKSUM
 
     def rows(self) -> dict[str, str]:
-        """Name → value, as the table holds them."""
+        """The rows of the table: name → value."""
         rows = {
             "format": FORMAT,
             "lineage": self.lineage,
@@ -59,11 +59,11 @@ def parse_about(found: Mapping[object, object], path: Path) -> About:
     """Reads the rows of the table.
 
     Args:
-        path: of the file, for the messages.
+        path: of the file, for messages.
 
     Raises:
         JournalForeignError: another release's format.
-        JournalDamagedError: a row is missing, or its value is none that was written.
+        JournalDamagedError: a row is missing, or its value is invalid.
     """
     rows = Rows(found, path)
     if rows.text("format") not in READ_FORMATS:
@@ -88,7 +88,7 @@ def parse_about(found: Mapping[object, object], path: Path) -> About:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Values of the table, each checked as it is read."""
+    """The rows of the table, each checked when it is read."""
 
     found: Mapping[object, object]
     path: Path
@@ -101,7 +101,7 @@ class Rows:
 
     def number(self, name: str) -> int:
         value = self.text(name)
-        if not (value.isascii() and value.isdecimal() and len(value) < 19):  # of SQLite's integers
+        if not (value.isascii() and value.isdecimal() and len(value) < 19):  # SQLite's range
             raise self.damaged(name)
         return int(value)
 

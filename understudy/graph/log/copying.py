@@ -1,4 +1,4 @@
-"""A copy of a log's file, while others read and write it."""
+"""Copies a log's file while others read and write it."""
 
 import errno
 import os
@@ -16,9 +16,9 @@ from understudy.graph.log.opening import ALL_RECORDS, next_record
 
 @contextmanager
 def kept_whole(path: Path) -> Iterator[None]:
-    """While the block runs no record is forgotten, and the snapshot before them stays.
+    """Prevents truncation of the log, and removal of its snapshot, while the block runs.
 
-    That is so since to the others this is a process that has applied nothing yet.
+    To the others, this process appears as one that has applied nothing yet.
 
     Raises:
         JournalError: the folder cannot be written.
@@ -34,18 +34,18 @@ def kept_whole(path: Path) -> Iterator[None]:
 
 
 def copy_log(path: Path, copy: Path) -> tuple[About, int]:
-    """Copies the file as it stands at one moment, and reads every record of the copy.
+    """Copies the file as of one moment, and verifies every record of the copy.
 
     Args:
-        copy: a file that is not there.
+        copy: a path that does not exist.
 
     Returns:
-        What it is about, and the number of the last record.
+        The description of the log, and the number of the last record.
 
     Raises:
         JournalDamagedError: a record is not what was written, or is missing.
         JournalError: it is no log, or cannot be read.
-        OSError: the copy has no room.
+        OSError: there is no room for the copy.
     """
     with (
         opening(path, "copied"),
@@ -54,14 +54,14 @@ def copy_log(path: Path, copy: Path) -> tuple[About, int]:
     ):
         with into(copy):
             a.backup(b)
-        b.execute("PRAGMA journal_mode = DELETE")  # one file
+        b.execute("PRAGMA journal_mode = DELETE")  # a single file
         about = parse_about(dict(b.execute("SELECT name, value FROM about")), path)
         return about, last_of(b, about, path)
 
 
 @contextmanager
 def into(copy: Path) -> Iterator[None]:
-    """Has a full disk be the copy's, which alone is written.
+    """Attributes a full disk to the copy, the only file that is written.
 
     Raises:
         OSError: it is full.

@@ -1,4 +1,4 @@
-"""The files of a log: SQLite's, with its errors in our words, and small ones put in place whole."""
+"""A log's files: SQLite's, with its errors converted to ours, and small ones written atomically."""
 
 import errno
 import sqlite3
@@ -16,17 +16,17 @@ from understudy.graph.errors import (
 )
 
 WRITABLE = "the journal's folder must be writable for this user"
-SUFFIXES = ("", "-wal", "-shm")  # of the file and of what SQLite keeps beside it
-BUSY_SECONDS = 5.0  # for what else may have the file: our own processes queue for their turn
+SUFFIXES = ("", "-wal", "-shm")  # of the database and the files that SQLite keeps beside it
+BUSY_SECONDS = 5.0  # for foreign processes; our own queue for their turn
 
 
 def connect(path: Path, alone: bool = False) -> sqlite3.Connection:
-    """Opens or makes a file, written ahead and synchronised at every commit.
+    """Opens or creates a database, with write-ahead logging and synchronised commits.
 
     Threads may take turns with the connection.
 
     Args:
-        alone: whether it is locked until closed.
+        alone: whether it stays locked until it is closed.
 
     Raises:
         JournalError: see `opening`.
@@ -40,7 +40,7 @@ def connect(path: Path, alone: bool = False) -> sqlite3.Connection:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")  # it can be written
+            connection.execute("BEGIN IMMEDIATE")  # tests that it can be written
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
@@ -49,9 +49,9 @@ def connect(path: Path, alone: bool = False) -> sqlite3.Connection:
 
 
 def make_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
-    """Makes a database that is whole as soon as it is there, and never over another file.
+    """Creates a database atomically, and never over another file.
 
-    Who makes the same file at the same moment wins or finds it made.
+    If several processes create it at the same moment, one wins and the others find it.
 
     Raises:
         JournalError: see `opening`; nothing is left of it.
@@ -70,19 +70,19 @@ def make_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Gives a file its name, unless that is taken."""
+    """Renames a file, unless the new name is taken."""
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # a file system without hard links
         if path.exists():
             raise FileExistsError(path) from None
         temporary.rename(path)
 
 
 def identities(path: Path) -> list[tuple[int, int] | None]:
-    """Device and inode of each of a database's files; None of one that is not there."""
+    """Device and inode of each of a database's files; None for a missing one."""
     found: list[tuple[int, int] | None] = []
     for suffix in SUFFIXES:
         try:
@@ -95,7 +95,7 @@ def identities(path: Path) -> list[tuple[int, int] | None]:
 
 @contextmanager
 def reading_files(path: Path) -> Iterator[None]:
-    """Turns errors of the file system around a journal into ours.
+    """Converts errors of the file system around a journal to ours.
 
     Raises:
         JournalError: a file or folder cannot be read or written.
@@ -104,7 +104,7 @@ def reading_files(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        written = error.filename2 if full else None  # of two files that are named, the copy
+        written = error.filename2 if full else None  # if two files are named, this is the copy
         where = written or error.filename or path
         what = "make room on its disk" if full else WRITABLE
         raise JournalError(f"cannot use {where}: {error.strerror or error}; {what}") from error
@@ -112,7 +112,7 @@ def reading_files(path: Path) -> Iterator[None]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path, what: str) -> Iterator[None]:
-    """All statements of the block or none.
+    """Runs all statements of the block as one transaction.
 
     Args:
         what: is done to the file, for the message.
@@ -133,10 +133,10 @@ def transaction(connection: sqlite3.Connection, path: Path, what: str) -> Iterat
 
 @contextmanager
 def opening(path: Path, what: str) -> Iterator[None]:
-    """Turns SQLite's errors into ours.
+    """Converts SQLite's errors to ours.
 
     Raises:
-        JournalLockedError: another process has the file for itself.
+        JournalLockedError: another process holds the file exclusively.
         JournalForeignError: it is no database.
         JournalDamagedError: it is a damaged one.
         JournalError: it cannot be read or written, or the disk is full.
@@ -166,14 +166,14 @@ def advice(code: int) -> str:
 
 
 def put_file(path: Path, content: bytes) -> None:
-    """Puts a file in the place of an old one, on the disk when it returns.
+    """Replaces a file atomically; it is on disk on return.
 
     Raises:
         OSError: it cannot be written; the old one stays.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        temporary.write_bytes(content)  # no folder is made: one that was removed stays away
+        temporary.write_bytes(content)  # does not create the folder: a removed one stays removed
         flush(temporary)
         temporary.replace(path)
     finally:

@@ -1,12 +1,12 @@
-"""The processes that follow one log file: who takes turns, who is how far, and who has news.
+"""The processes that follow one log file: their turns, their positions, and their notifications.
 
-Beside the file lie, by the names that `Followers` gives them:
+Beside the file are, named by `Followers`:
 
-- a lock that whoever writes holds, so that writers queue in the kernel instead of asking again;
+- a lock for writers, so that they queue in the kernel instead of polling;
 - for every process that has the log open, a file with the number up to which it has applied the
-  log. Its lock tells that the process lives, and the kernel lets go of it whatever the end is;
-- for each of them a named pipe, through which the others wake it up. So nobody asks in a loop,
-  it works on every file system that holds the log, and between containers that share a folder.
+  log. The process holds a lock on it while it lives, which the kernel releases however it ends;
+- for each of them a named pipe, through which the others wake it up. So no process polls, and this
+  works on every file system that can hold the log, and between containers that share a folder.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ class Followers:
     """One process among those that follow a log."""
 
     def __init__(self, path: Path) -> None:
-        """Makes the lock.
+        """Creates the lock.
 
         Args:
             path: of the log's file.
@@ -36,9 +36,9 @@ class Followers:
         """
         self.path = path
         self.folder = str(path.parent)
-        self.lock = self.position = self.news = -1  # descriptors, while they are open
+        self.lock = self.position = self.news = -1  # descriptors; -1 if closed
         self.name = uuid4().hex
-        self.process = os.getpid()  # a copy of this object in a fork is nobody
+        self.process = os.getpid()  # in a fork, a copy of this object is inactive
         self.lock = open_locked(self.beside("lock"), None)
 
     def beside(self, ending: str) -> Path:
@@ -46,10 +46,10 @@ class Followers:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Waits until nobody else writes, opens or shortens the log, and then keeps them waiting.
+        """Waits for exclusive access to write, open or truncate the log during the block.
 
-        SQLite's own lock would do for safety; this one queues, and with it no two processes write
-        or checkpoint at the same instant.
+        SQLite's own lock would be safe, too. This one also queues, and ensures that no two
+        processes write or checkpoint at the same time.
         """
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         try:
@@ -58,22 +58,22 @@ class Followers:
             fcntl.flock(self.lock, fcntl.LOCK_UN)
 
     def join(self) -> bool:
-        """Is one of them from here on, needing every record; to be called in a `turn`.
+        """Joins the followers, needing every record; must be called in a `turn`.
 
         Returns:
-            Whether it is the only one.
+            Whether this is the only follower.
         """
         alone = not list(self.others())
         self.position = open_locked(self.beside(f"at-{self.name}"), fcntl.LOCK_EX)
         self.at(0)
         pipe = self.beside(f"news-{self.name}")
         os.mkfifo(pipe, 0o600)
-        # Open for writing, too: a pipe without a writer would be at its end all the time.
+        # Also open for writing, because a pipe without a writer is always at its end.
         self.news = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         return alone
 
     def others(self) -> Iterator[int]:
-        """How far every other one that lives is; in a `turn`. What the dead left is removed."""
+        """The positions of all other living followers; in a `turn`. Removes files of dead ones."""
         for file in sorted(self.path.parent.glob(f"{self.path.name}.at-*")):
             name = file.name.rpartition("-")[2]
             if name == self.name:
@@ -93,14 +93,15 @@ class Followers:
                 os.close(descriptor)
 
     def at(self, number: int) -> None:
-        """Has applied the records up to a number."""
+        """Reports that the records up to a number are applied."""
         os.pwrite(self.position, POSITION.pack(number), 0)
 
     def notify(self) -> None:
-        """Wakes all others, as well as it can: they look now and then by themselves, too."""
+        """Wakes all others on a best-effort basis, since they also check periodically."""
         pipes, mine = f"{self.path.name}.news-", f"{self.path.name}.news-{self.name}"
         names: list[str] = []
-        # In every commit: pathlib would be slow. What is kept is kept, whether it can be told.
+        # Runs on every commit, so it avoids slow pathlib. A failure to notify does not undo the
+        # commit.
         with suppress(OSError), os.scandir(self.folder) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(pipes)]
         for name in names:
@@ -108,7 +109,8 @@ class Followers:
                 self.nudge(f"{self.folder}/{name}")
 
     def nudge(self, pipe: str) -> None:
-        # A pipe without a reader is a dead process's; a full one has woken its reader already.
+        # A pipe without a reader belongs to a dead process; a full one has woken its reader
+        # already.
         with suppress(OSError):
             descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
@@ -117,7 +119,7 @@ class Followers:
                 os.close(descriptor)
 
     def wait(self, seconds: float) -> bool:
-        """Returns at news, or after some time; False once it has left."""
+        """Waits for news or a timeout; False once it has left."""
         poll = select.poll()
         poll.register(self.news, select.POLLIN)
         if self.lock >= 0 and poll.poll(seconds * 1_000):
@@ -131,11 +133,11 @@ class Followers:
             os.write(self.news, b"!")
 
     def keeping(self) -> AbstractContextManager[bool]:
-        """Whether nobody else holds the lock of the snapshots; if so, it is held."""
+        """A block that yields whether this process got the lock of the snapshots."""
         return holding(self.beside("snapshots-lock"))
 
     def leave(self) -> None:
-        """Is none of them any more; a `wait` of another thread ends."""
+        """Leaves the followers; a `wait` of another thread ends."""
         if self.lock < 0:
             return
         for ending in ("news", "at"):
@@ -150,13 +152,13 @@ class Followers:
     def __del__(self) -> None:
         if os.getpid() != self.process or sys.is_finalizing():
             return
-        self.leave()  # else the others would wait for somebody who is gone
-        if self.news >= 0:  # not before: another thread may have waited for it
+        self.leave()  # otherwise the others would wait for this process
+        if self.news >= 0:  # only now, since another thread may have been waiting on it
             os.close(self.news)
 
 
 def open_locked(path: Path, kind: int | None) -> int:
-    """Opens or makes a file that is there to be locked, and locks it in some way."""
+    """Opens or creates a lock file, and locks it if a kind is given."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     if kind is not None:
         fcntl.flock(descriptor, kind)
@@ -165,7 +167,7 @@ def open_locked(path: Path, kind: int | None) -> int:
 
 @contextmanager
 def holding(path: Path) -> Iterator[bool]:
-    """Whether nobody else holds a lock; if so, it is held while the block runs."""
+    """Tries to take a lock for the block; yields whether it was free."""
     lock = open_locked(path, None)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

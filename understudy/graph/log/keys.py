@@ -1,10 +1,10 @@
-"""The idempotency keys that count, as of one position of a log: a part of the graph's state."""
+"""The valid idempotency keys as of one position of a log: a part of the graph's state."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-KEYS_KEPT = 100_000  # idempotency keys, newest first; older ones count as new again
+KEYS_KEPT = 100_000  # newest first; older ones count as new again
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,10 @@ class KeyedBatch:
 
 
 class Keys:
-    """Of the newest accepted batches that had one, whatever groups they were applied in.
+    """The keys of the newest accepted batches, independent of how batches were grouped.
 
-    A key is forgotten with the batch that is one too many, so that processes which apply the same
-    records in other groups know the same keys at every record.
+    When there are too many, the oldest key is dropped with each new batch. So processes that apply
+    the same records in other groups know the same keys at every record.
     """
 
     def __init__(self) -> None:
@@ -27,22 +27,22 @@ class Keys:
         self.steps: list[tuple[str, KeyedBatch | None, tuple[str, KeyedBatch] | None]] = []
 
     def find(self, key: str | None) -> KeyedBatch | None:
-        """The batch that came with a key."""
+        """The batch that came with a key, or None."""
         return None if key is None else self.known.get(key)
 
     def begin(self) -> None:
-        """From here on `take_back` undoes."""
+        """Sets the state that `take_back` restores."""
         self.steps.clear()
 
     def add(self, key: str, known: KeyedBatch) -> None:
-        """Remembers the newest batch, and forgets the oldest where there are too many."""
+        """Adds the newest batch, and drops the oldest if there are too many."""
         before = self.known.pop(key, None)
         self.known[key] = known
         oldest = self.known.popitem(last=False) if len(self.known) > KEYS_KEPT else None
         self.steps.append((key, before, oldest))
 
     def take_back(self) -> None:
-        """Undoes all since `begin`; a key that had come twice is the oldest afterwards."""
+        """Undoes everything since `begin`; a key that had occurred twice becomes the oldest."""
         for key, before, oldest in reversed(self.steps):
             del self.known[key]
             for lost in [(key, before), oldest]:

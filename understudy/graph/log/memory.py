@@ -1,4 +1,4 @@
-"""Logs that end with the process."""
+"""Logs in memory, which end with the process."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from understudy.graph.log.protocol import Record, pushed
 
 
 class MemoryLog:
-    """Of one process alone: nothing is kept, but for heirs that read what was appended."""
+    """A log for one process: stores nothing, except for heirs that read what was appended."""
 
     durable = False
     shared = False
@@ -25,7 +25,7 @@ class MemoryLog:
         self.inherited: list[Record] = []
 
     def again(self) -> "MemoryLog":
-        """One that goes on from here, and is told what is still appended to this one."""
+        """A log that continues from here, and receives what is still appended to this one."""
         heir = MemoryLog(self.number)
         self.heirs.append(heir)
         return heir
@@ -35,7 +35,7 @@ class MemoryLog:
 
     def read(self, after: int) -> list[Record]:
         """Inherited records after the given one; earlier ones are dropped."""
-        found = self.inherited[:]  # in one step: the log before may be appended to meanwhile
+        found = self.inherited[:]  # atomic: the original log may be appended to meanwhile
         known = sum(record.number <= after for record in found)
         del self.inherited[:known]
         self.number = max([self.number, *(record.number for record in found)])
@@ -51,36 +51,36 @@ class MemoryLog:
         raise JournalError("nobody else appends to this log: there is nothing to wait for")
 
     def applied(self, number: int) -> None:
-        """Nobody asks."""
+        """Does nothing: there are no other processes."""
 
     def wait(self, seconds: float) -> bool:
-        """There is no news."""
+        """Returns at once: there is no news."""
         return False
 
     def wake(self) -> None:
-        """Nobody waits."""
+        """Does nothing: nothing waits."""
 
     @contextmanager
     def keeping(self) -> Iterator[bool]:
         yield True
 
     def refresh(self) -> None:
-        """Nobody moves anything."""
+        """Does nothing: nothing changes."""
 
     def free(self, number: int) -> None:
-        """Nobody else is there."""
+        """Does nothing: there are no other processes."""
 
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
-        """There is nothing to forget."""
+        """Does nothing: no records are stored."""
 
     def close(self) -> None:
-        """Nothing more is inherited."""
+        """Stops inheriting records."""
         self.closed = True
 
 
 @dataclass
 class SharedRecords:
-    """The records that several holders share, and what each of them has applied."""
+    """The records that several holders share, and the positions that they have applied."""
 
     start: int = 0
     snapshot: str = ""
@@ -96,7 +96,7 @@ class SharedRecords:
 
 
 class SharedMemoryLog:
-    """One of several holders of a log in one process, as if each were a process of its own."""
+    """One of several handles on a log in one process, which act like separate processes."""
 
     durable = False
     shared = True

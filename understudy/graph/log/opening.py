@@ -1,10 +1,9 @@
-"""Opening the log's file: its graph and positions, its integrity, and what to do about damage.
+"""Opens a log's file: checks its graph, positions and integrity, and handles damage.
 
-Every record has a checksum that covers the one before, and the last record's number and checksum
-stand beside them, so that a changed, missing or moved record is noticed when the log is opened. It
-and all after it are cut: set aside in a table of their own, counted in `cut` and logged, and never
-applied. That is done by a process that is alone with the file; beside others, which serve what is
-in it, it refuses.
+Every record has a checksum that covers the previous one, and the last record's number and checksum
+are stored separately. So a changed, missing or moved record is detected on opening. It and all
+later records are cut: moved to a separate table, counted in `cut`, logged, and never applied. Only
+a process that is alone with the file does that; if others are serving its content, it refuses.
 """
 
 import logging
@@ -28,7 +27,7 @@ from understudy.graph.log.salvage import (
 
 logger = logging.getLogger(__name__)
 
-APPLICATION_ID = 0x55534A4C  # in the file's header, so that another database is not mistaken
+APPLICATION_ID = 0x55534A4C  # in the file's header, to distinguish it from other databases
 SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE records (
@@ -43,26 +42,25 @@ CREATE TABLE cut (number INTEGER, key TEXT, payload BLOB, checksum BLOB)
 """
 TABLES = {"about", "records", "keys", "cut"}
 
-ALL_RECORDS = "SELECT * FROM records ORDER BY number"  # of a first format, too: without `tentative`
+ALL_RECORDS = "SELECT * FROM records ORDER BY number"  # also for format 1, which lacks `tentative`
 OLD_KEYS = "SELECT key, number, digest FROM keys WHERE number <= ? ORDER BY number"
 
 
 class LogFile:
-    """The file of a log, opened and found whole.
+    """The opened and verified file of a log.
 
     Attributes:
-        about: lineage, the snapshot that the records go on from, and the last record; as in the
-            file
+        about: lineage, the snapshot that the records continue, and the last record; as stored
         number, checksum: of the last good record
-        cut: how many damaged records are set aside
+        cut: number of damaged records that are set aside
     """
 
     def __init__(self, path: Path, new: About, alone: bool) -> None:
-        """Opens the file, or makes it; see `SqliteLog`.
+        """Opens the file, or creates it; see `SqliteLog`.
 
         Args:
-            new: what it is to be about; of a file that is there, where it begins is its own.
-            alone: nobody else has it open, nor gets to open it before this returns.
+            new: description of a new file; an existing file keeps its own beginning.
+            alone: no other process has it open, nor can open it before this returns.
         """
         self.path = path
         self.alone = alone
@@ -86,7 +84,7 @@ class LogFile:
             raise
 
     def open_file(self) -> sqlite3.Connection:
-        """Opens the file, and reads what it is about."""
+        """Opens the file, and reads its description."""
         connection = connect(self.path)
         try:
             with opening(self.path, "read"):
@@ -108,7 +106,7 @@ class LogFile:
         return connection
 
     def check_about(self, found: dict[object, object]) -> None:
-        """Takes over what a file is about, if it is ours."""
+        """Adopts a file's description, if the file is ours."""
         about = parse_about(found, self.path)
         if not about.lineage:
             if about.bundle != self.about.bundle or not self.about.lineage:
@@ -128,7 +126,7 @@ class LogFile:
         self.about = about
 
     def carry_over(self, connection: sqlite3.Connection) -> None:
-        """Gives a file of an older format what this one has more; its records stay."""
+        """Upgrades a file of an older format; its records stay."""
         if not self.older:
             return
         with opening(self.path, "read"):
@@ -147,7 +145,7 @@ class LogFile:
         )
 
     def fill_new(self, connection: sqlite3.Connection) -> None:
-        """Makes the tables of a file without records."""
+        """Creates the tables of a file without records."""
         with transaction(connection, self.path, "made"):
             for statement in SCHEMA.split(";"):
                 connection.execute(statement)
@@ -155,7 +153,7 @@ class LogFile:
             write_about(connection, self.about)
 
     def verify(self) -> None:
-        """Reads every record, and cuts what is damaged."""
+        """Verifies every record, and cuts damaged ones."""
         try:
             self.read_through()
         except sqlite3.DatabaseError as error:
@@ -165,11 +163,11 @@ class LogFile:
         self.repair()
 
     def read_through(self) -> None:
-        """Finds the last good record; none of them is held."""
+        """Finds the last good record, without holding the records in memory."""
         deque(self.good(self.connection.execute(ALL_RECORDS)), maxlen=0)
 
     def good(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Record]:
-        """The rows up to the first that is missing or was changed; the log ends with it."""
+        """Yields the rows up to the first that is missing or was changed, where the log ends."""
         self.number, self.checksum = self.about.number, self.about.checksum
         for row in rows:
             following = next_record(row, self.number, self.checksum)
@@ -182,7 +180,7 @@ class LogFile:
             yield record
 
     def repair(self) -> None:
-        """Sets aside all that is no good record; `about` then tells of the good ones."""
+        """Sets aside all damaged records, and updates `about`."""
         start = self.about.number
         bad = "number > ? OR number <= ?"
         count = "SELECT count(*) FROM records WHERE " + bad
@@ -199,7 +197,7 @@ class LogFile:
                     (self.number, start),
                 )
                 self.connection.execute(f"DELETE FROM records WHERE {bad}", (self.number, start))
-            # Of the records after the snapshot, they themselves tell the keys.
+            # The records after the snapshot contain their keys themselves.
             self.connection.execute("DELETE FROM keys WHERE number > ?", (start,))
             if about != self.about:
                 write_about(self.connection, about)
@@ -216,7 +214,7 @@ class LogFile:
             )
 
     def refuse_beside_others(self, where: str, cause: Exception | None = None) -> None:
-        """Leaves a damaged file to those that serve what they read of it before.
+        """Refuses to repair a damaged file that other processes have open.
 
         Raises:
             JournalDamagedError: there are others.
@@ -228,10 +226,10 @@ class LogFile:
             ) from cause
 
     def start_anew(self, error: Exception) -> sqlite3.Connection:
-        """Puts what is good of a damaged file into a new one; the damaged one stays beside it.
+        """Writes a damaged file's good records into a new one; keeps the damaged one beside it.
 
         Raises:
-            JournalDamagedError: what it is about cannot be read, or others have it open; the file
+            JournalDamagedError: its description is unreadable, or others have it open; the file
                 stays where it is.
         """
         self.refuse_beside_others(f"({error})", error)
@@ -251,7 +249,7 @@ class LogFile:
             with transaction(connection, self.path, "written"):
                 write_records(connection, records, last, checksum)
                 connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", older)
-            kept.append(set_aside(self.path))  # not before the new one is written
+            kept.append(set_aside(self.path))  # only after the new one is written
 
         make_file(self.path, fill)
         logger.error(
@@ -263,15 +261,15 @@ class LogFile:
             kept[0],
         )
         self.about = replace(self.about, last=self.number, last_checksum=self.checksum)
-        self.cut = 1  # at least; how many there were is not known
+        self.cut = 1  # at least; the real number is unknown
         return connect(self.path)
 
 
 def check_no_traces(path: Path) -> None:
-    """Sees that a journal which is not there never was.
+    """Checks that a missing journal never existed.
 
     Raises:
-        JournalDamagedError: its write-ahead log is left, or what an interrupted repair set aside.
+        JournalDamagedError: its write-ahead log is left, or files of an interrupted repair.
     """
     traces = sorted(path.parent.glob(f"{path.name}-wal")) + set_aside_files(path)
     if traces:
@@ -281,11 +279,11 @@ def check_no_traces(path: Path) -> None:
 
 
 def next_record(row: tuple[Any, ...], last: int, before: bytes) -> tuple[Record, bytes] | None:
-    """A row as the record after another, with its checksum; None if it is not what was written.
+    """Converts a row to the next record and its checksum; None if it is not what was written.
 
     Args:
-        row: number, key, payload, checksum and, unless it is of the first format, tentative.
-        last: number of the record before.
+        row: number, key, payload, checksum and, except in format 1, tentative.
+        last: number of the previous record.
         before: its checksum.
     """
     number, key, payload, checksum, *tentative = row
@@ -298,14 +296,14 @@ def next_record(row: tuple[Any, ...], last: int, before: bytes) -> tuple[Record,
 def write_records(
     connection: sqlite3.Connection, records: Sequence[Record], last: int, checksum: bytes
 ) -> bytes:
-    """Inserts records after another; returns the checksum of the last one.
+    """Inserts the next records; returns the checksum of the last one.
 
     Args:
-        last: number of the record before them.
+        last: number of the previous record.
         checksum: its checksum.
 
     Raises:
-        JournalError: the numbers do not go on from it.
+        JournalError: the numbers are not consecutive.
     """
     rows = []
     for record in records:

@@ -1,12 +1,12 @@
-"""What a log is: batches of changes in one order, which every process applies alike.
+"""The interface of a log: batches of changes in one order, which every process applies alike.
 
-There is no leader. A process that takes a change appends it, applies the log up to it, and answers
-with what came of it. Two ways lead into the log:
+There is no leader. A process that receives a change appends it, applies the log up to it, and
+answers with the outcome. There are two ways to add to the log:
 
-- `append` takes records that were checked against the graph as of the record before them; it
-  refuses where another process appended meanwhile. A process that is alone needs no other.
-- `push` takes a record wherever the log ends. Whether it is accepted is decided when it is
-  applied, by the graph and the idempotency keys of that position alone: everywhere the same.
+- `append` takes records that were checked against the graph as of the record before them. It
+  refuses if another process appended meanwhile. A single process needs nothing else.
+- `push` adds a record at the current end of the log. It is accepted or refused when it is applied,
+  by the graph and the idempotency keys at that position alone, so every process decides alike.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from typing import Protocol
 
 from understudy.graph.log.keys import Keys
 
-# Of payloads, that are read at a time: a log may hold far more than fits into the memory.
+# Size of the payloads that are read at a time: a log may be far larger than memory.
 READ_BYTES = 32 * 2**20
 
 
@@ -26,11 +26,11 @@ class Record:
     """One batch of mutations.
 
     Attributes:
-        number: its position, and the version that it leads to; numbered without a gap.
+        number: its position, and the version that it leads to; numbered without gaps.
         key: the caller's idempotency key.
         payload: see `understudy.graph.mutations.encode_mutations`.
-        tentative: it was pushed: whether it is accepted is decided when it is applied. Any other
-            was found good before it was appended.
+        tentative: it was pushed, so it is accepted or refused when it is applied. Any other record
+            was checked before it was appended.
     """
 
     number: int
@@ -40,11 +40,11 @@ class Record:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of the payload: what a repeated key is compared by."""
+        """SHA-256 of the payload; batches with a repeated key are compared by it."""
         return hashlib.sha256(self.payload).digest()
 
     def checksum(self, previous: bytes) -> bytes:
-        """SHA-256 over this record and the checksum of the one before."""
+        """SHA-256 over this record and the previous record's checksum."""
         key = b"" if self.key is None else b"=" + self.key.encode("utf-8", "surrogatepass")
         if self.tentative:
             key = b"?" + key
@@ -53,18 +53,18 @@ class Record:
 
 
 def pushed(entries: Sequence[Record], last: int) -> list[Record]:
-    """The entries as they follow the record `last`, to be decided when they are applied."""
+    """The entries renumbered to follow the record `last`, and marked tentative."""
     numbered = enumerate(entries, start=last + 1)
     return [replace(entry, number=number, tentative=True) for number, entry in numbered]
 
 
 class Log(Protocol):
-    """One process's hold of a log; not safe to share between threads, but for `wait` and `wake`.
+    """One process's handle on a log; not thread-safe, except for `wait` and `wake`.
 
     Attributes:
         durable: whether a record outlives the process
         shared: whether other processes may append
-        start: number of the last record that lies before the log, in a bundle or a snapshot
+        start: number of the last record before the log, which a bundle or a snapshot holds
         snapshot: name of that snapshot's folder; "" for the bundle
     """
 
@@ -79,10 +79,10 @@ class Log(Protocol):
 
     @property
     def number(self) -> int:
-        """Of the last record that was read or appended here."""
+        """Number of the last record that was read or appended here."""
 
     def again(self) -> "Log":
-        """Another hold of the same log, which needs every record after this one's last.
+        """Opens another handle on the same log, which needs every record after this one's last.
 
         Raises:
             JournalError: it cannot be opened.
@@ -92,9 +92,9 @@ class Log(Protocol):
         """The idempotency keys as of `start`."""
 
     def read(self, after: int) -> list[Record]:
-        """The records after the one of a number, which is `start` or a later one's.
+        """Reads the records after a number, which is at least `start`.
 
-        All of them, or as many of the first ones as have READ_BYTES together, see `pieces`.
+        Returns all of them, or the first READ_BYTES of them, see `pieces`.
 
         Raises:
             JournalDamagedError: a record is not what was written, or is missing.
@@ -102,21 +102,21 @@ class Log(Protocol):
         """
 
     def append(self, records: Sequence[Record]) -> None:
-        """Returns once all of them are safe; all or none are kept.
+        """Appends records; returns once all of them are safe; all or none are kept.
 
         Args:
             records: numbered on from the last record that was read or appended here.
 
         Raises:
-            LogMovedError: others were appended meanwhile; none is kept.
+            LogMovedError: others appended meanwhile; none is kept.
             JournalError: none is kept.
         """
 
     def push(self, entries: Sequence[Record]) -> int:
-        """Appends at the end, wherever that is by now; all or none are kept.
+        """Appends at the current end of the log; all or none are kept.
 
         Args:
-            entries: whose numbers are of no account.
+            entries: their numbers are ignored.
 
         Returns:
             The number of the first one; the others follow it.
@@ -126,51 +126,51 @@ class Log(Protocol):
         """
 
     def applied(self, number: int) -> None:
-        """Tells the others that here the records up to a number are applied, and needed no more."""
+        """Reports that the records up to a number are applied here, and no longer needed."""
 
     def wait(self, seconds: float) -> bool:
-        """Returns when others have appended, after some time, or after `wake`; maybe earlier.
+        """Waits until others have appended, for a timeout, or for `wake`; may return earlier.
 
         Returns:
-            Whether there can be more news: False once it is closed.
+            Whether more news is possible: False once it is closed.
         """
 
     def wake(self) -> None:
         """Ends a `wait` of another thread."""
 
     def keeping(self) -> AbstractContextManager[bool]:
-        """Whether this process alone may write, find and remove snapshots while the block runs.
+        """A block that yields whether this process alone may write, find and remove snapshots.
 
         May be held while another thread uses the log.
         """
 
     def refresh(self) -> None:
-        """Reads `start` and `snapshot` anew, which others may have moved."""
+        """Reads `start` and `snapshot` again, which others may have moved."""
 
     def free(self, number: int) -> None:
-        """Sees that `truncate` would not find a process that is not as far.
+        """Checks that `truncate` would not find a process that lags behind.
 
         Raises:
-            LogHeldError: there is one.
+            LogHeldError: one does.
         """
 
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
-        """Forgets the records up to `number`, which a snapshot holds from now on.
+        """Deletes the records up to `number`, which a snapshot holds from now on.
 
         Args:
             keys: as of `number` or later.
 
         Raises:
             LogHeldError: a process that follows, or starts, has not applied them yet.
-            JournalError: nothing is forgotten; among others because the log does not hold the
-                record `number`, nor begins after it.
+            JournalError: nothing is deleted; among others because the log does not hold the record
+                `number`, and does not begin after it.
         """
 
     def close(self) -> None: ...
 
 
 def pieces(log: Log, after: int) -> Iterator[list[Record]]:
-    """All records after the one of a number, some at a time: the next once these are done with.
+    """Yields all records after a number in parts; each part is read when the previous is done.
 
     Raises:
         JournalError: see `Log.read`.

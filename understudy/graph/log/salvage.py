@@ -1,4 +1,4 @@
-"""What can still be read of a damaged SQLite file, and whether its last writes are whole."""
+"""Recovers rows of a damaged SQLite file, and checks whether its last writes are complete."""
 
 import shutil
 import sqlite3
@@ -12,12 +12,12 @@ FRAME_HEADER_BYTES = 24
 
 
 def set_aside_files(path: Path) -> list[Path]:
-    """What earlier damage left beside a file, oldest first."""
+    """Files that earlier damage left, oldest first."""
     return sorted(path.parent.glob(f"{path.name}.damaged*"))
 
 
 def set_aside(path: Path) -> Path:
-    """Renames a file and its write-ahead log, over nothing; returns the new path."""
+    """Renames a file and its write-ahead log, without overwriting; returns the new path."""
     earlier = sum(not kept.name.endswith("-wal") for kept in set_aside_files(path))
     kept = path.with_name(f"{path.name}.damaged{earlier + 1 if earlier else ''}")
     for suffix in ("", "-wal"):
@@ -28,7 +28,7 @@ def set_aside(path: Path) -> Path:
 
 
 def readable_rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
-    """The first rows of a query, up to the damage; the file itself stays as it is."""
+    """The first rows of a query, up to the damage; the file itself is not changed."""
     copy = path.with_name(f"{path.name}.copy")
     rows: list[tuple[Any, ...]] = []
     try:
@@ -47,7 +47,7 @@ def readable_rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
 
 
 def restore_length(path: Path) -> None:
-    """Fills a file that ends early with zeros, so that SQLite reads what is before them."""
+    """Extends a truncated file with zeros, so that SQLite reads what is before them."""
     with path.open("r+b") as stream:
         header = stream.read(100)
         page_bytes = int.from_bytes(header[16:18], "big")
@@ -59,10 +59,10 @@ def restore_length(path: Path) -> None:
 
 
 def unfinished_bytes(path: Path) -> int:
-    """Bytes of the write-ahead log that belong to no whole transaction, and that SQLite drops.
+    """Bytes of the write-ahead log that belong to no complete transaction, which SQLite drops.
 
-    A process that was killed while it wrote leaves some. They were never acknowledged, unless the
-    log was cut or changed afterwards.
+    A process that was killed while writing leaves some. They were never acknowledged, unless the
+    log was truncated or changed afterwards.
     """
     log = path.with_name(f"{path.name}-wal")
     try:

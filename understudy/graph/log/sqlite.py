@@ -1,4 +1,4 @@
-"""The log in one SQLite file, for all processes of one machine."""
+"""The log in one SQLite file, for all processes on one machine."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -34,36 +34,35 @@ RECORDS_AFTER = (
 
 
 class SqliteLog:
-    """One process's hold of the file; what is appended is on the disk when `append` returns.
+    """One process's handle on the file; records are on disk when `append` returns.
 
-    Written ahead, and synchronised at every commit. Not for a network's file systems: neither
+    Uses write-ahead logging, synchronised at every commit. Not for network file systems: neither
     SQLite's shared memory nor the locks of `Followers` reach beyond one machine.
 
     Attributes:
-        about: lineage, the snapshot that the records go on from, and the last record; as they were
-            when last looked at
+        about: lineage, the snapshot that the records continue, and the last record; as last read
         number: of the last record that was read or appended here
-        cut: how many damaged records are set aside
+        cut: number of damaged records that were set aside
     """
 
     durable = True
     shared = True
 
     def __init__(self, path: Path, lineage: str, bundle: str = "", position: int = 0) -> None:
-        """Opens the log, or makes a new one; what is damaged in it is cut, see `LogFile`.
+        """Opens the log, or creates it; cuts off damaged records, see `LogFile`.
 
         Args:
-            lineage: of the graph whose changes it holds; "" for whichever it is.
-            bundle: version of the bundle that a new log begins with, and by which an older
-                release's log knows its graph.
+            lineage: of the graph whose changes it holds; "" accepts any.
+            bundle: version of the bundle that a new log starts from; also identifies the graph of
+                an older release's log.
             position: where a new log begins.
 
         Raises:
-            JournalLockedError: another process has it for itself.
-            JournalForeignError: it is another graph's, or no journal.
-            JournalDamagedError: it is empty, or gone although traces of it are left, or what it is
-                about cannot be read, or it is damaged while others have it open; what is there
-                stays as it is.
+            JournalLockedError: another process holds it exclusively.
+            JournalForeignError: it belongs to another graph, or is no journal.
+            JournalDamagedError: it is empty, or gone although traces of it are left, or its
+                description is unreadable, or it is damaged while others have it open; the file is
+                left unchanged.
             JournalError: the folder or the file cannot be read or written.
         """
         self.path = path
@@ -87,16 +86,16 @@ class SqliteLog:
 
     @property
     def snapshot(self) -> str:
-        """Name of the folder that holds what came before the records; "" for the bundle."""
+        """Name of the folder with the state before the records; "" for the bundle."""
         return self.about.snapshot
 
     @property
     def start(self) -> int:
-        """Number of the last record that lies before the log."""
+        """Number of the last record before the log."""
         return self.about.number
 
     def again(self) -> "SqliteLog":
-        """Another hold of the same file."""
+        """Opens another handle on the same file."""
         return SqliteLog(self.path, self.about.lineage)
 
     def keys(self) -> Keys:
@@ -109,10 +108,10 @@ class SqliteLog:
         return keys
 
     def read(self, after: int) -> list[Record]:
-        """The next records after the one of a number, see `Log.read`.
+        """Reads the next records after a number, see `Log.read`.
 
         Raises:
-            JournalDamagedError: one is not what was written.
+            JournalDamagedError: a record is not what was written.
             JournalError: the file cannot be read.
         """
         records: list[Record] = []
@@ -145,10 +144,10 @@ class SqliteLog:
         return bytes(row[0])
 
     def append(self, records: Sequence[Record]) -> None:
-        """Returns once all records are on the disk; all or none are kept.
+        """Appends records; returns once all are on disk; all or none are kept.
 
         Raises:
-            LogMovedError: others were appended after the last one that was read here.
+            LogMovedError: others appended after the last record that was read here.
             JournalError: the disk is full, or the file cannot be written; none is kept.
         """
         with self.writing("written"):
@@ -162,7 +161,7 @@ class SqliteLog:
         self.followers.notify()
 
     def push(self, entries: Sequence[Record]) -> int:
-        """Appends at the end, wherever that is; returns the number of the first one.
+        """Appends at the current end of the log; returns the number of the first record.
 
         Raises:
             JournalError: the disk is full, or the file cannot be written; none is kept.
@@ -176,11 +175,11 @@ class SqliteLog:
 
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
-        """Nobody else writes during the block; all of its statements or none.
+        """Runs the block as one exclusive transaction.
 
         Raises:
-            JournalError: among others, the files that are open lie there no more: SQLite would
-                go on writing what nobody could ever read.
+            JournalError: among others, the open files were removed or replaced: SQLite would
+                continue to write to files that can no longer be opened.
         """
         with reading_files(self.path), self.followers.turn():
             if identities(self.path) != self.files:
@@ -204,14 +203,14 @@ class SqliteLog:
             raise JournalDamagedError(f"{self.path} does not tell its last record") from error
 
     def applied(self, number: int) -> None:
-        """Here the records up to a number are applied, and needed no more."""
+        """Reports that the records up to a number are applied here, and no longer needed."""
         try:
             self.followers.at(number)
-        except OSError as error:  # the log can be shortened less, and nothing else
+        except OSError as error:  # only limits how far the log can be truncated
             logger.warning("%s: how far it is applied cannot be told: %s", self.path, error)
 
     def wait(self, seconds: float) -> bool:
-        """Returns at others' news, after some time, or after `wake`; False once closed."""
+        """Waits for news, a timeout or `wake`; False once closed."""
         return self.followers.wait(seconds)
 
     def wake(self) -> None:
@@ -219,11 +218,11 @@ class SqliteLog:
         self.followers.wake()
 
     def keeping(self) -> AbstractContextManager[bool]:
-        """Whether this process alone may write, find and remove snapshots meanwhile."""
+        """A block that yields whether this process alone may write, find and remove snapshots."""
         return self.followers.keeping()
 
     def refresh(self) -> None:
-        """Reads `start` and `snapshot` anew."""
+        """Reads `start` and `snapshot` again."""
         self.about = self.read_about()
 
     def read_about(self) -> About:
@@ -232,12 +231,12 @@ class SqliteLog:
         return parse_about(dict(rows), self.path)
 
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
-        """Forgets the records up to `number`, which the folder `snapshot` holds from now on.
+        """Deletes the records up to `number`, which the folder `snapshot` holds from now on.
 
         Raises:
             LogHeldError: another process has not applied them yet.
-            JournalError: nothing is forgotten; among others because `number` is none of the
-                records', nor the one before them.
+            JournalError: nothing is deleted; among others because the log does not contain
+                `number`, and does not begin after it.
         """
         with self.writing("truncated"):
             about = self.read_about()
@@ -258,7 +257,7 @@ class SqliteLog:
         self.about = new
 
     def free(self, number: int) -> None:
-        """Sees that all other processes have applied the records up to a number.
+        """Checks that all other processes have applied the records up to a number.
 
         Raises:
             LogHeldError: one has not.
@@ -274,7 +273,7 @@ class SqliteLog:
             )
 
     def write_keys(self, keys: Keys, start: int, number: int) -> None:
-        """Adds the keys of the records that are forgotten; drops those that count no more."""
+        """Adds the keys of the deleted records; drops expired ones."""
         rows = list(keys.rows(number))
         oldest = rows[0][1] if rows else number + 1
         newer = [row for row in rows if row[1] > start]
@@ -282,12 +281,12 @@ class SqliteLog:
         self.connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", newer)
 
     def close(self) -> None:
-        """Lets go of the file; again is no harm."""
+        """Closes the file; may be called again."""
         if self.followers.lock < 0:
             return
         with reading_files(self.path):
             try:
                 with self.followers.turn(), closing(self.connection):
-                    pass  # the last one to close tidies the file up
+                    pass  # the last process to close it makes SQLite clean up
             finally:
                 self.followers.leave()

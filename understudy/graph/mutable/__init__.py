@@ -1,1 +1,1 @@
-"""A graph that changes while it is read: one writer, and readers that hold a version of it."""
+"""A graph that changes while it is read: one writer, and readers that each hold a version."""

@@ -1,4 +1,4 @@
-"""The changes that turn a graph into another one of its lineage."""
+"""The changes that turn a graph into another graph of its lineage."""
 
 from dataclasses import astuple, dataclass
 
@@ -13,15 +13,15 @@ from understudy.graph.text_graph import UNLABELED, TextGraph
 
 
 def become(draft: Draft, wanted: TextGraph) -> None:
-    """Adds to an empty draft what makes its graph have the nodes, labels and edges of another.
+    """Adds to an empty draft the changes that give its graph another's nodes, labels and edges.
 
-    Nodes are the same where their ids are; rows and splits stay the draft's graph's own. The
-    graph under the draft has not changed since it was read.
+    Nodes are matched by id; the draft's graph keeps its rows and splits. The graph under the draft
+    must not have changed since it was read.
     """
     draft.acknowledged = True
     base = draft.view.parts.base
     ids: list[str] = wanted.ids.to_pylist()
-    rows = draft.view.row_array(ids)  # int64 [N wanted], -1 for a node that is new
+    rows = draft.view.row_array(ids)  # int64 [N wanted], -1 for a new node
     known = rows >= 0
     gone = np.ones(base.num_nodes, dtype=np.bool_)
     gone[rows[known]] = False
@@ -33,18 +33,18 @@ def become(draft: Draft, wanted: TextGraph) -> None:
         name = None if label == UNLABELED else names[label]
         rows[place] = draft.put(ids[place], wanted.texts[place].as_py(), name)
     change_edges(draft, base.adjacency, wanted.adjacency, rows, gone)
-    draft.log.clear()  # nothing of it is taken back
+    draft.log.clear()  # these changes are never taken back
 
 
 def different_nodes(
     base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """bool [N wanted]: the nodes whose text or label is another in the base."""
+    """bool [N wanted]: the nodes whose text or label differs from the base."""
     return other_texts(base, wanted, rows) | other_labels(base, wanted, rows)
 
 
 def other_texts(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """bool [N wanted]: the nodes whose text is another in the base; none of those that it lacks."""
+    """bool [N wanted]: the nodes whose text differs from the base; False for new nodes."""
     different = np.zeros(len(rows), dtype=np.bool_)
     known = np.flatnonzero(rows >= 0)
     old = base.texts.take(pa.array(rows[known]))
@@ -54,7 +54,7 @@ def other_texts(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) -> 
 
 
 def other_labels(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Nodes whose labels differ, see `other_texts`."""
+    """bool [N wanted]: the nodes whose label differs from the base, see `other_texts`."""
     different = np.zeros(len(rows), dtype=np.bool_)
     known = np.flatnonzero(rows >= 0)
     there = rows[known]
@@ -67,12 +67,12 @@ def other_labels(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) ->
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much two graphs of one lineage differ.
+    """The number of differences between two graphs of one lineage.
 
     Attributes:
         added, removed: nodes.
         reworded: nodes with another text.
-        labelled: nodes with another label, or that have one now or none any more, new nodes' too.
+        labelled: nodes whose label was added, changed or removed, including new nodes.
         linked, unlinked: edges.
     """
 
@@ -85,7 +85,7 @@ class Counts:
 
     @property
     def nothing(self) -> bool:
-        """Whether they do not."""
+        """Whether there is no difference."""
         return not any(astuple(self))
 
     def __str__(self) -> str:
@@ -97,13 +97,13 @@ class Counts:
 
 
 def count_differences(base: TextGraph, wanted: TextGraph) -> Counts:
-    """What `become` would change, counted; nodes are the same where their ids are."""
+    """Counts what `become` would change; nodes are matched by id."""
     rows = np.array([base.index_of.get(name, -1) for name in wanted.ids.to_pylist()], np.int64)
     known = rows >= 0
     fresh = np.flatnonzero(~known)
     labelled = int(other_labels(base, wanted, rows).sum())
     labelled += int((wanted.labels[fresh] != UNLABELED).sum())
-    rows[fresh] = base.num_nodes + np.arange(len(fresh))  # beyond all of the base
+    rows[fresh] = base.num_nodes + np.arange(len(fresh))  # beyond all rows of the base
     old = edge_keys(np.asarray(base.adjacency.edges(), dtype=np.int64))
     new = edge_keys(rows[wanted.adjacency.edges()])
     return Counts(
@@ -123,10 +123,10 @@ def change_edges(
     rows: NDArray[np.int64],
     gone: NDArray[np.bool_],
 ) -> None:
-    """Links and unlinks; edges of the nodes that are gone went with them.
+    """Adds and removes edges; the edges of removed nodes are gone already.
 
     Shapes:
-        rows: int64 [N wanted], of every wanted node in the draft
+        rows: int64 [N wanted], the row of every wanted node in the draft
         gone: bool [N base]
     """
     old = np.asarray(base.edges(), dtype=np.int64)
@@ -138,5 +138,5 @@ def change_edges(
 
 
 def edge_keys(edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number an edge, whichever end comes first; rows have 31 bits."""
+    """Encodes each undirected edge as one number; rows have 31 bits."""
     return np.asarray((edges.min(axis=1) << 32) | edges.max(axis=1), dtype=np.int64)

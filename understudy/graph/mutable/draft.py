@@ -1,4 +1,4 @@
-"""Changes checked one by one against the graph as they would leave it, and not yet made."""
+"""Changes that are checked one by one against the resulting graph, before they are made."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -14,24 +14,24 @@ from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge
 from understudy.graph.text_graph import UNLABELED
 
 ABSENT = -1  # row of an id that is not stored
-SHOWN_CHARACTERS = 100  # of an id in a message
-MANY = 16  # mutations, from which on to look edges up together costs less
+SHOWN_CHARACTERS = 100  # maximum length of an id in a message
+MANY = 16  # number of mutations from which looking up edges together is cheaper
 EDGES = (AddEdge, RemoveEdge)
 LOW_ROW = 2**ROW_BITS - 1
 
 
 class Draft:
-    """Several batches on top of a view; a batch that is refused leaves nothing behind.
+    """Several batches on top of a view; a refused batch leaves no trace.
 
     Attributes:
-        rows: id → row, or -1, where that differs from the view
+        rows: id → row, or -1 if removed; only ids that differ from the view
         records: row → its new record, `REMOVED` for a removed node
-        edges: pair of rows, see `pair_key` → whether they are linked; some as in the view
-        others: row → rows that it may have such a pair with; None until they are asked for
+        edges: pair of rows, see `pair_key` → whether they are linked; may equal the view
+        others: row → rows that it may form such a pair with; None until first used
         new_rows: rows that the view does not use
-        taken: those of them that no node of the base had
-        left: id → row, of nodes of the base that the draft removes
-        new_labels: names of labels that the view does not know, with their places
+        taken: the new rows that no node of the base had
+        left: id → row, for nodes of the base that the draft removes
+        new_labels: label names that the view does not know, with their indices
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class Draft:
 
         Args:
             free_rows: gaps of the view, to be filled before rows are added; never changed here.
-            own_rows: id → row, of nodes of the base that are gone: who comes back gets its row
-                again, and nobody else does.
+            own_rows: id → row of removed nodes of the base; a node that returns gets its own row
+                back, and no other node gets it.
         """
         self.view = view
         self.free_rows = free_rows
@@ -57,18 +57,18 @@ class Draft:
         self.label_positions = {name: label for label, name in enumerate(view.label_names)}
         self.new_labels: dict[str, int] = {}
         self.acknowledged = False
-        self.log: list[tuple[dict[Any, Any], Any, Any]] = []  # what to put back, newest last
+        self.log: list[tuple[dict[Any, Any], Any, Any]] = []  # old values, newest last
 
     def apply(self, mutations: Sequence[Mutation], acknowledged: bool = False) -> None:
         """Adds a batch.
 
         Args:
-            acknowledged: it was made before, so that today's rules of ids and texts are not asked
-                again, and a label that is new here was one of a model's that another process
-                serves.
+            acknowledged: the batch was accepted before, so the present rules for ids and texts are
+                not applied again, and a label that is new here comes from a model that another
+                process serves.
 
         Raises:
-            MutationError: an item cannot be done; the draft is as it was before the batch.
+            MutationError: an item cannot be applied; the draft is as it was before the batch.
         """
         self.log.clear()
         self.acknowledged = acknowledged
@@ -84,7 +84,7 @@ class Draft:
             raise
 
     def take_back(self) -> None:
-        """Leaves out the batch that came last; none that was acknowledged before."""
+        """Removes the latest batch; not for batches that were acknowledged before."""
         for target, key, old in reversed(self.log):
             if old is None:
                 del target[key]
@@ -93,9 +93,9 @@ class Draft:
         self.log.clear()
 
     def is_idle(self) -> bool:
-        """Whether everything is, after the batch that came last, as it was before it."""
+        """Whether the latest batch left everything as it was before."""
         seen: set[tuple[int, Any]] = set()
-        for target, key, old in self.log:  # the first entry of a key has what was there before
+        for target, key, old in self.log:  # a key's first entry holds the original value
             place = (id(target), key)
             if place not in seen and target[key] != self.before(target, key, old):
                 return False
@@ -103,7 +103,7 @@ class Draft:
         return True
 
     def before(self, target: dict[Any, Any], key: Any, old: Any) -> Any:
-        """What was there when a batch first wrote to a key; `old` is None where the view has it."""
+        """The value before the batch first wrote to a key; `old` is None if the view has it."""
         if old is not None:
             return old
         if target is self.edges:
@@ -113,7 +113,7 @@ class Draft:
             return ABSENT if row is None else row
         if target is self.records:
             return REMOVED if key in self.new_rows else self.view.record(key)
-        # A row that a node takes: whether it stays is in the other two.
+        # A row taken by a node: the other two containers decide whether it stays.
         return target[key]
 
     def apply_one(self, position: int, mutation: Mutation) -> None:
@@ -156,7 +156,7 @@ class Draft:
         return label
 
     def put(self, node_id: str, text: str, label: str | None) -> int:
-        """Makes a node what it is elsewhere, new or not; returns its row."""
+        """Sets a node's text and label, adding it if needed; returns its row."""
         position = UNLABELED if label is None else self.label_position(0, label)
         row = self.row_of(node_id)
         if row is None:
@@ -211,7 +211,7 @@ class Draft:
         return self.view_links(first, second) if known is None else known
 
     def view_links(self, first: int, second: int) -> bool:
-        """Whether the view does; its lists do not have a row yet that is new."""
+        """Whether the view links two rows; its lists do not have the new rows yet."""
         new = first in self.new_rows or second in self.new_rows
         return not new and self.view.linked(first, second)
 
@@ -219,7 +219,7 @@ class Draft:
         """Adds a batch of edges between nodes of the view at once.
 
         Returns:
-            Whether it is one, and all of it can be done; if not, nothing was done.
+            Whether it is such a batch and can be applied as a whole; if not, nothing was changed.
         """
         if self.rows or self.new_rows or not all(isinstance(m, EDGES) for m in mutations):
             return False
@@ -243,7 +243,7 @@ class Draft:
     def linked_then(
         self, pairs: NDArray[np.int64], keys: NDArray[np.int64], adds: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        """bool [E]: which pairs are linked once the items before each are done."""
+        """bool [E]: which pairs are linked just before each item is applied."""
         linked = self.view.all_linked(pairs)
         if self.edges:
             known = map(self.edges.get, keys.tolist(), linked.tolist())
@@ -271,14 +271,14 @@ class Draft:
         yield from (other for other, linked in changed.items() if linked)
 
     def around(self, row: int) -> Iterable[int]:
-        """The rows that it may have a pair with in the draft; only removals ask."""
+        """The rows that may form a pair with a row in the draft; only removals need them."""
         if self.others is None:
             self.others = {}
             self.index(self.edges)
         return self.others.get(row, ())
 
     def index(self, keys: Iterable[int]) -> None:
-        """Notes pairs in `others`."""
+        """Adds pairs to `others`."""
         assert self.others is not None
         for key in keys:
             first, second = key >> ROW_BITS, key & LOW_ROW
@@ -292,8 +292,8 @@ class Draft:
             self.index([key])
 
     def take_row(self, node_id: str) -> int:
-        """For a node that is new, or comes back: whatever batches are applied together, a node of
-        the base is in the row that it has there, and in the splits of that row.
+        """Assigns a row to a node that is new or comes back. However batches are grouped, a node of
+        the base gets the row that it has there, and with it that row's splits.
         """
         left = self.left.get(node_id)
         if left is not None:
@@ -314,12 +314,12 @@ class Draft:
 
 
 def pair_key(first: int, second: int) -> int:
-    """Two rows as one number, whichever comes first."""
+    """Encodes an unordered pair of rows as one number."""
     return (first << ROW_BITS) | second if first < second else (second << ROW_BITS) | first
 
 
 def check_id(position: int, node_id: str) -> None:
-    """Refuses an id that no graph may have.
+    """Refuses an id that is not allowed in a graph.
 
     Raises:
         MutationError: see `id_problem`.
@@ -340,5 +340,5 @@ def check_text(position: int, text: str) -> None:
 
 
 def shown(words: str) -> str:
-    """A caller's own words, cut to what a message can bear."""
+    """Quotes a caller's words in a message, truncated."""
     return repr(words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…")

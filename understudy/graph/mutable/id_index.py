@@ -1,7 +1,7 @@
-"""From ids to rows, in a dictionary where they are few, and else by hashes beside the mapped ids.
+"""Maps ids to rows: with a dictionary if they are few, otherwise with hashes and mapped ids.
 
-A dictionary of ten million ids takes 1.6 GB and is never on disk. The index here takes 8 bytes an
-id, compares the ids where they lie, in a file that is mapped, and costs a microsecond more.
+A dictionary of ten million ids takes 1.6 GB of memory. The index takes 8 bytes per id, compares
+the ids in the mapped file, and costs a microsecond more per look-up.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ import pyarrow as pa
 from understudy.graph.mutable.versions import Entries
 from understudy.graph.text_graph import string_offsets
 
-FEW = 500_000  # ids, for which a dictionary is small
-IDS_A_STEP = 65_536  # that are Python's strings at once
+FEW = 500_000  # number of ids for which a dictionary is small
+IDS_A_STEP = 65_536  # number of ids that are Python strings at once
 GONE = -1
 
 
 class IdIndex:
-    """The rows of ids [N], which never change, and what was put over them since.
+    """The rows of ids [N], which never change, and later changes on top of them.
 
     Shapes:
-        starts: int32 [2 ** bits + 1], where the ids of a hash's first bits begin in `rows`
+        starts: int32 [2 ** bits + 1], where the ids with the same leading hash bits begin in `rows`
         rows: int32 [N], in the order of their ids' hashes
     """
 
@@ -35,7 +35,7 @@ class IdIndex:
         self.starts = np.zeros(2**bits + 1, np.int32)
         np.cumsum(counts, out=self.starts[1:])
         self.ids = ids
-        # Views of plain bytes and numbers: one element of an array takes several times longer.
+        # Memoryviews: indexing one element of an array takes several times longer.
         self.places, self.listed = self.starts.data, self.rows.data
         self.offsets = string_offsets(ids).data
         self.data = memoryview(ids.buffers()[2] or b"").cast("B")
@@ -49,8 +49,8 @@ class IdIndex:
         return None if found == GONE else found
 
     def stored(self, key: str) -> int | None:
-        """The row that an id had from the first."""
-        name = key.encode("utf-8", "surrogatepass")  # half a character is in no id
+        """The original row of an id, or None."""
+        name = key.encode("utf-8", "surrogatepass")  # no id contains a surrogate
         place = mmh3.hash(name, 0, False) >> self.shift
         for row in self.listed[self.places[place] : self.places[place + 1]]:
             if self.data[self.offsets[row] : self.offsets[row + 1]] == name:
@@ -67,20 +67,20 @@ class IdIndex:
         return row
 
     def copy(self) -> dict[str, int]:
-        """All entries, as a dictionary."""
+        """All entries as a dictionary."""
         entries = dict(zip(self.ids.to_pylist(), range(len(self.ids)), strict=True)) | self.changed
         return {key: row for key, row in entries.items() if row != GONE}
 
 
 def all_hashes(ids: pa.LargeStringArray) -> Iterator[int]:
-    """The hash of each id, of 32 bits without a sign."""
+    """The unsigned 32-bit hash of each id."""
     for start in range(0, len(ids), IDS_A_STEP):
         for node_id in ids[start : start + IDS_A_STEP].to_pylist():
             yield mmh3.hash(node_id, 0, False)
 
 
 def rows_of_ids(ids: pa.LargeStringArray) -> Entries[str, int]:
-    """The row of each id, distinct ones."""
+    """Maps each id to its row; ids are distinct."""
     if len(ids) <= FEW:
         return dict(zip(ids.to_pylist(), range(len(ids)), strict=True))
     return IdIndex(ids)

@@ -1,7 +1,7 @@
-"""Lists nodes in the order of their ids, a page at a time, while the graph changes.
+"""Lists nodes in the order of their ids, page by page, while the graph changes.
 
-Ids and not rows, so that a list can be taken up again after any change, after a restart, and in
-another process: a node that is there all the while is in it exactly once.
+Pages are addressed by ids instead of rows, so a list can be continued after any change, after a
+restart, and in another process. A node that exists throughout occurs exactly once.
 """
 
 from bisect import bisect_right
@@ -15,7 +15,7 @@ from understudy.graph.text_graph import TextGraph
 
 
 class Listing:
-    """The order of a graph's base, into which what was changed since is merged.
+    """The sorted ids of a graph's base, into which later changes are merged.
 
     Shapes:
         order: int64 [N], the base's rows in the order of their ids
@@ -33,8 +33,8 @@ class Listing:
         Args:
             view: of the same base.
             after: any text; empty for the first page.
-            label: position in the graph's label names of the label that they were given, or None.
-            split: of the graph, or None; nodes that were added later are in none.
+            label: index of the given label to filter by, or None.
+            split: to filter by, or None; nodes that were added later are in no split.
         """
         records = view.parts.records.items(view.version)
         rows = self.order[bisect_right(self.order, after, key=self.id_of) :]
@@ -65,7 +65,7 @@ def member_mask(base: TextGraph, split: str) -> NDArray[np.bool_]:
 
 
 def split_of(base: TextGraph, row: int) -> str | None:
-    """The split of the base that a row is in, if any; see `Draft.take_row` for whose it is."""
+    """The split of a base row, if any; see `Draft.take_row` for which node owns the row."""
     for name, members in base.splits.items():
         place = int(members.searchsorted(row))
         if place < len(members) and int(members[place]) == row:

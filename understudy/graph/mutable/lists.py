@@ -7,19 +7,19 @@ from understudy.graph.csr import Adjacency
 from understudy.graph.mutable.versions import Undo, Version, VersionedTable
 from understudy.graph.ragged import ends, positions
 
-ROOM = 2**20  # entries that may be of no use any more, besides as many as are of use
+ROOM = 2**20  # unused entries that are tolerated, besides as many as are in use
 
 
 class NeighborLists:
-    """All versions of all lists; one writer, and readers without a lock.
+    """All versions of all neighbour lists; for one writer, and readers without a lock.
 
-    A list that changes is written anew behind all others and is not overwritten, so that a reader
-    finds what its version's starts and degrees point to, whatever comes after.
+    A changed list is appended and never overwritten, so a reader always finds the lists that its
+    version's starts and degrees point to.
 
     Shapes:
         base: int32, the lists as they were given; never written to
-        grown: int32, those that changed since, with room to grow; `used` of it are in use
-        starts: int64 [rows], where a list begins in the two, one after the other
+        grown: int32, lists that changed since; the first `used` entries are in use
+        starts: int64 [rows], where a list begins in the concatenation of both
         degrees: int32 [rows]
     """
 
@@ -27,15 +27,15 @@ class NeighborLists:
         """Starts from lists that are never written to.
 
         Args:
-            degrees: the versioned ones, if they are there already.
+            degrees: the versioned degrees, if they exist already.
         """
-        # Plain views: taking a slice of a memmap costs several times more.
+        # Plain arrays: slicing a memmap costs several times more.
         self.base = np.asarray(adjacency.indices)
         self.starts = VersionedTable(np.array(adjacency.indptr[:-1], dtype=np.int64))
         self.degrees = degrees or VersionedTable(adjacency.degrees.astype(np.int32))
         self.grown = np.empty(0, np.int32)
         self.used = 0
-        self.bound = ROOM  # of `used`, beyond which what is of no use is left out
+        self.bound = ROOM  # of `used`, beyond which the lists are repacked
 
     def row(self, version: Version, row: int) -> NDArray[np.int32]:
         """One list, sorted; int32 [degree]."""
@@ -50,7 +50,7 @@ class NeighborLists:
         """Some lists, each sorted."""
         lengths = self.degrees.take(version, rows)
         starts = self.starts.take(version, rows)
-        grown = self.grown  # after the starts: it holds what they point to
+        grown = self.grown  # read after the starts, so that it holds what they point to
         indptr = ends(lengths)
         places = positions(starts, indptr)
         split = len(self.base)
@@ -64,7 +64,7 @@ class NeighborLists:
         return Adjacency(indptr, indices)
 
     def put(self, undo: Undo, rows: NDArray[np.int64], near: Adjacency) -> None:
-        """Gives sorted, distinct rows other lists."""
+        """Replaces the lists of sorted, distinct rows."""
         stop = self.used + len(near.indices)
         if stop > len(self.grown):
             room = np.zeros(stop + max(stop, 1_024), np.int32)
@@ -76,7 +76,7 @@ class NeighborLists:
         self.used = stop
 
     def reserve(self, rows: int) -> None:
-        """Makes room for that many rows; a new one has an empty list."""
+        """Makes room for that many rows; new rows have empty lists."""
         self.starts.reserve(rows)
         self.degrees.reserve(rows)
 
@@ -86,11 +86,11 @@ class NeighborLists:
         return np.unique(np.concatenate([np.empty(0, np.int64), *notes]))
 
     def over(self, adjacency: Adjacency, rows: NDArray[np.int64], total: int) -> "NeighborLists":
-        """The newest version over another base, from which only some rows differ.
+        """The newest version on top of another base, from which only some rows differ.
 
         Args:
             rows: sorted; those that differ.
-            total: how many rows there are.
+            total: number of rows.
         """
         lists = NeighborLists(adjacency, self.degrees)
         lists.reserve(total)
@@ -102,10 +102,10 @@ class NeighborLists:
         return lists
 
     def repacked(self, total: int) -> "NeighborLists":
-        """The newest version without what is of no use to it.
+        """The newest version without unused entries.
 
         Args:
-            total: how many rows there are.
+            total: number of rows.
         """
         starts = self.starts.newest(np.arange(total))
         rows = np.flatnonzero(starts >= len(self.base))

@@ -1,4 +1,4 @@
-"""A version of the mutable graph as arrays of its own."""
+"""Copies a version of the mutable graph into new arrays."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,12 +13,12 @@ from understudy.graph.text_graph import TextGraph, own_groups
 
 
 def whole_adjacency(view: GraphView) -> Adjacency:
-    """All neighbours in compressed sparse rows; a gap is a row without any."""
+    """All neighbours in compressed sparse rows; gaps are empty rows."""
     return view.adjacent(np.arange(view.num_rows))
 
 
 def to_text_graph(view: GraphView) -> TextGraph:
-    """The graph without gaps: rows close up, in their order."""
+    """The graph without gaps; the order of rows is kept."""
     live, base = view.live_rows(), view.parts.base
     ids, texts, labels = columns(base, view.parts.records.items(view.version), view.num_rows)
     moved = np.full(view.num_rows, -1, dtype=np.int64)
@@ -26,7 +26,7 @@ def to_text_graph(view: GraphView) -> TextGraph:
     whole = whole_adjacency(view)
     adjacency = Adjacency(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(whole.degrees[live])]),
-        moved[whole.indices].astype(np.int32),  # gaps have no neighbours: what is left is live
+        moved[whole.indices].astype(np.int32),  # gaps have no neighbours
     )
     return replace(
         base,
@@ -44,13 +44,13 @@ def to_text_graph(view: GraphView) -> TextGraph:
 
 
 def closed_up(members: NDArray[np.int64], moved: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the rows of a split went, without those that were removed."""
+    """The new rows of a split, without removed nodes."""
     rows = moved[members]
     return rows[rows >= 0]
 
 
 def kept_groups(view: GraphView, live: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """int64 [live]: the base's groups; a node that is not the base's is one by itself."""
+    """int64 [live]: the base's groups; each added node is a group of its own."""
     base = view.parts.base.groups
     if base is None:
         return None
@@ -62,10 +62,10 @@ def kept_groups(view: GraphView, live: NDArray[np.int64]) -> NDArray[np.int64] |
 def columns(
     base: TextGraph, overlay: Mapping[int, NodeRecord], num_rows: int
 ) -> tuple[pa.LargeStringArray, pa.LargeStringArray, NDArray[np.int64]]:
-    """Ids, texts and labels of all rows, gaps included."""
+    """Ids, texts and labels of all rows, including gaps."""
     changed = np.array(sorted(overlay), dtype=np.int64)
     records = [overlay[int(row)] for row in changed]
-    # Rows of the base first, the records behind them; then everything is taken in its order.
+    # The base's rows come first, then the records; `order` selects from the concatenation.
     order = np.arange(num_rows, dtype=np.int64)
     order[changed] = base.num_nodes + np.arange(len(changed))
     ids, texts = (

@@ -1,7 +1,7 @@
-"""Finds nodes by words of their ids and texts, as people look for them.
+"""Finds nodes by words of their ids and texts.
 
-By scanning columns of strings, since that takes 8 ms of 63,000 ids and titles, needs no index that
-would have to follow the graph's changes, and lets go of the interpreter meanwhile.
+It scans string columns: that takes 8 ms for 63,000 ids and titles, releases the interpreter's lock,
+and needs no index that would have to follow the graph's changes.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from understudy.graph.mutable.view import REMOVED, GraphView
 from understudy.graph.text_graph import TextGraph, string_array
 
 NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
-EQUAL, BEGINS, IN_ID, IN_TITLE, IN_TEXT, NOWHERE = range(6)  # how well a node fits, best first
+EQUAL, BEGINS, IN_ID, IN_TITLE, IN_TEXT, NOWHERE = range(6)  # ranks of a match, best first
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is looked through.
+    """The columns that are searched.
 
     Shapes:
         ids, titles: large_string [N], in lower case, accents composed (NFC)
-        texts: large_string [N], as they are written
+        texts: large_string [N], unchanged
     """
 
     ids: pa.LargeStringArray
@@ -33,12 +33,12 @@ class Columns:
     texts: pa.LargeStringArray
 
     def fit(self, query: str, enough: int, gone: NDArray[np.int64] = NO_ROWS) -> NDArray[np.int8]:
-        """How well every node fits; int8 [N].
+        """The rank of every node's match; int8 [N].
 
         Args:
-            query: in lower case; each of its words must be somewhere in a node's id or text.
-            enough: whole texts are only read where ids and titles give fewer nodes than that.
-            gone: rows, int64, of what is not there any more as it is here; it fits nowhere.
+            query: in lower case; each of its words must occur in a node's id or text.
+            enough: whole texts are read only if ids and titles match fewer nodes.
+            gone: rows, int64, that have been removed or changed; they never match.
         """
         words = query.split()
         in_id = [contains(self.ids, word) for word in words]
@@ -50,7 +50,7 @@ class Columns:
             rows, texts = np.arange(len(fits)), pc.utf8_lower(self.texts)
             for hit, word in sorted(zip(in_title, words, strict=True), key=lambda p: -len(p[1])):
                 kept = hit[rows] | contains(texts, word)
-                rows, texts = rows[kept], texts.filter(pa.array(kept))  # few, after a rare word
+                rows, texts = rows[kept], texts.filter(pa.array(kept))  # few after a rare word
             fits[rows] = IN_TEXT
         fits[titled] = IN_TITLE
         fits[np.logical_and.reduce(in_id)] = IN_ID
@@ -66,23 +66,23 @@ def columns_of(ids: pa.LargeStringArray, texts: pa.LargeStringArray) -> Columns:
 
 
 def alike(column: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Texts that look the same as the same texts: keyboards and file names differ in accents."""
+    """Normalises texts that look the same: keyboards and file names encode accents differently."""
     return pc.utf8_lower(pc.utf8_normalize(column, form="NFC"))
 
 
 class Search:
-    """Looks through a graph's base, and through what was put over it since."""
+    """Searches a graph's base and the later changes."""
 
     def __init__(self, base: TextGraph) -> None:
         self.base = base
         self.columns = columns_of(base.ids, base.texts)
 
     def find(self, view: GraphView, query: str, limit: int) -> NDArray[np.int64]:
-        """The rows of the nodes that fit best; int64 [at most `limit`].
+        """The rows of the best matching nodes; int64 [at most `limit`].
 
-        First a node whose id is the query, then those whose ids begin with it, then those that
-        have all of its words in the id, the title or the text: short ids before long ones, and of
-        what only the texts tell, the most linked nodes first.
+        Best is a node whose id equals the query, then ids that begin with it, then nodes with all
+        words in the id, the title or the text. Short ids come first, and among matches by text the
+        nodes with the most neighbours.
 
         Args:
             view: of the same base.
@@ -108,7 +108,7 @@ class Search:
 def best_first(
     view: GraphView, rows: NDArray[np.int64], fits: NDArray[np.int8], limit: int
 ) -> NDArray[np.int64]:
-    """Positions of the best `limit` of `rows`, whose fits are `fits` (both [B])."""
+    """Positions of the best `limit` of `rows`, whose ranks are `fits` (both [B])."""
     degrees = view.degrees(rows)
     told_by_id = fits <= IN_ID
     lengths = np.zeros(len(rows), dtype=np.int64)
@@ -125,5 +125,5 @@ def as_mask(booleans: pa.BooleanArray) -> NDArray[np.bool_]:
 
 
 def titles(view: GraphView, rows: Sequence[int], characters: int = 120) -> list[str]:
-    """The first lines of some nodes' texts, cut where they are long."""
+    """The first lines of some nodes' texts, truncated."""
     return [view.text(row).partition("\n")[0][:characters] for row in rows]

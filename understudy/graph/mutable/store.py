@@ -15,10 +15,10 @@ from understudy.graph.text_graph import TextGraph
 
 @dataclass(frozen=True, slots=True)
 class GraphChange:
-    """What a draft did, net: an edge that came and went is not in it.
+    """The net effect of a draft: an edge that was added and removed again is not in it.
 
     Shapes:
-        texts: int64, sorted rows whose text is new, those of new nodes included
+        texts: int64, sorted rows with a new text, including new nodes
         removed: int64, sorted rows that became gaps
         added_edges, removed_edges: int64 [e, 2], each edge once
         touched: int64, sorted rows whose neighbours changed, and all new rows
@@ -34,44 +34,44 @@ class GraphChange:
 class GraphStore:
     """Holds the newest view; one writer at a time changes it, readers need no lock.
 
-    A change: `draft`, then `begin`, `write` and `publish`, or `abandon` instead of `publish`.
-    Other versioned tables may be written between `begin` and `publish`, under the same undo, and
-    come out with the same version.
+    The steps of a change are `draft`, then `begin`, `write` and `publish`, or `abandon` instead of
+    `publish`. Other versioned tables may be written between `begin` and `publish`, under the same
+    undo; they get the same version.
     """
 
     def __init__(self, base: TextGraph, number: int = 0) -> None:
         """Starts from a graph that never changes.
 
         Args:
-            number: of the version that the graph has.
+            number: the graph's version.
         """
         parts = open_parts(base)
         self.view = GraphView(
             parts, Version(number), base.num_nodes, base.num_nodes, base.adjacency.num_edges
         )
         self.free_rows: list[int] = []  # gaps, filled from the end
-        self.own_rows: dict[str, int] = {}  # gaps that wait for the nodes of the base which left
+        self.own_rows: dict[str, int] = {}  # rows reserved for base nodes that were removed
 
     def draft(self) -> Draft:
         """An empty set of changes of the newest view."""
         return Draft(self.view, self.free_rows, self.own_rows)
 
     def begin(self) -> Undo:
-        """Opens a change; what readers hold stays as it is from here on."""
+        """Starts a change; what readers hold no longer changes."""
         undo = self.view.version.undo = Undo()
         return undo
 
     def write(self, draft: Draft, undo: Undo, batches: int) -> tuple[GraphView, GraphChange]:
-        """Makes a draft's changes, unseen by readers.
+        """Makes a draft's changes, invisible to readers.
 
         Args:
-            batches: by how many the version number rises.
+            batches: added to the version number.
 
         Returns:
-            The view to publish, and what is different in it.
+            The view to publish, and its differences.
         """
         old, parts = self.view, self.view.parts
-        parts.vocabulary.add(draft.new_labels)  # no version but the one to come has such a label
+        parts.vocabulary.add(draft.new_labels)  # only the next version has such a label
         for node_id, row in draft.rows.items():
             parts.rows.put(undo, node_id, None if row == ABSENT else row)
         texts = [
@@ -113,7 +113,7 @@ class GraphStore:
         return added, gone
 
     def publish(self, view: GraphView, draft: Draft, change: GraphChange) -> GraphView:
-        """Makes a written view the newest; returns it as readers get it."""
+        """Makes a written view the newest; returns the view that readers get."""
         undo = self.view.version.undo
         assert undo is not None
         undo.next = view.version
@@ -134,9 +134,9 @@ class GraphStore:
         return view
 
     def abandon(self) -> None:
-        """Takes a change back; the newest view is as before, under a version object of its own.
+        """Undoes a change; the newest view is as before, with a new version object.
 
-        Readers that saw a value of the change still find its note at the version that they hold.
+        Readers that saw a changed value still find its note at the version that they hold.
         """
         undo = self.view.version.undo
         assert undo is not None
@@ -147,7 +147,7 @@ class GraphStore:
     def adopt(self, view: GraphView, adjacency: Adjacency) -> None:
         """Makes the compacted adjacency of an earlier view the base; rows and versions stay.
 
-        Lists that changed since that view stay over it. Readers keep what they hold.
+        Lists that changed since that view stay on top of it. Readers keep what they hold.
 
         Args:
             adjacency: see `understudy.graph.mutable.materialize.whole_adjacency`; may be computed
@@ -164,7 +164,7 @@ class GraphStore:
 def changed_lists(
     view: GraphView, added: NDArray[np.int64], gone: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Adjacency]:
-    """The rows at the ends of changed edges, and their lists with the change."""
+    """The rows at the ends of changed edges, and their new lists."""
     rows = sorted_distinct(np.concatenate([added.ravel(), gone.ravel()]))
     keys = keys_of(rows, view.adjacent(rows))
     keys = np.delete(keys, np.searchsorted(keys, both_keys(gone)))
@@ -176,7 +176,7 @@ def changed_lists(
 
 
 def both_keys(edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Edges [e, 2] in both directions as `keys_of` has them, sorted."""
+    """Edges [e, 2] in both directions, encoded as in `keys_of`, sorted."""
     keys = np.concatenate([edges, edges[:, ::-1]]) << np.array([ROW_BITS, 0])
     return np.sort(keys[:, 0] | keys[:, 1])
 

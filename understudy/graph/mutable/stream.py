@@ -1,4 +1,4 @@
-"""A graph as JSON lines: its head, its nodes, its edges, and an end that says that it is whole."""
+"""The JSON lines form of a graph: a head, nodes, edges, and an end that proves completeness."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ from understudy.graph.lineage import Lineage, lineage_of
 from understudy.graph.mutable.view import GraphView, NodeRecord
 from understudy.graph.text_graph import UNLABELED, TextGraph, own_groups, string_array
 
-ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are sent together
-PIECE_BYTES = 2**18  # of lines that are sent together, or of one that is longer
+ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are encoded together
+PIECE_BYTES = 2**18  # size from which encoded lines are sent
 ROWS_A_COPY = 65_536  # nodes whose neighbours are copied in one step
 
 
@@ -48,14 +48,14 @@ class NodeLine(Struct, frozen=True, tag_field="kind", tag="node"):
 
 
 class EdgeLine(Struct, frozen=True, tag_field="kind", tag="edge"):
-    """One undirected edge, told once."""
+    """One undirected edge; each edge occurs once."""
 
     source: str
     target: str
 
 
 class End(Struct, frozen=True, tag_field="kind", tag="end"):
-    """The last line: where it is missing, so is more."""
+    """The last line; without it the graph is incomplete."""
 
     nodes: int
     edges: int
@@ -67,10 +67,10 @@ DECODER = msgspec.json.Decoder(Line)
 
 
 def graph_lines(view: GraphView) -> Iterator[bytes]:
-    """The lines of one version, some at a time; empty where there are none to send yet.
+    """Yields the lines of one version in pieces; a piece may be empty while data is prepared.
 
-    What changes may touch is copied first: to read a version gets slower with every change since,
-    so that under a stream of them an end would never come.
+    Mutable data is copied first, because reading an old version gets slower with every change
+    since. Under a steady stream of changes, the end would otherwise never be reached.
     """
     base = view.parts.base
     head = Head(
@@ -90,7 +90,7 @@ def graph_lines(view: GraphView) -> Iterator[bytes]:
     for block in parted(rows, ROWS_A_COPY):
         lists.append((block, view.adjacent(block)))
         yield b""
-    del view  # and with it all that it has kept since
+    del view  # frees the undo notes that it keeps alive
     for piece in parted(rows, ROWS_A_PIECE):
         yield from encoded(map(nodes.line, piece.tolist()))
     while lists:
@@ -106,10 +106,10 @@ def parted(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """The nodes of a version, whatever is changed later.
+    """The nodes of a version, unaffected by later changes.
 
     Attributes:
-        records: row → node, of those that are not as in the base.
+        records: row → node, for rows that differ from the base.
         split_of: see `split_positions`.
     """
 
@@ -129,7 +129,7 @@ class Nodes:
         else:
             text, label = found.text, found.label
         name, split, group = self.id(row), None, None
-        if row < base.num_nodes:  # those that were added are in no split, and in no group
+        if row < base.num_nodes:  # added nodes have no split and no group
             if self.split_of[row] >= 0:
                 split = tuple(base.splits)[self.split_of[row]]
             if base.groups is not None:
@@ -139,7 +139,7 @@ class Nodes:
 
 
 def encoded(lines: Iterable[Line]) -> Iterator[bytes]:
-    """The lines in pieces, since a thousand texts, or a hub's edges, may be very long together."""
+    """Encodes lines into pieces of bounded size, since texts or a hub's edges may be long."""
     piece = bytearray()
     for line in lines:
         piece += ENCODER.encode(line)
@@ -151,7 +151,7 @@ def encoded(lines: Iterable[Line]) -> Iterator[bytes]:
 
 
 def split_positions(base: TextGraph) -> NDArray[np.int8]:
-    """int8 [N base]: which of its splits a row is in, -1 for none."""
+    """int8 [N base]: the index of each row's split, -1 for none."""
     split_of = np.full(base.num_nodes, -1, dtype=np.int8)
     for position, members in enumerate(base.splits.values()):
         split_of[members] = position
@@ -161,7 +161,7 @@ def split_positions(base: TextGraph) -> NDArray[np.int8]:
 def edges_of(
     nodes: Nodes, rows: NDArray[np.int64], near: Adjacency, places: NDArray[np.int64]
 ) -> Iterator[EdgeLine]:
-    """The edges of some of the rows, by their places among them, to higher ones."""
+    """The edges from some of the rows to higher rows; `places` are positions in `rows`."""
     for place in places.tolist():
         row = int(rows[place])
         higher = [other for other in near.neighbors(place).tolist() if other > row]
@@ -171,10 +171,10 @@ def edges_of(
 
 
 class Reading:
-    """What was read so far.
+    """The part of a graph that was read so far.
 
     Attributes:
-        pairs: of the nodes' places, one edge after the other
+        pairs: edges as positions of their nodes
     """
 
     def __init__(self, head: Head) -> None:
@@ -191,8 +191,8 @@ class Reading:
         """Adds a line.
 
         Raises:
-            KeyError: it names what there is not.
-            ValueError: it does not belong here.
+            KeyError: it names an unknown node, label or split.
+            ValueError: it is not allowed here.
         """
         match line:
             case NodeLine():
@@ -211,7 +211,7 @@ class Reading:
                 raise ValueError("a second head")
 
     def graph(self, end: End) -> TextGraph:
-        """The whole.
+        """Builds the complete graph.
 
         Raises:
             ValueError: something is missing.
@@ -235,13 +235,13 @@ class Reading:
 
 
 def read_graph(lines: Iterable[bytes | str], where: str) -> TextGraph:
-    """The graph that `graph_lines` told.
+    """Reads the graph that `graph_lines` wrote.
 
     Args:
-        where: it comes from, for messages.
+        where: the source of the lines, for messages.
 
     Raises:
-        BadInputError: it is none, or not whole.
+        BadInputError: the lines are no graph, or an incomplete one.
     """
     reading: Reading | None = None
     number = 0
@@ -262,7 +262,7 @@ def read_graph(lines: Iterable[bytes | str], where: str) -> TextGraph:
             f"{where}: line {number} of the graph names {error}, which there is not"
         ) from error
     except (ValueError, msgspec.MsgspecError) as error:
-        if reading is None:  # a proxy's page, for example
+        if reading is None:  # for example a proxy's page
             raise BadInputError(
                 f"{where}: what answers there sends no graph ({error}); is it the service?"
             ) from error

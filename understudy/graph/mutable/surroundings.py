@@ -1,4 +1,4 @@
-"""A small piece of the graph around a node, to be drawn."""
+"""A small part of the graph around a node, for drawing."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from understudy.graph.mutable.view import GraphView
 
 Rows = NDArray[np.integer]
-COMPARED = 400  # neighbours of which it is counted what they share with the node
+COMPARED = 400  # maximum number of neighbours that are compared with the node
 
 
 def surroundings(
@@ -16,13 +16,13 @@ def surroundings(
 ) -> tuple[list[int], list[tuple[int, int]]]:
     """A node, some of its neighbours, and the edges among these and others that are shown.
 
-    Of many neighbours those come first that share the most neighbours with the node, for their
-    own number of them (Salton's index): they are of its kind, and a drawing of them has more than
-    spokes.
+    If there are many neighbours, those that share the most neighbours with the node, relative to
+    their own number, come first (Salton's index): they are similar to it, and their drawing shows
+    more than spokes.
 
     Args:
-        limit: neighbours at most, beside those that are shown already.
-        beside: rows that are shown already.
+        limit: maximum number of neighbours, in addition to those already shown.
+        beside: rows that are already shown.
 
     Returns:
         The node's row and its neighbours'; and the edges, each once, with its smaller row first.
@@ -42,10 +42,9 @@ def surroundings(
 def kinship(
     view: GraphView, near: NDArray[np.int64], others: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """How much nodes share with one whose neighbours are `near` (int64 [D], sorted); float64 [B].
+    """The similarity of nodes to one whose neighbours are `near` (int64 [D], sorted); float64 [B].
 
-    Of more than `COMPARED` nodes some are compared, of few neighbours and of many; the rest share
-    nothing.
+    Of more than `COMPARED` nodes, a sample across all degrees is compared; the rest get 0.
     """
     degrees = view.degrees(others)
     shared = np.zeros(len(others))
@@ -60,7 +59,7 @@ def kinship(
 
 
 def linked_among(near: Rows, rows: Rows) -> Rows:
-    """Those of some rows that are among a node's neighbours, which are sorted and may be many."""
+    """The rows that are among a node's neighbours, which are sorted and may be many."""
     if len(near) == 0:
         return rows[:0]
     places = near.searchsorted(rows)

@@ -1,16 +1,16 @@
-"""Versions that readers keep while one writer overwrites in place.
+"""Versioned containers: one writer overwrites in place while readers keep their version.
 
-What is shared is held once, in its newest form. Before the writer overwrites a value it notes the
-old one at the version that it is leaving; a reader reads first and then takes back whatever was
-overwritten since its own version. So reading takes no lock and never waits, a change costs what it
-touches, and old values are freed with the last reader of their version.
+Shared data is held once, in its newest form. Before the writer overwrites a value, it notes the
+old one in the undo of the version that it is leaving. A reader reads the newest value, and then
+restores what was overwritten since its own version. So readers take no lock and never wait, a
+change costs only what it touches, and old values are freed with the last reader of their version.
 
 The interpreter's lock orders the two: a reader that saw a new value looks for the note after the
-writer made it. A reader that saw none is right with the value it read first, however far the
-writer gets meanwhile.
+writer made it. If it finds no note, the value that it read first is right, however far the writer
+has come.
 
-By hand, since persistent collections would copy a path for every value that a batch changes, and
-hold no arrays.
+This is written by hand because persistent collections would copy a path for every changed value,
+and cannot hold arrays.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -25,11 +25,11 @@ Numbers = NDArray[Any]
 
 
 class Version:
-    """One state of everything that is shared.
+    """One state of all shared data.
 
     Attributes:
-        number: how many batches of changes led to it.
-        undo: what was overwritten since, if anything was.
+        number: the number of batches of changes that led to it.
+        undo: the values overwritten since, if any.
     """
 
     __slots__ = ("__weakref__", "number", "undo")
@@ -39,11 +39,11 @@ class Version:
         self.undo: Undo | None = None
 
     def undos(self) -> Iterator["Undo"]:
-        """What was overwritten since this version, oldest first.
+        """The undos since this version, oldest first.
 
-        A step that was not whole when the walk came to it is the last one: whether there is a
-        next is asked before the caller reads the notes, or a value that the writer notes between
-        the two would be taken from a later step, which is another version's.
+        The iteration ends at an undo that was incomplete when it was reached. The next version is
+        looked up before the caller reads the notes; otherwise a value noted in between could be
+        taken from a later step, which belongs to another version.
         """
         version: Version | None = self
         while version is not None and version.undo is not None:
@@ -54,7 +54,7 @@ class Version:
 
 
 class Undo:
-    """The old values on the way from one version to the next; `next` is set when that is whole."""
+    """The old values between one version and the next; `next` is set once it is complete."""
 
     __slots__ = ("maps", "next", "tables")
 
@@ -64,7 +64,7 @@ class Undo:
         self.tables: dict[VersionedTable, list[tuple[NDArray[np.int64], Numbers]]] = {}
 
     def restore(self) -> None:
-        """Puts every old value back; readers of the version need the notes all the same."""
+        """Puts every old value back; the notes stay, because readers of the version need them."""
         for table, notes in self.tables.items():
             for rows, old in reversed(notes):
                 table.overwrite(rows, old)
@@ -74,9 +74,9 @@ class Undo:
 
 
 class Entries(Protocol[Key, Value]):
-    """What a versioned map holds its newest entries in: a dictionary, or what acts as one.
+    """The container of a map's newest entries: a dictionary, or an object that acts as one.
 
-    Each of these is one step that no other thread comes into the middle of.
+    Each method must be atomic with respect to other threads.
     """
 
     def get(self, key: Key, /) -> Value | None: ...
@@ -89,15 +89,15 @@ class Entries(Protocol[Key, Value]):
 
 
 class VersionedMap(Generic[Key, Value]):
-    """A dictionary; None stands for no entry. Keys are of plain types, hashed without our code."""
+    """A versioned dictionary; None means no entry. Keys must be plain types, hashed in C."""
 
     def __init__(self, current: Entries[Key, Value] | None = None) -> None:
-        """Starts from entries that it owns from here on; by default from none."""
+        """Takes ownership of the given entries; starts empty by default."""
         empty: dict[Key, Value] = {}
         self.current: Entries[Key, Value] = empty if current is None else current
 
     def get(self, version: Version, key: Key) -> Value | None:
-        value = self.current.get(key)  # before the notes, see the module
+        value = self.current.get(key)  # read before the notes, see the module
         if version.undo is None:
             return value
         for undo in version.undos():
@@ -108,10 +108,10 @@ class VersionedMap(Generic[Key, Value]):
         return value
 
     def get_all(self, version: Version, keys: Sequence[Key]) -> list[Value | None]:
-        """The entries of some keys, None for those that are not there."""
+        """The entries of some keys; None for missing ones."""
         if version.undo is None:
             values = list(map(self.current.get, keys))
-            if version.undo is None:  # else a change began meanwhile
+            if version.undo is None:  # otherwise a change began meanwhile
                 return values
         return [self.get(version, key) for key in keys]
 
@@ -126,8 +126,8 @@ class VersionedMap(Generic[Key, Value]):
             self.current[key] = value
 
     def items(self, version: Version) -> dict[Key, Value]:
-        """All entries at a version, as a dictionary of its own."""
-        result: dict[Key, Value | None] = {**self.current.copy()}  # one step, under the lock
+        """A new dictionary of all entries at a version."""
+        result: dict[Key, Value | None] = {**self.current.copy()}  # one atomic step
         for undo in reversed(list(version.undos())):
             result.update(undo.maps.get(self, {}).copy())
         return {key: value for key, value in result.items() if value is not None}
@@ -138,9 +138,10 @@ class VersionedMap(Generic[Key, Value]):
 
 
 class VersionedTable:
-    """Rows of numbers; rows may be added at the end.
+    """Versioned rows of numbers; rows may be appended.
 
-    The first rows may be a private mapping of a file: what is not overwritten is never copied.
+    The first rows may be a private mapping of a file: rows that are not overwritten are never
+    copied.
 
     Shapes:
         base: [N] or [N, width], writable; owned by the table from here on
@@ -149,7 +150,7 @@ class VersionedTable:
     def __init__(self, base: Numbers) -> None:
         self.base = base
         self.split = len(base)
-        self.grown = np.empty((0, *base.shape[1:]), base.dtype)  # further rows, with room to grow
+        self.grown = np.empty((0, *base.shape[1:]), base.dtype)  # appended rows and spare ones
 
     @property
     def width(self) -> int:
@@ -161,7 +162,7 @@ class VersionedTable:
         if version.undo is None:
             return values
         notes = [note for undo in version.undos() for note in undo.tables.get(self, ())]
-        for noted, old in reversed(notes):  # the oldest is put back last
+        for noted, old in reversed(notes):  # the oldest is restored last
             position = np.searchsorted(noted, rows)
             position[position == len(noted)] = 0
             hit = noted[position] == rows
@@ -172,12 +173,12 @@ class VersionedTable:
         """One row of a table of whole numbers [rows] at a version."""
         if version.undo is None:
             value = self.base[row] if row < self.split else self.grown[row - self.split]
-            if version.undo is None:  # else a change began meanwhile
+            if version.undo is None:  # otherwise a change began meanwhile
                 return int(value)
         return int(self.take(version, np.array([row]))[0])
 
     def newest(self, rows: NDArray[np.integer]) -> Numbers:
-        """A copy of some rows as they stand."""
+        """A copy of the newest values of some rows."""
         grown = self.grown
         if len(grown) == 0:
             return self.base.take(rows, axis=0)
@@ -196,10 +197,10 @@ class VersionedTable:
         values: Numbers,
         old: Numbers | None = None,
     ) -> None:
-        """Overwrites rows, which are sorted and distinct and may lie beyond the end.
+        """Overwrites sorted, distinct rows, which may lie beyond the end.
 
         Args:
-            old: what stands there, where the caller has a copy of it.
+            old: the current values, if the caller has a copy of them.
         """
         if len(rows) == 0:
             return
@@ -213,7 +214,7 @@ class VersionedTable:
         self.grown[rows[first:] - self.split] = values[first:]
 
     def reserve(self, rows: int) -> None:
-        """Makes room for that many rows; a reader keeps the array that it has."""
+        """Makes room for that many rows; readers keep the array that they have."""
         missing = rows - self.split - len(self.grown)
         if missing > 0:
             room = max(missing, len(self.grown), 64)
@@ -222,5 +223,5 @@ class VersionedTable:
 
     @property
     def memory_bytes(self) -> int:
-        """Of all rows, whether or not a mapped file's have been read."""
+        """Size of all rows, whether or not those of a mapped file have been read."""
         return int(self.base.nbytes + self.grown.nbytes)

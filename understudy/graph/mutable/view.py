@@ -1,4 +1,4 @@
-"""The graph as it stands at one version: what readers hold."""
+"""The graph at one version, as readers hold it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from understudy.graph.text_graph import TextGraph
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """A node that is not as in the base; the id of a removed one is empty."""
+    """A node that differs from the base; the id of a removed one is empty."""
 
     id: str
     text: str
-    label: int  # position in the graph's label names, or -1
+    label: int  # index into the graph's label names, or -1
 
 
 REMOVED = NodeRecord("", "", -1)
-ROW_BITS = 32  # a pair of rows in one number
+ROW_BITS = 32  # two rows are encoded in one number
 
 
 class Vocabulary:
-    """Names of labels, those of the base first; a name keeps its place, and all versions share it.
+    """Label names, the base's first; a name keeps its index, and all versions share them.
 
     One writer at a time adds names.
     """
@@ -37,16 +37,16 @@ class Vocabulary:
         self.names = tuple(names)
 
     def add(self, names: Iterable[str]) -> None:
-        """Takes further names behind those that it has."""
+        """Appends new names."""
         self.names = tuple(dict.fromkeys([*self.names, *names]))
 
 
 @dataclass(frozen=True, slots=True)
 class GraphParts:
-    """What all versions share: a base that never changes, and what was put over it.
+    """What all versions share: a base that never changes, and the changes on top of it.
 
     Attributes:
-        base: ids, texts and labels of the first rows; its adjacency is only the first one
+        base: ids, texts and labels of the first rows; its adjacency is only the initial one
     """
 
     base: TextGraph
@@ -65,21 +65,21 @@ def open_parts(base: TextGraph) -> GraphParts:
 
 @dataclass(frozen=True, slots=True)
 class GraphView:
-    """The graph at a version; nodes are named by their row, and a removed node leaves a gap.
+    """The graph at a version; nodes are identified by row, and a removed node leaves a gap.
 
-    Safe to share between threads and to keep for as long as wanted: a kept view keeps the old
-    values of what was changed since.
+    Safe to share between threads and to keep for any time: a kept view keeps the old values of what
+    was changed since.
     """
 
     parts: GraphParts
     version: Version
-    num_rows: int  # rows in use, gaps included
+    num_rows: int  # rows in use, including gaps
     num_nodes: int
     num_edges: int  # undirected
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """That nodes have, or may be given; a model may know others."""
+        """The labels that nodes have, or may be given; a model may know others."""
         return self.parts.vocabulary.names
 
     def row_of(self, node_id: str) -> int | None:
@@ -87,7 +87,7 @@ class GraphView:
         return self.parts.rows.get(self.version, node_id)
 
     def rows_of(self, node_ids: Sequence[str]) -> list[int | None]:
-        """The rows of some nodes, None for those that are not stored."""
+        """The rows of some nodes; None for those that are not stored."""
         return self.parts.rows.get_all(self.version, node_ids)
 
     def row_array(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
@@ -95,7 +95,7 @@ class GraphView:
         found = self.rows_of(node_ids)
         try:
             return np.array(found, dtype=np.int64)
-        except TypeError:  # a None in it, which is the exception
+        except TypeError:  # rare: it contains None
             return np.array([-1 if row is None else row for row in found], dtype=np.int64)
 
     def record(self, row: int) -> NodeRecord:
@@ -115,7 +115,7 @@ class GraphView:
         return found.text if found is not None else str(self.parts.base.texts[row].as_py())
 
     def label(self, row: int) -> int:
-        """Position in `label_names`, or -1."""
+        """Index into `label_names`, or -1."""
         found = self.parts.records.get(self.version, row)
         return found.label if found is not None else int(self.parts.base.labels[row])
 
@@ -152,13 +152,13 @@ class GraphView:
         return Neighborhoods(near.indptr, indices, self.degrees(indices))
 
     def adjacent(self, rows: NDArray[np.int64]) -> Adjacency:
-        """The neighbour lists of stored nodes (int64 [B]); rows of this view stand in them."""
+        """The neighbour lists of stored nodes (int64 [B]), as rows of this view."""
         return self.parts.lists.take(self.version, rows)
 
     def unseen_neighborhoods(self, neighbors: Sequence[NDArray[np.int64]]) -> Neighborhoods:
         """The neighbourhoods of nodes that are not stored, from their neighbours' rows.
 
-        Stored nodes do not see the new ones: their degrees stay as they are.
+        Stored nodes do not see the new ones, so their degrees stay as they are.
         """
         if len(neighbors) == 1:
             indices = neighbors[0]
@@ -170,7 +170,7 @@ class GraphView:
         return Neighborhoods(indptr, indices, self.degrees(indices))
 
     def live_rows(self) -> NDArray[np.int64]:
-        """int64 [num_nodes]: the rows that are no gaps, in order."""
+        """int64 [num_nodes]: the rows that are not gaps, in order."""
         alive = np.ones(self.num_rows, dtype=np.bool_)
         for row, record in self.parts.records.items(self.version).items():
             alive[row] = record is not REMOVED
@@ -178,5 +178,5 @@ class GraphView:
 
 
 def keys_of(rows: NDArray[np.int64], near: Adjacency) -> NDArray[np.int64]:
-    """Lists as one number an entry, its row and its neighbour; sorted as the rows are."""
+    """Encodes each list entry as one number, row and neighbour; sorted if the rows are."""
     return np.repeat(rows << ROW_BITS, near.degrees) | near.indices

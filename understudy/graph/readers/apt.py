@@ -1,4 +1,4 @@
-"""The package index of Debian or Ubuntu, fetched by apt itself into a private folder, no root."""
+"""Fetches the package index of Debian or Ubuntu with apt into a private folder, without root."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def fetch_index(folder: Path, offline: bool = False, progress: Progress = silent
         offline: use what an earlier call has fetched.
 
     Raises:
-        SourceError: there is no apt, it failed, or nothing was fetched yet.
+        SourceError: apt is missing, it failed, or nothing was fetched yet.
     """
     if shutil.which("apt-get") is None:
         raise SourceError(
@@ -73,20 +73,20 @@ def prepare(folder: Path) -> None:
 
 
 def options(folder: Path) -> list[str]:
-    """apt's own options that keep it away from the system's state."""
+    """apt options that keep it away from the system's state."""
     settings = (
         f"Dir::State={folder}",
         "Dir::State::status=/var/lib/dpkg/status",
         f"Dir::Cache={folder / 'cache'}",
         "Acquire::Languages=en",
-        # Root would drop to a user that cannot enter root's home, and warn about it.
+        # As root, apt would switch to a user without access to root's home, and warn about it.
         "APT::Sandbox::User=root",
     )
     return [part for setting in settings for part in ("-o", setting)]
 
 
 def run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    """Runs a command with plain messages.
+    """Runs a command with untranslated messages.
 
     Raises:
         SourceError: it cannot be started or takes too long.
@@ -106,10 +106,10 @@ def run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
 
 
 def update(folder: Path) -> str:
-    """Runs apt-get update; returns its first complaint, which need not be fatal.
+    """Runs apt-get update; returns its first complaint, which may be harmless.
 
-    A hook of the machine that needs root, or one source of several, may fail while the lists
-    arrive; whether there are lists decides.
+    A hook that needs root, or one of several sources, may fail although the lists arrive; only the
+    presence of lists matters.
     """
     result = run(["apt-get", "-q", *options(folder), "update"])
     lines = result.stderr.decode("utf-8", "replace").splitlines()
@@ -119,7 +119,7 @@ def update(folder: Path) -> str:
 
 
 def list_index(folder: Path) -> AptIndex | None:
-    """The files that are there; None without any list of packages."""
+    """The present files; None without any list of packages."""
     fields = "$(CREATED_BY)|$(ARCHITECTURE)|$(ORIGIN)|$(VERSION)|$(CODENAME)|$(FILENAME)"
     result = run(["apt-get", *options(folder), "indextargets", "--format", fields])
     found: dict[str, list[IndexFile]] = {"Packages": [], "Translations": []}
@@ -138,7 +138,7 @@ def read_index_file(path: Path) -> Iterator[str]:
     """Yields the stanzas of a list, decompressed by apt's own helper.
 
     Raises:
-        SourceError: there is no helper, or it fails.
+        SourceError: the helper is missing, or fails.
     """
     helper = next((name for name in HELPERS if Path(name).is_file()), None)
     if helper is None:
@@ -147,6 +147,6 @@ def read_index_file(path: Path) -> Iterator[str]:
     if result.returncode:
         complaint = result.stderr.decode("utf-8", "replace").strip()
         raise SourceError(f"{path}: cannot be unpacked: {complaint}; delete it and fetch again")
-    # An index is UTF-8 by policy; a stray byte in one description must not cost the whole graph.
+    # An index is UTF-8 by policy; a stray byte must not make the whole graph fail.
     text = result.stdout.decode("utf-8", "replace")
     return (stanza for stanza in text.split("\n\n") if stanza.strip())

@@ -1,4 +1,4 @@
-"""Values of a file of arrays: tensors, NumPy's arrays and lists, found by their keys."""
+"""Values of a file of arrays: tensors, NumPy arrays and lists, found by their keys."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import EXACT_FLOATS
 
-# Types that NumPy lacks, and how many binary digits their numbers have.
+# Types that NumPy lacks, and the precision of their numbers in bits.
 SHORT = {"torch.bfloat16": 8, "torch.float8_e4m3fn": 4, "torch.float8_e5m2": 3}
 
 
@@ -19,10 +19,10 @@ def shape_of(array: NDArray[Any]) -> str:
 
 
 def array_of(path: Path, key: str, value: Any) -> NDArray[Any]:
-    """A tensor or list as an array, in this machine's order of bytes.
+    """A tensor or list as an array in native byte order.
 
     Raises:
-        BadInputError: it is neither, or some of its values are masked out.
+        BadInputError: it is neither, or has masked values.
     """
     if np.ma.is_masked(value):
         raise BadInputError(
@@ -30,7 +30,7 @@ def array_of(path: Path, key: str, value: Any) -> NDArray[Any]:
             "them in"
         )
     try:
-        if hasattr(value, "detach"):  # a tensor, of whichever device
+        if hasattr(value, "detach"):  # a tensor on any device
             value = value.detach().cpu()
         if hasattr(value, "is_sparse") and is_half(value):
             value = value.float()  # NumPy has no bfloat16
@@ -39,7 +39,7 @@ def array_of(path: Path, key: str, value: Any) -> NDArray[Any]:
         raise no_array(path, key, value) from error
     if array.dtype.kind == "O" and not array.ndim:  # an iterator, a set, a sparse matrix
         raise no_array(path, key, value)
-    if array.dtype.kind == "T":  # NumPy's strings of any length
+    if array.dtype.kind == "T":  # NumPy's variable-length strings
         return array.astype(object)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
@@ -54,7 +54,7 @@ def is_half(value: Any) -> bool:
 
 
 def exact_up_to(value: Any, array: NDArray[Any]) -> int:
-    """The largest whole number that no other one is rounded to, in the type of a value's floats.
+    """The largest whole number that is exact in the type of a value's floats.
 
     Args:
         array: the value as an array.
@@ -66,6 +66,6 @@ def exact_up_to(value: Any, array: NDArray[Any]) -> int:
 
 
 def find_key(values: Mapping[str, Any], given: str, usual: tuple[str, ...]) -> str | None:
-    """The given key, or the first of the usual ones that holds something."""
+    """The given key, or the first of the usual ones that has a value."""
     wanted = (given,) if given else usual
     return next((key for key in wanted if values.get(key) is not None), None)

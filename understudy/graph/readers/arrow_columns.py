@@ -1,4 +1,4 @@
-"""The columns of an Arrow table, wherever it is, as records; a place in them is a row, from 1."""
+"""Reads the columns of any Arrow table as records; places are rows, counted from 1."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ from understudy.graph.readers.fields import (
 from understudy.graph.readers.fields import node_indexes as find_columns
 from understudy.graph.text_graph import string_array
 
-# Up to here, no whole number is rounded to another in the type.
+# The largest whole number that is exact in each type.
 EXACT = {pa.float16(): 2**11 - 1, pa.float32(): 2**24 - 1}
 
 
@@ -62,7 +62,7 @@ def check_node_columns(table: "ArrowColumns", fields: NodeFields) -> NodeIndexes
     """Finds the columns of nodes, without reading them.
 
     Raises:
-        BadInputError: one is missing, or of a type that it can never have.
+        BadInputError: one is missing, or has an unsuitable type.
     """
     indexes = find_columns(table.name, table.names, fields)
     texts = [table.names[index] for index in indexes.text]
@@ -98,7 +98,7 @@ def check_edge_columns(table: "ArrowColumns", fields: EdgeFields) -> tuple[int, 
     """Finds the two ends of edges, without reading them.
 
     Raises:
-        BadInputError: one is missing, or of a type that it can never have.
+        BadInputError: one is missing, or has an unsuitable type.
     """
     ends = edge_indexes(table.name, table.names, fields)
     for index in ends:
@@ -111,11 +111,11 @@ def row_numbers(count: int) -> NDArray[np.int64]:
 
 
 class ArrowColumns:
-    """The columns of a table in memory, each decoded when it is asked for.
+    """The columns of a table in memory, each decoded on request.
 
     Args:
         name: of the table in messages.
-        count: of its rows.
+        count: number of rows.
     """
 
     def __init__(self, name: str, schema: pa.Schema, count: int) -> None:
@@ -123,24 +123,24 @@ class ArrowColumns:
         self.names: list[str] = schema.names
 
     def expect(self, columns: int) -> None:
-        """Is told how many columns will be read."""
+        """Announces how many columns will be read."""
 
     def stored(self, index: int) -> pa.ChunkedArray:
         """One column as it is stored."""
         raise NotImplementedError
 
     def raw(self, index: int) -> pa.ChunkedArray:
-        """One column, dictionaries decoded."""
+        """One column, with dictionaries decoded."""
         column = self.stored(index)
         kind = column.type
         return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
     def read(self, index: int | None) -> pa.LargeStringArray:
-        """A column of names: strings, UUIDs or whole numbers, also such as were made floats."""
+        """A column of names: strings, UUIDs or whole numbers, possibly stored as floats."""
         return null_strings(self.count) if index is None else self.names_of(index, cells.name_of)
 
     def labels(self, index: int | None) -> pa.LargeStringArray:
-        """A column of labels: as names, or true and false."""
+        """A column of labels: names, or true and false."""
         return null_strings(self.count) if index is None else self.names_of(index, cells.label_of)
 
     def texts(self, index: int) -> pa.LargeStringArray:
@@ -158,10 +158,10 @@ class ArrowColumns:
         return optional_strings(self.values(index, of))
 
     def check_type(self, index: int, of: Callable[[object], str | None]) -> None:
-        """Refuses a column that can hold no value that is wanted.
+        """Refuses a column whose type rules out suitable values.
 
         Args:
-            of: what reads a value of it.
+            of: the function that reads a value.
 
         Raises:
             BadInputError: it is such a column; the message names its type.
@@ -184,7 +184,7 @@ class ArrowColumns:
         return python_values(self.raw(index))
 
     def values(self, index: int, of: Callable[[object], Any]) -> list[Any]:
-        """Every value through `of`."""
+        """Applies `of` to every value."""
         found = []
         for row, value in enumerate(self.items(index), 1):
             try:
@@ -202,7 +202,7 @@ class ArrowColumns:
         return BadInputError(f"{where}: column {self.names[index]!r} must {verb} {wanted}, {found}")
 
     def decoded(self, index: int, column: pa.ChunkedArray) -> pa.LargeStringArray:
-        """A column of bytes as text.
+        """Decodes a column of bytes as text.
 
         Raises:
             BadInputError: it is not UTF-8.
@@ -230,8 +230,9 @@ def is_textual(kind: pa.DataType) -> bool:
 
 
 def python_values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """The values of a column, or of its lists; of a short type of floats, those that it rounds
-    whole numbers to are marked, see `cells.Rounded`."""
+    """The values of a column, possibly of lists. Values of short float types that are too large to
+    be exact are marked, see `cells.Rounded`.
+    """
     kind = column.type
     exact = EXACT.get(kind.value_type if is_list(kind) else kind)
     values: list[Any] = column.to_pylist()
@@ -247,7 +248,7 @@ def python_values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
 
 
 def is_fractional(kind: pa.DataType) -> bool:
-    """Whether a type can hold fractions, though its values may all be whole."""
+    """Whether a type can hold fractions, even if all values are whole."""
     return bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
@@ -272,7 +273,7 @@ def split_column(table: ArrowColumns, indexes: NodeIndexes) -> pa.LargeStringArr
 
 
 def neighbor_pairs(table: ArrowColumns, ids: object, index: int | None) -> Found | None:
-    """The edges that a column of neighbours names; a place is the row of their node."""
+    """The edges from a column of neighbours; their place is the row of the node."""
     if index is None or not isinstance(ids, pa.LargeStringArray):
         return None
     lists = table.values(index, cells.neighbors_of)
@@ -286,7 +287,7 @@ def flat(column: pa.ChunkedArray) -> pa.LargeStringArray:
 
 
 def first_undecodable(column: pa.ChunkedArray) -> tuple[int, int]:
-    """The row and the byte, both counted from 1."""
+    """The row and the byte of the first fault, both counted from 1."""
     for row, value in enumerate(column, 1):
         try:
             (value.as_py() or b"").decode("utf-8")
@@ -296,7 +297,7 @@ def first_undecodable(column: pa.ChunkedArray) -> tuple[int, int]:
 
 
 def joined(texts: list[pa.LargeStringArray], count: int) -> pa.LargeStringArray:
-    """Several columns as one text, a line each; blanks are left out."""
+    """Joins several columns to one text, one line each; blanks are left out."""
     if len(texts) < 2:
         return texts[0] if texts else null_strings(count)
     rows = zip(*(column.to_pylist() for column in texts), strict=True)

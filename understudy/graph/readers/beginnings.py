@@ -1,4 +1,4 @@
-"""What the first lines of files show, reported before the files are read as a whole."""
+"""Checks the first lines of files before the files are read as a whole."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from understudy.graph.readers.packed import is_packed
 from understudy.graph.readers.parquet import ParquetColumns
 from understudy.graph.readers.tables import known, known_ends
 
-Found = dict[str, set[str]]  # role → the columns that play it
+Found = dict[str, set[str]]  # role → its columns
 
 
 def check_beginnings(
@@ -31,15 +31,15 @@ def check_beginnings(
     edge_fields: EdgeFields,
     files: Files,
 ) -> None:
-    """Looks for the columns of every file in its first line; those that are one value come last,
-    since they are read whole.
+    """Checks the columns of every file by its first line; single-value files come last, because
+    they are read in full.
 
-    Nothing is told of what a registered reader reads, nor of packed Parquet.
+    Files of registered readers and compressed Parquet files are not checked.
 
     Raises:
         SourceError: a file cannot be read.
-        BadInputError: it is of another kind than its name says, or has not the columns that are
-            needed or asked for.
+        BadInputError: its content does not fit its name, or a required or requested column is
+            missing.
     """
     found: Found = {}
     open_ended = False  # a later record may have other columns
@@ -59,12 +59,12 @@ def check_beginnings(
 
 
 def late(file: tuple[Path, bool]) -> bool:
-    """Whether nothing of a file is known until all of it is read."""
+    """Whether a file must be read in full to know anything about it."""
     return suffix_of(file[0], "edges") in GRAPHS
 
 
 def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str], Found | None]:
-    """The columns of a node file, and which are used; None where others may come.
+    """The columns of a node file, and their roles; None if later records may have others.
 
     Raises:
         BadInputError: see `node_indexes` and `check_text`.
@@ -91,7 +91,7 @@ def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str
 
 
 def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
-    """Looks for the two ends of the edges of a file.
+    """Checks that a file has the two ends of edges.
 
     Raises:
         BadInputError: see `edge_indexes`.
@@ -110,7 +110,7 @@ def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
 
 
 def beginning(rows: Rows) -> tuple[int, list[str]] | None:
-    """The place of a file's first line or record, and its columns; None where there is none."""
+    """The place of a file's first line or record, and its columns; None for an empty file."""
     if rows.head is not None:
         return rows.head.line, list(rows.head.columns)
     first = next(rows.rows, None)
@@ -119,8 +119,9 @@ def beginning(rows: Rows) -> tuple[int, list[str]] | None:
 
 @contextmanager
 def header_doubted(rows: Rows, delimiter: str) -> Iterator[None]:
-    """Adds to what is said of a missing column that the first line may be no header, or be divided
-    by another sign than the one that was given for all files."""
+    """Extends the error for a missing column: the first line may be no header, or use another
+    delimiter than the one given for all files.
+    """
     try:
         yield
     except MissingColumnError as error:

@@ -1,4 +1,4 @@
-"""Names for class numbers, as files give them: by class, by node, or as a dict either way."""
+"""Reads names for class numbers: listed by class or by node, or as a dict in either direction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from understudy.graph.missing import is_missing
 from understudy.graph.numerals import whole_number
 from understudy.graph.text_graph import string_array
 
-Names = Mapping[int, str | None]  # class number → name; None or blank where the file has none
+Names = Mapping[int, str | None]  # class number → name; None or blank if the file has none
 
 
 def named_labels(
@@ -24,17 +24,17 @@ def named_labels(
     log: RepairLog,
     without: str = "--label-names-key none",
 ) -> pa.LargeStringArray:
-    """Class numbers as names; what says that there is no label stays as it is.
+    """Replaces class numbers by names; markers of missing labels stay.
 
     A class without a name is called by its number, which is logged.
 
     Args:
         where: the file, for messages
-        labels: large_string [N], class numbers as words, null where there is none
-        without: what has the numbers themselves be the names, in words of the command
+        labels: large_string [N], class numbers as words, null if there is none
+        without: the option that keeps numbers as names, for messages
 
     Raises:
-        BadInputError: a number is beyond the names, or two classes have one name.
+        BadInputError: a number is beyond the names, or two classes have the same name.
     """
     if not names:
         return labels
@@ -63,7 +63,7 @@ def named_labels(
 def check_distinct(
     where: str, found: Mapping[str, str], numbers: Mapping[str, int | None], without: str
 ) -> None:
-    """Refuses two classes of one name, which would become one.
+    """Refuses two classes with one name, which would be merged.
 
     Raises:
         BadInputError: there are such.
@@ -82,11 +82,12 @@ def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) ->
     """The names that a file has under a key.
 
     Args:
-        labels: large_string [N], class numbers as words: tells names by node from names by class
+        labels: large_string [N], class numbers as words: distinguishes names by node from names by
+            class
 
     Raises:
-        BadInputError: it is one string, a set, or anything else that does not say which name
-            belongs to which class.
+        BadInputError: it is one string, a set, or anything else that does not assign names to
+            classes.
     """
     if has_numbers_for_rows(value):
         listed = [name_of(where, key, item) for item in value.to_list()]
@@ -109,18 +110,17 @@ def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) ->
 
 
 def has_numbers_for_rows(value: Any) -> bool:
-    """Whether a value is a column of pandas whose rows are called otherwise than 0, 1, …, so that
-    what a row is called says which class it names."""
+    """Whether a value is a pandas column whose index is not 0, 1, …, and so names classes."""
     if isinstance(value, Mapping) or not (hasattr(value, "items") and hasattr(value, "to_list")):
         return False
     return list(value.index) != list(range(len(value)))
 
 
 def names_by_row(where: str, key: str, column: Any) -> dict[Any, Any]:
-    """The names of such a column by what its rows are called.
+    """The names of such a column by its index.
 
     Raises:
-        BadInputError: two rows are called alike, and hold different names.
+        BadInputError: one index has different names.
     """
     names: dict[Any, Any] = {}
     for row, name in column.items():
@@ -130,7 +130,7 @@ def names_by_row(where: str, key: str, column: Any) -> dict[Any, Any]:
 
 
 def name_of(where: str, key: str, item: Any) -> str | None:
-    """A name; None where there is none, as NaN in the pandas tables that such lists come from.
+    """A name; None if there is none, such as NaN from pandas tables.
 
     Raises:
         BadInputError: it is no name.
@@ -148,7 +148,7 @@ def name_of(where: str, key: str, item: Any) -> str | None:
 
 
 def names_of_mapping(where: str, key: str, value: Mapping[Any, Any]) -> Names:
-    """A dict from number to name, or from name to number.
+    """Converts a dict from number to name, or from name to number.
 
     Raises:
         BadInputError: it is neither, or both.
@@ -171,7 +171,7 @@ def names_of_mapping(where: str, key: str, value: Mapping[Any, Any]) -> Names:
 
 
 def number_of(item: Any) -> int | None:
-    """A class number, also one written as a word or held by an array."""
+    """A class number, possibly as a word or in an array."""
     if hasattr(item, "item"):
         item = item.item()
     if isinstance(item, bool):
@@ -180,10 +180,10 @@ def number_of(item: Any) -> int | None:
 
 
 def names_by_node(names: Sequence[str | None], labels: pa.LargeStringArray) -> Names | None:
-    """The names by class, where the list has one for each node; None where it has not.
+    """The names by class if the list has one per node; otherwise None.
 
-    A list as long as the graph is one of nodes if it names every node of a class alike, and some
-    name occurs twice.
+    A list as long as the graph is by node if all nodes of a class have the same name, and some name
+    occurs twice.
     """
     if len(names) != len(labels) or len(set(names)) == len(names):
         return None

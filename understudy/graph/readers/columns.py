@@ -1,4 +1,4 @@
-"""From the columns that a node file has to the five that a graph needs."""
+"""Converts the columns of a node file to the columns of a graph."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,11 +20,11 @@ from understudy.graph.splits import SPLIT_NAMES
 Found = tuple[NDArray[np.int64], list[pa.LargeStringArray]]  # places, columns
 
 
-Value = TypeVar("Value")  # of one record, or an array of all
+Value = TypeVar("Value")  # of one record, or an array for all
 
 
 class Columns(NamedTuple, Generic[Value]):
-    """One record, or all of a file as arrays: what is not in the file is null."""
+    """One record, or all of a file as arrays; missing columns are null."""
 
     ids: Value
     texts: Value
@@ -51,7 +51,7 @@ def split_of_masks(masks: Sequence[bool], where: str) -> str | None:
 def node_table(
     source: Source, found: Found, reading: Reading, neighbors: Found | None = None
 ) -> NodeTable:
-    """The records of a file; a column that is a split by name only counts if it holds splits."""
+    """The records of a file; a column that only may be a split must contain splits."""
     places, filled = found
     columns = Columns(*filled)
     splits = columns.splits
@@ -82,7 +82,7 @@ def node_table(
 
 
 def unread(reading: Reading, role: str, remark: str = "") -> Reading:
-    """The reading without the columns of a role, which turned out to be of no use."""
+    """The reading without the columns of a role, which turned out to be unusable."""
     used = {name: columns for name, columns in reading.used.items() if name != role}
     remarks = (*reading.remarks, remark) if remark else reading.remarks
     return replace(
@@ -91,10 +91,10 @@ def unread(reading: Reading, role: str, remark: str = "") -> Reading:
 
 
 def with_class_names(tables: Sequence[NodeTable]) -> list[NodeTable]:
-    """Takes the names that a second column has for the numbers of the first.
+    """Uses a second column as the names for the numbers in the first.
 
-    It has them if every label of every file is a whole number, and each number goes with one
-    name, that of no other number.
+    That applies if every label of every file is a whole number, and numbers and names correspond
+    one to one.
     """
     labeled = [table for table in tables if table.labels.null_count < len(table)]
     named = labeled and all(table.class_names is not None for table in labeled)
@@ -114,7 +114,7 @@ def with_class_names(tables: Sequence[NodeTable]) -> list[NodeTable]:
 
 
 def renamed_table(table: NodeTable) -> NodeTable:
-    """The table with names for labels; a node whose number says that it has none has none."""
+    """The table with names for labels; a number that means no label stays."""
     numbers = dict.fromkeys(pc.unique(table.labels).to_pylist())
     nothing = [value for value in numbers if value is None or not counts(value)]
     none = pc.is_in(table.labels, value_set=pa.array(nothing, pa.large_string()))
@@ -134,7 +134,7 @@ def counts(label: str) -> bool:
 
 
 def one_to_one(labels: pa.LargeStringArray, names: pa.LargeStringArray) -> bool:
-    """Whether each number in `labels` has a name of its own."""
+    """Whether each number in `labels` has a name that no other number has."""
     labels, names = pc.utf8_trim_whitespace(labels), pc.utf8_trim_whitespace(names)
     absent = pc.fill_null(pc.or_(missing_words(labels, UNKNOWN_MARKS), pc.equal(labels, "")), True)
     pairs = pa.table({"label": labels, "name": names}).filter(pc.invert(absent))

@@ -48,7 +48,7 @@ def debian_graph(
     """Fetches the index into `folder` and builds its graph, or a connected part of it.
 
     Args:
-        limit: the most nodes to keep.
+        limit: maximum number of nodes.
 
     Raises:
         SourceError: no apt, no index, or no network on the first call.
@@ -71,7 +71,7 @@ def debian_graph(
 
 
 def read_packages(index: AptIndex, progress: Progress) -> tuple[dict[str, Package], int]:
-    """The newest version of every package, by name, and how many older records there were."""
+    """The newest version of every package, by name, and the number of older records."""
     found: list[Package] = []
     for position, file in enumerate(index.packages):
         progress("read packages", position, len(index.packages))
@@ -125,7 +125,7 @@ def package_graph(
 
 
 def in_our_words(repairs: Sequence[Repair]) -> list[Repair]:
-    """Names the repairs after what they mean in a package index; places there say nothing."""
+    """Renames repairs to their meaning in a package index, where places are meaningless."""
     kinds = {
         "unknown_endpoints": "unknown_targets",
         "nodes_without_text": "packages_without_text",

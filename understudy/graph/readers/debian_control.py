@@ -17,7 +17,7 @@ PACKAGE_FIELDS = {
     "Description-en",
     "Description-md5",
 }
-# Alternatives and items; then what may follow a name: qualifier, version, architectures, profile.
+# Alternatives and items; then the suffixes of a name: qualifier, version, architectures, profile.
 SEPARATORS = re.compile(r"[,|]")
 AFTER_NAME = re.compile(r"[\s:(\[<]")
 
@@ -29,9 +29,9 @@ class Package:
     name: str
     version: str
     source: str  # the source package that it is built from
-    section: str  # without the area; empty where the index gives none
+    section: str  # without the area; empty if the index has none
     links: tuple[str, ...]  # names of packages it refers to, each once, in order
-    description: str  # as in the index: synopsis, perhaps the long description
+    description: str  # synopsis, possibly with the long description
     description_key: str  # finds the long description in a translation file
 
 
@@ -79,7 +79,7 @@ def link_names(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def newest(packages: Iterable[Package]) -> tuple[dict[str, Package], int]:
-    """The newest version of every package, by name, and how many records that left out."""
+    """The newest version of every package, by name, and the number of dropped records."""
     chosen: dict[str, Package] = {}
     left_out = 0
     for package in packages:
@@ -103,7 +103,7 @@ def translation_of(stanza: str) -> tuple[str, str, str]:
 def clean_description(description: str) -> str:
     """Synopsis, a line break, and the long description as paragraphs.
 
-    Lines that start with one blank are one paragraph; those with more stand alone (lists); a
+    Lines that start with one blank form a paragraph; those with more are separate lines (lists); a
     lone dot separates paragraphs.
     """
     synopsis, *lines = description.split("\n")

@@ -16,7 +16,7 @@ def version_key(version: str) -> tuple[int, "Part", "Part"]:
 
 
 class Part:
-    """Runs of other characters and of digits in turn, compared run by run."""
+    """Alternating runs of other characters and of digits, compared run by run."""
 
     def __init__(self, text: str) -> None:
         runs = NUMBER.split(text)
@@ -40,7 +40,7 @@ class Part:
 
 
 def lexical_less(mine: str, theirs: str) -> bool:
-    """A tilde sorts before the end, the end before letters, letters before all else."""
+    """A tilde sorts before the end, the end before letters, letters before everything else."""
     for left, right in zip_longest(map(order, mine), map(order, theirs), fillvalue=0):
         if left != right:
             return left < right

@@ -1,4 +1,4 @@
-"""CSV and its relatives; quoted fields may hold line breaks."""
+"""Reads CSV and similar formats; quoted fields may hold line breaks."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
 Record = tuple[int, int, list[str]]  # first line, lines, fields
-Refuse = Callable[[int, BadInputError], None]  # is told the line of a record that cannot be read
+Refuse = Callable[[int, BadInputError], None]  # called with the line of an unreadable record
 Remark = Callable[[str], None]
 UNCLOSED = (
     "a quote opens a field, and none ends it; if quotes are letters here, double them and enclose "
@@ -28,7 +28,7 @@ UNCLOSED = (
 
 
 def stop(_: int, error: BadInputError) -> None:
-    """Ends the reading with the first record that cannot be read.
+    """Stops at the first record that cannot be read.
 
     Raises:
         BadInputError: always.
@@ -40,8 +40,8 @@ def stop(_: int, error: BadInputError) -> None:
 class Header:
     """Whether the first line names the columns."""
 
-    wanted: bool | None = None  # None: it does, unless it holds numbers only
-    usual: Callable[[Sequence[str]], bool] = bool  # whether names are those of a header
+    wanted: bool | None = None  # None: it does, unless it holds only numbers
+    usual: Callable[[Sequence[str]], bool] = bool  # whether names are usual for a header
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ class Head:
 
     line: int
     columns: tuple[str, ...]
-    named: bool  # whether the line names them; else they are called 1, 2, …
+    named: bool  # whether the line names them; otherwise they are called 1, 2, …
 
 
 def table_head(path: Path, usual: str, given: str, header: Header) -> Head | None:
-    """The columns of a table, of which no more is read than its first line.
+    """The columns of a table, reading only its first line.
 
-    None where the reading is to tell: there is no line, or a quoted name goes on in the next one.
+    None if the first line is not enough: there is no line, or a quoted name continues on the next.
 
     Args:
-        usual: the delimiter that the file's name promises.
-        given: the delimiter that the user named; empty to find it in the line.
+        usual: the delimiter that the file's name suggests.
+        given: the delimiter that the user named; empty to infer it from the line.
 
     Raises:
         SourceError: the file cannot be read.
@@ -77,12 +77,12 @@ def table_head(path: Path, usual: str, given: str, header: Header) -> Head | Non
 
 
 def column_names(values: Sequence[str]) -> tuple[str, ...]:
-    """Names without blanks, and without the marks of files that were saved twice."""
+    """Names without blanks, and without the repeated byte order marks of files saved twice."""
     return tuple(value.strip().strip("\ufeff").strip() for value in values)
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """What columns are called that have no names."""
+    """The names of columns without names."""
     return tuple(str(number) for number in range(1, count + 1))
 
 
@@ -94,14 +94,14 @@ def read_delimited(
     refuse: Refuse = stop,
     remark: Remark | None = None,
 ) -> Iterator[Row]:
-    """Yields every record with the line it starts on; blank lines are passed over.
+    """Yields every record with the line it starts on; blank lines are skipped.
 
     Args:
-        dialect: or the delimiter that the file's name promises.
+        dialect: or the delimiter that the file's name suggests.
         header: without a header line, columns are called 1, 2, ….
-        refuse: is told of a record of another length, before the next one is yielded.
-        remark: takes what may be wrong though it could be read, at the end. Only where it is given
-            are rows of empty fields passed over, such as spreadsheets leave below a table.
+        refuse: called for a record of another length, before the next one is yielded.
+        remark: called at the end with possible faults. Rows of empty fields, which spreadsheets
+            leave below a table, are skipped only if it is given.
 
     Raises:
         BadInputError: no header or no record, a row of another length, or broken quoting.
@@ -143,7 +143,7 @@ def read_delimited(
 
 
 def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record]:
-    """Every record of the file, the header as well."""
+    """Every record of the file, including the header."""
     lines = read_lines(path, progress)
     for _ in range(dialect.skipped):
         next(lines)
@@ -156,7 +156,7 @@ def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record
         lines,
         delimiter=dialect.delimiter,
         escapechar="\\" if dialect.backslash else None,
-        skipinitialspace=True,  # blanks around a field are dropped in any case
+        skipinitialspace=True,  # blanks around a field are dropped anyway
         strict=True,
     )
     try:
@@ -175,7 +175,7 @@ def is_header(path: Path, line: int, names: Sequence[str], header: Header) -> bo
     """Whether a file's first record names its columns.
 
     Raises:
-        BadInputError: it may be data as well, and nobody has said which.
+        BadInputError: it may also be data, and no option says which.
     """
     if header.wanted is not None:
         return header.wanted or header.usual(names)
@@ -202,7 +202,7 @@ def check_fields(path: Path, line: int, values: Sequence[str], columns: Sequence
 
 
 def may_swallow(values: Sequence[str], count: int, delimiter: str) -> bool:
-    """Whether every line that a record runs over has as many fields as a record."""
+    """Whether every line within a record has as many fields as a record."""
     lines = delimiter.join(values).split("\n")
     signs = len(values) - 1
     return signs > 0 and len(lines) == count and all(x.count(delimiter) == signs for x in lines)
@@ -211,10 +211,10 @@ def may_swallow(values: Sequence[str], count: int, delimiter: str) -> bool:
 def check_not_swallowed(
     path: Path, line: int, count: int, values: Sequence[str], dialect: Dialect
 ) -> None:
-    """Refuses a quoted field that runs over lines which are records themselves.
+    """Refuses a quoted field that spans lines which are records themselves.
 
     Raises:
-        BadInputError: a quote that was meant as a letter has opened the field.
+        BadInputError: a literal quote has opened the field.
     """
     if count == 1 or dialect.delimiter != "\t" or len(values) < 2:
         return

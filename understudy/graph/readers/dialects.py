@@ -1,4 +1,4 @@
-"""How a table of text is written: its delimiter, its quoting, found in the file itself."""
+"""Infers the dialect of a text table from the file: its delimiter and its quoting."""
 
 import csv
 import json
@@ -22,31 +22,31 @@ QUOTED_FIELD = re.compile(r'"(?:[^"]|"")*"')
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the lines of a file become fields."""
+    """How the lines of a file are split into fields."""
 
     delimiter: str
-    quoted: bool = True  # whether quotes may enclose a field; else they are letters like any other
+    quoted: bool = True  # whether quotes may enclose a field; otherwise they are literal
     backslash: bool = False  # whether \\" is a quote inside a field
     skipped: int = 0  # lines before the header
-    remarks: tuple[str, ...] = ()  # what was found out rather than said
+    remarks: tuple[str, ...] = ()  # inferred facts
 
 
 @dataclass(frozen=True)
 class FirstLine:
-    """The line of a table that comes first, and what it tells."""
+    """The first line of a table, and its properties."""
 
-    text: str  # without its end; empty where there are blank lines only
-    number: int  # from 1
+    text: str  # without its end; empty if there are only blank lines
+    number: int  # starts at 1
     delimiter: str
-    skipped: int = 0  # lines before it that are for a spreadsheet alone
-    remarks: tuple[str, ...] = ()  # what was found out rather than said
+    skipped: int = 0  # number of preceding lines meant for spreadsheets
+    remarks: tuple[str, ...] = ()  # inferred facts
 
 
 def parse_delimiter(word: str) -> str:
-    """The sign that `--delimiter` means; empty where none was given.
+    """The character that `--delimiter` means; empty if none was given.
 
     Raises:
-        BadInputError: it is no single sign.
+        BadInputError: it is not a single character.
     """
     sign = WORDS.get(word.lower(), word)
     if len(sign) > 1 or sign in ('"', "\n", "\r"):
@@ -57,12 +57,12 @@ def parse_delimiter(word: str) -> str:
 
 
 def first_line(path: Path, lines: Iterable[str], usual: str, given: str = "") -> FirstLine:
-    """Reads what a table begins with.
+    """Reads the beginning of a table.
 
     Args:
-        lines: of the file; those behind the first one are left.
-        usual: the delimiter that the file's name promises.
-        given: the delimiter that the user named; empty to find it in the line.
+        lines: of the file; those after the first one are not consumed.
+        usual: the delimiter that the file's name suggests.
+        given: the delimiter that the user named; empty to infer it from the line.
 
     Raises:
         SourceError: the file cannot be read.
@@ -84,7 +84,7 @@ def first_line(path: Path, lines: Iterable[str], usual: str, given: str = "") ->
 
 
 def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
-    """Reads how a file is written, for which it is looked through; see `first_line`.
+    """Infers a file's dialect, scanning it as a whole if needed; see `first_line`.
 
     Raises:
         SourceError: the file cannot be read.
@@ -103,7 +103,7 @@ def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
 
 
 def is_json(line: str) -> bool:
-    """Whether a first line is an object or an array by itself, or begins one."""
+    """Whether a first line is, or begins, an object or an array."""
     if line.strip() in ("[", "{"):
         return True
     try:
@@ -113,16 +113,16 @@ def is_json(line: str) -> bool:
 
 
 def likeliest(header: str, usual: str) -> str:
-    """The delimiter that cuts the header into most columns; the usual one on a draw."""
+    """The delimiter that splits the header into most columns; the usual one on a tie."""
     plain = QUOTED_PART.sub("", header)
     counts = {sign: plain.count(sign) for sign in (usual, *DELIMITERS)}
     if usual == "\t" and counts["\t"]:
-        return usual  # commas in the names of columns are no sign of another delimiter
+        return usual  # commas in column names do not indicate another delimiter
     return max(counts, key=lambda sign: counts[sign])
 
 
 def has_backslash_quote(path: Path) -> bool:
-    """Whether a backslash stands before a quote anywhere: much faster than to read lines."""
+    """Whether a backslash precedes a quote anywhere; much faster than reading lines."""
     with open_bytes(path) as stream:
         before = b""
         while chunk := stream.read(CHUNK):
@@ -133,12 +133,12 @@ def has_backslash_quote(path: Path) -> bool:
 
 
 def scan(lines: Iterable[str], header: str, delimiter: str) -> tuple[bool, bool]:
-    """Looks through the lines below the header.
+    """Scans the lines below the header.
 
     Returns:
-        whether backslashes escape quotes; whether quotes enclose nothing. The last is asked of
-        tab-separated files only: every line has the header's fields, some quote is out of place
-        for a quoted field, as in the title `"Why?" and other questions`, and none is doubled.
+        whether backslashes escape quotes; whether quotes are literal. The latter is only checked
+        for tab-separated files: every line has the header's fields, some quote is out of place for
+        a quoted field, as in the title `"Why?" and other questions`, and none is doubled.
     """
     escaped = re.compile(rf'\\"[^"\r\n{re.escape(delimiter)}]')
     columns = header.count("\t")
@@ -156,12 +156,12 @@ def scan(lines: Iterable[str], header: str, delimiter: str) -> tuple[bool, bool]
 
 
 def looks_like_data(columns: Iterable[str]) -> bool:
-    """Whether what should be a header holds numbers only."""
+    """Whether a supposed header holds only numbers."""
     return all(re.fullmatch(r"-?\d+(\.\d+)?", column.strip()) for column in columns)
 
 
 def split_raw(line: str, delimiter: str) -> list[str]:
-    """The fields of a line in which quotes are letters."""
+    """The fields of a line with literal quotes."""
     line = line.rstrip("\r\n")
     return line.split(delimiter) if line.strip() else []
 

@@ -1,4 +1,4 @@
-"""Plain edge lists: two ids a line, apart by blanks, tabs, commas or semicolons; # is a comment."""
+"""Plain edge lists: two ids per line, separated by blanks, tabs, commas or semicolons."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,11 +10,11 @@ from understudy.graph.readers.delimited import Head, Header, Row, numbered
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 COMMENTS = ("#", "%")
-ATTRIBUTES = re.compile(r"\s\{")  # of an edge, as NetworkX writes them behind its ends, up to a }
+ATTRIBUTES = re.compile(r"\s\{")  # of an edge, as NetworkX writes them after its ends, up to a }
 
 
 def edge_list_head(path: Path, header: Header) -> Head | None:
-    """The columns by the first line that is no comment; None where that is no edge.
+    """The columns by the first line that is no comment; None if it is no edge.
 
     Raises:
         SourceError: the file cannot be opened.
@@ -40,7 +40,7 @@ def read_edge_list(
 
     Args:
         head: see `edge_list_head`.
-        remark: takes what is passed over, at the end.
+        remark: called at the end about skipped content.
 
     Raises:
         BadInputError: a line holds fewer than two ids, or not as many fields as the first one.
@@ -76,7 +76,7 @@ def read_edge_list(
 
 
 def separator_of(text: str) -> str | None:
-    """What stands between the fields of a line; None: blanks."""
+    """The separator of a line's fields; None: blanks."""
     return next((sign for sign in "\t,;" if sign in text), None)
 
 
@@ -85,6 +85,6 @@ def fields(text: str, separator: str | None) -> list[str]:
 
 
 def without_attributes(text: str) -> str:
-    """A line without what NetworkX writes in braces behind an edge's ends."""
+    """A line without the attributes in braces that NetworkX writes after an edge's ends."""
     found = ATTRIBUTES.search(text) if text.endswith("}") else None
     return text if found is None else text[: found.start()].rstrip()

@@ -1,4 +1,4 @@
-"""Which column of a file holds what: the names people use, and the names that the user gave."""
+"""Finds the column for each role: the usual names, and the names that the user gave."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers import usual_names as usual
 from understudy.graph.readers.usual_names import check_named, plain
 
-NOT_READ = "none"  # what the user gives in place of a column that is not to be read
-SHOWN = 40  # columns in a message
-SHOWN_CHARACTERS = 100  # of the name of each
-OPTIONS = {  # that name the column of a role, where they are not called after it
+NOT_READ = "none"  # given in place of a column that should not be read
+SHOWN = 40  # columns listed in a message
+SHOWN_CHARACTERS = 100  # of each column's name
+OPTIONS = {  # for roles whose option has another name
     "class_name": "--label-field",
     "loose_split": "--split-field",
     "masks": "--split-field",
@@ -19,20 +19,20 @@ OPTIONS = {  # that name the column of a role, where they are not called after i
 
 @dataclass(frozen=True)
 class NodeFields:
-    """Column names that the user gave; an empty one is looked for among the usual names.
+    """Column names that the user gave; for empty ones, the usual names are searched.
 
-    `none` in place of a label, a split, a group or neighbours: no column is read for it.
+    `none` for a label, a split, a group or neighbours means that no column is read.
 
     Raises:
-        BadInputError: one is no name.
+        BadInputError: a name is invalid.
     """
 
     id: str = ""
-    text: tuple[str, ...] = ()  # several are joined, a line each
+    text: tuple[str, ...] = ()  # several are joined, one per line
     label: str = ""
     split: str = ""
-    group: str = ""  # nodes of one group stay in one part of a random split; only where given
-    neighbors: str = ""  # looked for only where there is no edge file
+    group: str = ""  # nodes of one group stay in one part of a random split; only if given
+    neighbors: str = ""  # searched only without an edge file
     text_needed: bool = True  # whether a file without a text column is refused
 
     def __post_init__(self) -> None:
@@ -47,10 +47,10 @@ class NodeFields:
 
 @dataclass(frozen=True)
 class EdgeFields:
-    """Column names that the user gave; empty ones are looked for among the usual names.
+    """Column names that the user gave; for empty ones, the usual names are searched.
 
     Raises:
-        BadInputError: one is no name.
+        BadInputError: a name is invalid.
     """
 
     source: str = ""
@@ -66,20 +66,20 @@ class EdgeFields:
 
 @dataclass(frozen=True)
 class NodeIndexes:
-    """Positions of the columns; empty or None where the file has none."""
+    """Positions of the columns; empty or None for missing ones."""
 
     id: int
     text: tuple[int, ...]
     label: int | None
     class_name: int | None  # may name the classes whose numbers are in `label`
     split: int | None
-    loose_split: bool  # the split's name is no promise: it counts only if it holds splits
+    loose_split: bool  # its name is ambiguous: it counts only if it holds splits
     masks: tuple[int | None, int | None, int | None]  # of train, val, test
     group: int | None
     neighbors: int | None
 
     def roles(self) -> dict[str, tuple[int, ...]]:
-        """The columns by what they are used for; the texts first, whose type is the strictest."""
+        """The columns by role; texts first, because their type is the strictest."""
         split = "loose_split" if self.loose_split else "split"
         single = {
             "id": self.id,
@@ -99,7 +99,7 @@ class NodeIndexes:
 
 
 def listed(columns: Sequence[str]) -> str:
-    """Columns in a message, which those of a table of word counts would fill."""
+    """Lists columns for a message, truncated, as tables of word counts have thousands."""
     more = len(columns) - SHOWN
     names = [column.strip()[:SHOWN_CHARACTERS] or "(no name)" for column in columns[:SHOWN]]
     shown = ", ".join(names) or "none"
@@ -109,14 +109,14 @@ def listed(columns: Sequence[str]) -> str:
 def find(
     columns: Sequence[str], given: str, names: Sequence[str], taken: Sequence[int] = ()
 ) -> int | None:
-    """Where the given column is, or else the first of the usual names, in any case.
+    """The position of the given column, or of the first usual name, ignoring case.
 
     Args:
-        taken: columns that are something else already, and are passed over unless given.
+        taken: columns with another role, which are skipped unless given.
     """
     if given == NOT_READ:
         return None
-    if given and given in columns:  # a column may have no name, as the index that pandas writes
+    if given and given in columns:  # may be empty, as for the index that pandas writes
         return columns.index(given)
     lowered = [plain(column) if i not in taken else "" for i, column in enumerate(columns)]
     if given:
@@ -126,7 +126,7 @@ def find(
 
 
 def find_id(columns: Sequence[str], given: str) -> int | None:
-    """The column that tells nodes apart."""
+    """The column that identifies nodes."""
     for names in (usual.ID_NAMES, usual.OWN_ID_NAMES):
         index = find(columns, given, names)
         if index is not None or given:
@@ -138,10 +138,10 @@ def find_id(columns: Sequence[str], given: str) -> int | None:
 def find_texts(
     columns: Sequence[str], given: Sequence[str], taken: Sequence[int] = ()
 ) -> tuple[int, ...]:
-    """The columns that make the text: the given ones, or a title with what follows it.
+    """The columns that form the text: the given ones, or a title and the column that follows it.
 
     Args:
-        taken: columns that are something else already, and are passed over unless given.
+        taken: columns with another role, which are skipped unless given.
     """
     if given:
         found = [find(columns, name, ()) for name in given]
@@ -155,7 +155,7 @@ def find_texts(
 
 
 def subject_of_message(columns: Sequence[str], taken: Sequence[int]) -> int | None:
-    """Where a message has its subject; beside a `text`, a subject is rather a class."""
+    """The subject column of a message; next to a `text`, a subject is probably a class."""
     if find(columns, "", ("text",)) is not None:
         return None
     return find(columns, "", (usual.SUBJECT,), taken)
@@ -165,8 +165,8 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
     """Finds the columns of a node file.
 
     Raises:
-        BadInputError: there is no id column, or two columns have the name of one that is used,
-            in any case; the message lists the columns found.
+        BadInputError: there is no id column, or a used column's name occurs twice, ignoring case;
+            the message lists the columns.
     """
     identifier = find_id(columns, fields.id)
     if identifier is None:
@@ -202,7 +202,7 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
 
 
 def label_names(columns: Sequence[str]) -> list[str]:
-    """The usual names of a label; beside an `x`, a `y` is rather where a node is drawn."""
+    """The usual names of a label; next to an `x`, a `y` is probably a coordinate."""
     names = [*usual.LABEL_NAMES, *usual.CLASS_NAME_NAMES]
     if find(columns, "", ("x",)) is not None:
         names.remove("y")
@@ -212,7 +212,7 @@ def label_names(columns: Sequence[str]) -> list[str]:
 def find_class_name(
     columns: Sequence[str], given: str, label: int | None, taken: Sequence[int]
 ) -> int | None:
-    """The column that may name the classes; none where the user has named the label."""
+    """The column that may name the classes; None if the user has named the label."""
     if given or label is None:
         return None
     names = (*usual.CLASS_NAME_NAMES, "category", "class")
@@ -220,7 +220,7 @@ def find_class_name(
 
 
 def find_masks(columns: Sequence[str]) -> tuple[int | None, int | None, int | None]:
-    """The columns of train, val and test masks; none unless one says what train is."""
+    """The columns of train, val and test masks; None unless train is among them."""
     train, val, test = (find(columns, "", names) for names in usual.MASK_NAMES)
     if train is None or (val is None and test is None):
         return None, None, None
@@ -233,7 +233,7 @@ def check_single(
     roles: Mapping[str, Sequence[int]],
     named: Collection[str],
 ) -> None:
-    """Refuses a column that is used where another has its name, perhaps in another case.
+    """Refuses a used column if another has the same name, ignoring case.
 
     Raises:
         BadInputError: see `twice`.
@@ -245,11 +245,11 @@ def check_single(
 def twice(
     columns: Sequence[str], roles: Mapping[str, Sequence[int]], named: Collection[str]
 ) -> str | None:
-    """What is wrong where two columns mean the same and one of them is used, or None.
+    """The problem if two columns mean the same and one of them is used, or None.
 
     Args:
-        roles: what columns are used for → their positions.
-        named: columns that the user gave: of `ID` and `id`, that one is meant.
+        roles: role → positions of its columns.
+        named: columns that the user gave, which resolves the choice between `ID` and `id`.
     """
     for role, indexes in roles.items():
         for name in (columns[index] for index in indexes):
@@ -270,8 +270,8 @@ def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tupl
     """Finds the two columns of an edge file.
 
     Raises:
-        BadInputError: one of them is missing, or another column has its name in any case; the
-            message lists the columns found.
+        BadInputError: one of them is missing, or its name occurs twice, ignoring case; the message
+            lists the columns.
     """
     pair = usual_pair(columns)
     if not fields.source and not fields.target and pair is None:
@@ -296,7 +296,7 @@ def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tupl
 
 
 def usual_pair(columns: Sequence[str]) -> tuple[int, int] | None:
-    """An edge's two ends under one of their usual pairs of names."""
+    """The two ends of an edge under one of the usual pairs of names."""
     for names in usual.ENDPOINT_NAMES:
         first, second = (find(columns, "", (name,)) for name in names)
         if first is not None and second is not None:
@@ -314,9 +314,9 @@ def is_edge_header(columns: Sequence[str]) -> bool:
 
 
 def numbered_node_fields(fields: NodeFields, width: int) -> NodeFields:
-    """Of a file without a header: id, text and label in this order, unless they are named.
+    """The fields of a file without a header: id, text and label in this order, unless given.
 
-    A text among more than three columns is not guessed.
+    With more than three columns, no text is guessed.
     """
     few = width <= 3
     label = "3" if width == 3 and not fields.text else NOT_READ
@@ -334,13 +334,13 @@ def numbered_node_fields(fields: NodeFields, width: int) -> NodeFields:
 def check_text(
     where: str, columns: Sequence[str], fields: NodeFields, found: Collection[str]
 ) -> None:
-    """After a node file was read: it had a text wherever one is needed.
+    """Checks after reading a node file that it had the needed texts.
 
     Args:
-        found: the columns that made the text
+        found: the columns that formed the text
 
     Raises:
-        BadInputError: it had none, or not all that were asked for; the message lists the columns.
+        BadInputError: it had none, or not all that were requested; the message lists the columns.
     """
     if fields.text_needed and not (found and has_all(found, fields.text)):
         if not fields.text and fields.label not in ("", NOT_READ) and find_texts(columns, ()):
@@ -363,13 +363,13 @@ def check_given(
     fields: NodeFields,
     found: Mapping[str, Collection[str]],
 ) -> None:
-    """After all node files were read: what was asked for was there at least once.
+    """Checks after reading all node files that every requested column occurred at least once.
 
     Args:
-        found: role → the columns that play it
+        found: role → its columns
 
     Raises:
-        BadInputError: it was not; the message lists the columns found.
+        BadInputError: one did not; the message lists the columns found.
     """
     if not has_all(found.get("text", ()), fields.text):
         raise missing(where, " and ".join(fields.text), columns, "--text-field")

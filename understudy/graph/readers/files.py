@@ -1,4 +1,4 @@
-"""A graph from node and edge files."""
+"""Reads a graph from node and edge files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,11 +31,11 @@ from understudy.graph.text_graph import string_array
 
 @dataclass(frozen=True)
 class SplitFile:
-    """A split in a file of its own, in place of the nodes' own column."""
+    """A split in a separate file, which replaces the nodes' own column."""
 
     path: Path | None = None
     name: str | None = None  # which of several
-    by: str = "auto"  # what its members are, see graph.split_names
+    by: str = "auto"  # the meaning of its members, see graph.split_names
 
 
 def import_graph(
@@ -50,9 +50,9 @@ def import_graph(
 ) -> Built:
     """Reads node and edge files and builds their graph.
 
-    Without edge files, the edges are those that the node files hold: a graph's own, or those of
-    a column of neighbours. What is not there at all, and what the first lines of a file tell, is
-    told before any is read whole.
+    Without edge files, edges come from the node files: a graph's own, or those in a column of
+    neighbours. Missing files, and faults in the first lines, are reported before any file is read
+    in full.
 
     Raises:
         SourceError: a file cannot be read.
@@ -62,7 +62,7 @@ def import_graph(
     if rules.missing_text != "fail":
         node_fields = replace(node_fields, text_needed=False)
     members = None if split.path is None else read_members(split.path, split.name)
-    if members is not None:  # which takes the place of the nodes' own
+    if members is not None:  # the file replaces the nodes' own column
         node_fields = replace(node_fields, split=NOT_READ)
     nodes, edges = read_tables(
         node_files, edge_files, node_fields, edge_fields, Files(options, progress)
@@ -88,7 +88,7 @@ def read_tables(
     edge_fields: EdgeFields,
     files: Files,
 ) -> tuple[list[NodeTable], list[EdgeTable]]:
-    """The records of all files, of which each is looked at before one is read.
+    """The records of all files; each file is inspected before any is read.
 
     Raises:
         SourceError: a file cannot be read.
@@ -112,8 +112,8 @@ def read_tables(
 
 
 def check_files(paths: Sequence[Path], kind: Kind) -> list[Path]:
-    """All files of that kind, the parts of folders among them, each of which can be opened, but for
-    those of a registered reader, which may be no files at all.
+    """All files of that kind, with folders expanded. Checks that each can be opened, except those
+    of a registered reader, which need not be files.
 
     Raises:
         SourceError: one cannot, or is of no known format.
@@ -126,7 +126,7 @@ def check_files(paths: Sequence[Path], kind: Kind) -> list[Path]:
 
 
 def without_own_edges(table: NodeTable, graphs: Sequence[Path]) -> NodeTable:
-    """The records; those of a graph file say that other edges take the place of its own."""
+    """Adds a remark to records of a graph file whose own edges are replaced by other edges."""
     if Path(table.source.file) not in graphs:
         return table
     remarks = (*table.reading.remarks, "its own edges are not read, since --edges names others")
@@ -137,23 +137,23 @@ def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> Non
     """Refuses an edge file whose first line seems to be an edge.
 
     Raises:
-        BadInputError: what should be the names of its columns are the ids of two nodes.
+        BadInputError: what should be column names are the ids of two nodes.
     """
-    asked: dict[str, list[str]] = {}  # file → what its first line calls the ends of an edge
+    asked: dict[str, list[str]] = {}  # file → its first line's names for the ends of an edge
     for table in edges:
         suffix = suffix_of(Path(table.source.file), "edges")
         names = [*table.reading.used.get("source", ()), *table.reading.used.get("target", ())]
         if not (names and table.reading.named and suffix in BY_LINES):
             continue
-        # Of a plain list, whose first line mostly is an edge, usual names may be ids as well, and
-        # so they may where no other line is there.
+        # In a plain list, whose first line is usually an edge, the usual names may also be ids; so
+        # they may if there is no other line.
         if suffix in EDGE_LISTS or not (len(table) and is_edge_header(names)):
             asked[table.source.file] = names
     if not asked:
         return
     ids = pc.utf8_trim_whitespace(pa.concat_arrays([table.ids for table in nodes]))
     words = string_array(dict.fromkeys(name for names in asked.values() for name in names))
-    known = set(words.filter(pc.is_in(words, value_set=ids)).to_pylist())  # the ids hashed once
+    known = set(words.filter(pc.is_in(words, value_set=ids)).to_pylist())  # hashes ids once
     for file, names in asked.items():
         if known.issuperset(names):
             edge = "with --no-header it is an edge"

@@ -1,4 +1,4 @@
-"""Node and edge files of every format, recognised by their names, as rows of named values."""
+"""Reads node and edge files of every format, recognised by name, as rows of named values."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ FORMATS = (
     "(edges also .txt, .edges or .edgelist), each may be packed as .gz, .bz2, .xz or .zip"
 )
 
-# What other files are, by the ends of their names, and what to do about them.
+# Descriptions of other files, by suffix, and advice.
 ADVICE = {
     ("-", "/dev/stdin", "/dev/fd/0"): "stdin is not read; write it to a file of a name that tells "
     "its format",
@@ -57,17 +57,17 @@ ADVICE = {
 
 
 Reader = Callable[[Path, Progress], Iterator[Row]]
-READERS: dict[str, Reader] = {}  # of others, by suffix
+READERS: dict[str, Reader] = {}  # registered ones, by suffix
 
 
 def register_reader(suffix: str, read: Reader) -> None:
-    """Adds a format of node and edge files, told by the end of their names, such as ".ltsv".
+    """Registers a format of node and edge files by the suffix of their names, such as ".ltsv".
 
     Args:
         read: yields every record of a file as its line, its columns' names and their values.
 
     Raises:
-        SourceError: the suffix is taken, or is none.
+        SourceError: the suffix is taken, or invalid.
     """
     if not suffix.startswith(".") or suffix in suffixes("edges"):
         raise SourceError(f"{suffix!r} cannot be registered; give a suffix of your own, like .mine")
@@ -75,17 +75,17 @@ def register_reader(suffix: str, read: Reader) -> None:
 
 
 def suffixes(kind: Kind) -> tuple[str, ...]:
-    """Of all formats of such files."""
+    """The suffixes of all formats for such files."""
     known = (*PARQUET, *JSON_LINES, *COMMA, *TAB, *GRAPHS, *READERS)
     return (*known, *EDGE_LISTS) if kind == "edges" else known
 
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What the user says of text files."""
+    """The user's options for text files."""
 
-    delimiter: str = ""  # empty: found in the header
-    header: bool | None = None  # None: there is one, unless it holds numbers only
+    delimiter: str = ""  # empty: inferred from the header
+    header: bool | None = None  # None: there is one, unless it holds only numbers
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,14 @@ class Rows:
 
     source: Source
     rows: Iterator[Row]
-    remarks: Sequence[str] = ()  # whole once all rows were read
+    remarks: Sequence[str] = ()  # complete once all rows were read
     numbered: bool = False  # columns may have no names but 1, 2, …
-    own: bool = False  # id, source and target are the format's own, whatever else has such a name
-    head: Head | None = None  # of tables and edge lists, where their first line tells it
+    own: bool = False  # id, source and target belong to the format, not to the user's columns
+    head: Head | None = None  # of tables and edge lists, if the first line determines it
 
 
 def suffix_of(path: Path, kind: Kind) -> str:
-    """What tells the format: the last suffix of the name without packing.
+    """The suffix that determines the format: the last one, ignoring compression.
 
     Raises:
         SourceError: no known format.
@@ -118,12 +118,12 @@ def suffix_of(path: Path, kind: Kind) -> str:
 
 
 def parts_of(path: Path, kind: Kind) -> list[Path]:
-    """A file by itself, or the parts that a folder holds, as Spark and Dask write them.
+    """A file itself, or the parts in a folder, as Spark and Dask write them.
 
-    They are in the order of their numbers: `part.2` comes before `part.10`.
+    Parts are in numerical order: `part.2` comes before `part.10`.
 
     Raises:
-        SourceError: a folder without parts, or with folders in it, or a graph's.
+        SourceError: a folder without parts, or with folders in it, or a graph folder.
     """
     if not path.is_dir():
         return [path]
@@ -141,13 +141,14 @@ def parts_of(path: Path, kind: Kind) -> list[Path]:
 
 
 def by_numbers(name: str) -> list[str | int]:
-    """A name as words and numbers in turn, to be sorted by."""
+    """Splits a name into words and numbers, as a sort key."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 class Files:
-    """The files of one import. One that is a single value, such as a graph, is read once for all
-    that is asked of it, and kept."""
+    """The files of one import. A file with a single value, such as a graph, is read once and kept
+    for all uses.
+    """
 
     def __init__(self, options: FileOptions | None = None, progress: Progress = silent) -> None:
         """Begins without any."""
@@ -155,7 +156,7 @@ class Files:
         self.documents: dict[Path, Any] = {}
 
     def document(self, path: Path) -> Any:
-        """What a JSON file holds, see `read_document`, or a graph of NetworkX.
+        """The content of a JSON file, see `read_document`, or a NetworkX graph.
 
         Raises:
             SourceError: it cannot be read.
@@ -170,7 +171,7 @@ class Files:
         return self.documents[path]
 
     def holds_edges(self, path: Path) -> bool:
-        """Whether a node file is a whole graph, whose edges are in it as well."""
+        """Whether a node file is a whole graph, which also has edges."""
         suffix = Path(unpacked_name(path)).suffix
         if suffix not in JSON or path.is_dir():
             return suffix in networkx_files.SUFFIXES
@@ -178,10 +179,10 @@ class Files:
         return document is not None and document["nodes"] is not document["edges"]
 
     def rows(self, path: Path, kind: Kind, progress: Progress | None = None) -> Rows:
-        """The records of any file but Parquet; of tables and lists, the first line is read yet.
+        """The records of any file except Parquet; of tables and lists, only the first line is read.
 
         Args:
-            progress: another than that of all files.
+            progress: overrides the one of all files.
 
         Raises:
             SourceError: it cannot be read, or is of no known format.
@@ -216,10 +217,10 @@ class Files:
         return Rows(Source(str(path)), rows, remarks, numbered=True, head=head)
 
     def table_rows(self, path: Path, kind: Kind, usual: str, progress: Progress) -> Rows:
-        """The records of a table; how it is quoted is found in the whole of it, once it is read.
+        """The records of a table; its quoting is inferred from the whole file when it is read.
 
         Args:
-            usual: the delimiter that the file's name promises.
+            usual: the delimiter that the file's name suggests.
         """
         header = Header(self.options.header, is_node_header if kind == "nodes" else is_edge_header)
         head = table_head(path, usual, self.options.delimiter, header)
@@ -235,7 +236,7 @@ class Files:
 
 
 def even(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
-    """The records of a registered reader, each of which has a value for every column.
+    """Checks that each record of a registered reader has a value for every column.
 
     Raises:
         BadInputError: one has not.

@@ -1,4 +1,4 @@
-"""JSON: one object a line, an array of objects, or the nodes and links of a graph."""
+"""JSON: one object per line, an array of objects, or the nodes and links of a graph."""
 
 import json
 from collections import Counter
@@ -19,11 +19,11 @@ RECORDS = "expected one object a line, an array of objects, or a graph of nodes 
 def read_jsonl(
     path: Path, progress: Progress = silent, pairs: bool = False, refuse: Refuse = stop
 ) -> Iterator[Row]:
-    """Yields every object with its line; blank lines are passed over.
+    """Yields every object with its line number; blank lines are skipped.
 
     Args:
-        pairs: whether a line may be a list, of an edge's two ends; its columns are 1, 2, ….
-        refuse: is told of a line that is no JSON object, before the next one is yielded.
+        pairs: whether a line may be a list of an edge's two ends; its columns are 1, 2, ….
+        refuse: is called for a line that is no JSON object, before the next one is yielded.
 
     Raises:
         BadInputError: a line is no JSON object.
@@ -48,10 +48,10 @@ def read_jsonl(
 
 
 def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any]] | None:
-    """A file that is one JSON value, parsed once: its records by what they are; None of JSON lines.
+    """Parses a file that is one JSON value into its records by kind; None for JSON lines.
 
     Returns:
-        "nodes" and, of a graph, "edges"; of an array both are the same records
+        "nodes" and, for a graph, "edges"; for an array both are the same records
 
     Raises:
         BadInputError: it is broken, or holds no records.
@@ -76,14 +76,14 @@ def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any
 
 
 def object_of(line: str) -> dict[str, Any] | None:
-    """A line that is an object by itself, empty where that cannot be read; None of any other."""
+    """A line that is a complete object, empty if it cannot be read; None for any other line."""
     if not line.startswith("{"):
         return None
     try:
         value: dict[str, Any] = json.loads(line, object_pairs_hook=distinct)
-    except json.JSONDecodeError:  # it goes on in the next line
+    except json.JSONDecodeError:  # it continues on the next line
         return None
-    except (RecursionError, ValueError):  # told where lines are read one by one
+    except (RecursionError, ValueError):  # reported when lines are read one by one
         return {}
     return value
 
@@ -93,7 +93,7 @@ def is_graph(value: dict[str, Any]) -> bool:
 
 
 def holds_columns(value: dict[str, Any]) -> bool:
-    """Whether an object is a whole table by its columns, rather than one record."""
+    """Whether an object is a whole table by columns, rather than one record."""
     return bool(value) and all(isinstance(column, dict | list) for column in value.values())
 
 
@@ -121,10 +121,10 @@ def records_of(path: Path, value: Any) -> dict[str, list[Any]]:
 
 
 def read_value(path: Path, whole: str) -> Any:
-    """A file that is one JSON value, in any of JSON's encodings; a pipe as well.
+    """Reads a file, or a pipe, that is one JSON value in any of JSON's encodings.
 
     Args:
-        whole: what it must hold.
+        whole: describes the expected content.
 
     Raises:
         SourceError: it cannot be read.
@@ -164,13 +164,13 @@ def document_rows(path: Path, records: Sequence[Any], pairs: bool = False) -> It
 
 
 def parse(text: str, where: str, whole: str = "") -> Any:
-    """One JSON value.
+    """Parses one JSON value.
 
     Args:
-        whole: where the text is a whole file rather than one of its lines, what it must hold.
+        whole: describes the expected content if the text is a whole file instead of a line.
 
     Raises:
-        BadInputError: it is broken, or holds what no file can store.
+        BadInputError: it is broken, or cannot be stored.
     """
     try:
         value: object = json.loads(text, object_pairs_hook=distinct)
@@ -182,14 +182,14 @@ def parse(text: str, where: str, whole: str = "") -> Any:
         ) from error
     except RecursionError as error:
         raise BadInputError(f"{where}: the JSON is nested too deeply") from error
-    except ValueError as error:  # a key twice, a number of thousands of digits
+    except ValueError as error:  # a duplicate key, or a number of thousands of digits
         raise BadInputError(f"{where}: {error}") from error
     check_characters(text, value, where)
     return value
 
 
 def check_characters(text: str, value: object, where: str) -> None:
-    """Refuses an escape that names half a character, which is no text.
+    """Refuses an escaped unpaired surrogate, which is not valid text.
 
     Raises:
         BadInputError: the value, which was read from the text, has one.
@@ -210,7 +210,7 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object's values by key.
 
     Raises:
-        ValueError: a key occurs twice, of which a dict would keep one without a word.
+        ValueError: a key occurs twice, which a dict would silently drop.
     """
     value = dict(pairs)
     if len(value) < len(pairs):
@@ -220,7 +220,7 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def kind(value: object) -> str:
-    """A JSON value's type in words."""
+    """Describes a JSON value's type."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
     numbers = {int: "a number", float: "a number", type(None): "null"}
     return (names | numbers).get(type(value), type(value).__name__)

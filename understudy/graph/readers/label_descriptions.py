@@ -1,4 +1,4 @@
-"""Descriptions of labels from a file, a line each: what a name like `cs.LG` means."""
+"""Reads descriptions of labels from a file, one line each: the meaning of a name like `cs.LG`."""
 
 import difflib
 import logging
@@ -15,7 +15,7 @@ from understudy.graph.readers.text_lines import read_lines
 
 LABEL, DESCRIPTION = "label", "description"
 MOST_CHARACTERS = 1_000  # of one description: every prompt repeats all of them
-SHOWN = 5  # labels without a description, in the line that tells of them
+SHOWN = 5  # labels without a description that a warning lists
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 FORMATS = (
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 def read_label_descriptions(path: Path, label_names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """(label, description) of the labels that a file describes, in the order of `label_names`.
 
-    Labels that it leaves out are told.
+    Missing labels are logged as a warning.
 
     Raises:
         SourceError: the file cannot be read, or has none of the formats.
-        BadInputError: no label is described, one is unknown or described twice, or a description
-            is none.
+        BadInputError: no label is described, one is unknown or described twice, or a description is
+            invalid.
     """
     return checked_descriptions(records(path), label_names, str(path))
 
@@ -42,13 +42,13 @@ def read_label_descriptions(path: Path, label_names: Sequence[str]) -> tuple[tup
 def checked_descriptions(
     described_labels: Iterable[tuple[str, object, object]], label_names: Sequence[str], source: str
 ) -> tuple[tuple[str, str], ...]:
-    """The same of records: where each stands, a label, and its description.
+    """Checks records of place, label and description; see `read_label_descriptions`.
 
     Raises:
-        BadInputError: no label is described, one is unknown or described twice, or a description
-            is none.
+        BadInputError: no label is described, one is unknown or described twice, or a description is
+            invalid.
     """
-    found: dict[str, tuple[str, str]] = {}  # label → description, where it stands
+    found: dict[str, tuple[str, str]] = {}  # label → description, place
     for where, label, text in described_labels:
         if not isinstance(label, str) or label.strip() not in label_names:
             raise BadInputError(f"{where}: {unknown(label, label_names)}")
@@ -76,7 +76,7 @@ def checked_descriptions(
 
 
 def records(path: Path) -> Iterator[tuple[str, object, object]]:
-    """Where a record stands, its label and its description.
+    """Yields each record's place, label and description.
 
     Raises:
         SourceError, BadInputError: as in `read_label_descriptions`.
@@ -110,17 +110,17 @@ def records(path: Path) -> Iterator[tuple[str, object, object]]:
 
 
 def unknown(label: object, label_names: Sequence[str]) -> str:
-    """What is said of a label that the graph does not have."""
+    """The message for a label that the graph does not have."""
     near = difflib.get_close_matches(str(label), label_names, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(label_names[:SHOWN])}"
     return f"the graph has no label {label!r}; {hint}{', …' if not near else ''}"
 
 
 def described(text: object, what: str) -> str:
-    """A description on one line, in which nothing can be taken for a label shown.
+    """A description on one line, without anything that looks like a shown label.
 
     Raises:
-        BadInputError: it is no text, says nothing, or is too long.
+        BadInputError: it is no text, empty, or too long.
     """
     if not isinstance(text, str):
         raise BadInputError(f"{what}: the description must be a text, not {text!r}")

@@ -1,4 +1,4 @@
-"""Splits in arrays: masks, indices, lists of either, and dicts of them, as published files vary."""
+"""Splits in arrays, as published files vary: masks, indices, lists of either, and dicts of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,12 +34,12 @@ class FoundSplit:
 
 
 def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -> FoundSplit | None:
-    """The split of a file; None where it has none.
+    """The split of a file; None if it has none.
 
-    Masks come first, then indices, then a dict of either.
+    Masks take precedence over indices, and both over a dict of either.
 
     Raises:
-        BadInputError: what should be a split is none of N nodes, or lacks the column.
+        BadInputError: the value does not fit N nodes, or lacks the column.
     """
     for ends in (MASK_ENDS, INDEX_ENDS):
         keys = {name: find_key(values, "", spellings(words, ends)) for name, words in WORDS.items()}
@@ -85,10 +85,10 @@ def split_of(
 def members_of(
     path: Path, key: str, value: Any, column: int, count: int, mask: bool
 ) -> tuple[NDArray[np.int64], str]:
-    """The node positions that a value means, and what was found out about it.
+    """The node positions that a value means, and a remark on how it was read.
 
     Args:
-        mask: whether the key promises a mask rather than indices
+        mask: whether the key suggests a mask rather than indices
 
     Raises:
         BadInputError: it is neither.
@@ -110,7 +110,7 @@ def members_of(
 
 
 def check_indices(path: Path, key: str, array: NDArray[Any], count: int) -> None:
-    """Refuses what are no positions of nodes.
+    """Refuses values that are not positions of nodes.
 
     Raises:
         BadInputError: a number is no node, or occurs twice.
@@ -128,10 +128,10 @@ def check_indices(path: Path, key: str, array: NDArray[Any], count: int) -> None
 
 
 def one_of_several(path: Path, key: str, value: Any, column: int, count: int) -> tuple[Any, str]:
-    """The wanted one of several splits: of a list, of columns [N, S] or of rows [S, N].
+    """Selects one of several splits: from a list, from columns [N, S] or from rows [S, N].
 
     Raises:
-        BadInputError: there are not so many, or it cannot be told which way the masks lie.
+        BadInputError: there are not so many, or the orientation of the masks is ambiguous.
     """
     if isinstance(value, (list, tuple)) and value and not np.isscalar(value[0]):
         several = list(value)

@@ -1,8 +1,8 @@
-"""Graphs from what is in memory: arrays, tables, NetworkX graphs, PyG data objects.
+"""Graphs from data in memory: arrays, tables, NetworkX graphs, PyG data objects.
 
-Everything goes through the readers and the builder of files, so that a value means the same
-wherever it comes from. What was repaired and what a user should know is logged as a warning, and
-so are a split that was drawn here rather than given, and columns that were found by their names.
+Everything passes through the readers and the builder for files, so that values mean the same
+whatever their source. Repairs and remarks are logged as warnings, as are a split that was drawn
+here, and columns that were found by name.
 """
 
 import logging
@@ -54,12 +54,12 @@ from understudy.graph.text_graph import TextGraph
 
 logger = logging.getLogger("understudy.graph")
 
-ARRAYS = Path("arrays")  # what the source is called in messages
+ARRAYS = Path("arrays")  # name of the source in messages
 PYG = Path("data")
 
 
 def announced(built: Built, name: str) -> TextGraph:
-    """The graph, once all that an import would print has been logged."""
+    """Logs everything that an import would print; returns the graph."""
     graph = replace(built.graph, name=name)
     for remark in (*map(str, built.repairs), *built.remarks):
         logger.warning("%s: %s", name, remark)
@@ -70,7 +70,7 @@ def announced(built: Built, name: str) -> TextGraph:
 
 
 def tell_found(reading: Reading, given: Collection[str], name: str) -> None:
-    """Logs what columns were taken for, unless each was given or is called after its use."""
+    """Logs the roles of columns, unless each was given or is named after its role."""
     known = {column.lower() for column in given}
     for role, columns in reading.used.items():
         if {column.lower() for column in columns} - known - {role}:
@@ -129,18 +129,18 @@ def graph_from_arrays(
 
 
 def named_classes(value: Any) -> Any:
-    """Names of classes as `read_names` reads them: what a column of pandas calls its rows stays."""
+    """Names of classes for `read_names`; a pandas column keeps its index."""
     return value if has_numbers_for_rows(value) else plain(value)
 
 
 def edge_table(data: Attributes, named: bool) -> EdgeTable:
-    """Pairs of ids, or of positions where the nodes were given no ids.
+    """Pairs of ids, or of positions if the nodes were given no ids.
 
     Raises:
-        BadInputError: they are no pairs.
+        BadInputError: they are not pairs.
     """
     pairs = data.array("edges")
-    if pairs.dtype.kind == "O":  # what pandas holds strings in
+    if pairs.dtype.kind == "O":  # pandas' type for strings
         pairs = array_of(ARRAYS, "edges", pairs.tolist())
     if named and pairs.dtype.kind == "O" and pairs.ndim == 2:  # UUIDs, numbers of any size
         pairs = ends_by_name(pairs)
@@ -165,7 +165,7 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
 
 
 def half_character(pairs: NDArray[Any]) -> BadInputError:
-    """What is wrong with the first edge an end of which holds half a character."""
+    """The error for the first edge with an unpaired surrogate in an end."""
     for edge, pair in enumerate(pairs.tolist()):
         try:
             list(map(cells.name_of, pair))
@@ -177,7 +177,7 @@ def half_character(pairs: NDArray[Any]) -> BadInputError:
 
 
 def ends_by_name(pairs: NDArray[Any]) -> NDArray[Any]:
-    """Pairs of objects as strings, as the ids of nodes are read; as they are where one is no id."""
+    """Pairs of objects as strings, read like node ids; unchanged if one is not a valid id."""
     try:
         names = [cells.name_of(end) for end in pairs.ravel().tolist()]
     except CellError:
@@ -186,10 +186,10 @@ def ends_by_name(pairs: NDArray[Any]) -> NDArray[Any]:
 
 
 def group_names(values: Any, count: int) -> pa.LargeStringArray:
-    """large_string [N], null where a node is in no group.
+    """large_string [N], null for a node without a group.
 
     Raises:
-        BadInputError: they are not one for each node.
+        BadInputError: there is not one for each node.
     """
     if values is None:
         return null_strings(count)
@@ -207,7 +207,7 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
     Raises:
         BadInputError: a name is no part of a split, or a part is something else.
     """
-    if not isinstance(splits, Mapping) and not (  # a table of pandas names its parts, too
+    if not isinstance(splits, Mapping) and not (  # a pandas table names its parts, too
         hasattr(splits, "columns") and hasattr(splits, "keys")
     ):
         raise BadInputError(
@@ -225,7 +225,7 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
 
 
 def may_be_ids(splits: Mapping[str, Any], ids: pa.LargeStringArray) -> bool:
-    """Whether parts of a split are numbers that are all ids, mostly those of other nodes."""
+    """Whether parts of a split are numbers that are all ids, but mostly of other nodes."""
     given = [plain(splits[name]) for name in splits]
     parts = [array_of(ARRAYS, "splits", part) for part in given if len(part)]
     if not parts or any(part.dtype.kind not in "iu" for part in parts):
@@ -237,7 +237,7 @@ def may_be_ids(splits: Mapping[str, Any], ids: pa.LargeStringArray) -> bool:
 
 
 def is_empty(part: Any) -> bool:
-    """Whether a part of a split has no member; of a number alone, nothing is said."""
+    """Whether a part of a split has no member; False for a single number."""
     try:
         return len(part) == 0
     except TypeError:
@@ -268,13 +268,13 @@ def graph_from_tables(
 
 
 def suited(fields: NodeFields, rules: Rules, has_edges: bool) -> NodeFields:
-    """Whether a text is needed, and whether a column of neighbours is looked for."""
+    """Sets whether a text is required, and whether a column of neighbours is searched."""
     fields = replace(fields, text_needed=rules.missing_text == "fail")
     return replace(fields, neighbors=NOT_READ) if has_edges and not fields.neighbors else fields
 
 
 def checked(table: NodeTable, fields: NodeFields) -> NodeTable:
-    """The table with its classes named, in which every column that was asked for was found.
+    """The table with its classes named; checks that every requested column was found.
 
     Raises:
         BadInputError: one was not.

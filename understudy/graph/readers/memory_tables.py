@@ -1,4 +1,4 @@
-"""Tables that are in memory: DataFrames of any library, tables of Arrow, dicts of columns."""
+"""Tables in memory: DataFrames of any library, Arrow tables, dicts of columns."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,16 +12,16 @@ from understudy.graph.readers.arrow_columns import ArrowColumns
 from understudy.graph.readers.networkx_files import own_type
 from understudy.graph.readers.pandas_index import counted_index
 
-PANDAS_GAP = "NAType"  # what its own types hold where there is no value
+PANDAS_GAP = "NAType"  # pandas' type of a missing value
 
 
 class TableColumns(ArrowColumns):
-    """The columns of a table that is in memory.
+    """The columns of a table in memory.
 
     Args:
         name: of the table in messages.
-        mixed: values of columns that Arrow has no type for, empty in `table`. They are looked
-            at where such a column is asked for, one by one, as those of JSON lines are.
+        mixed: values of columns without an Arrow type, which are empty in `table`. They are read
+            value by value when such a column is requested, like those of JSON lines.
     """
 
     def __init__(self, name: str, table: pa.Table, mixed: Mapping[str, list[Any]]) -> None:
@@ -44,7 +44,7 @@ class TableColumns(ArrowColumns):
 
 
 def arrow_columns(table: Any, name: str) -> TableColumns:
-    """Anything that Arrow reads as a table: a DataFrame of any library, or a mapping of columns.
+    """Converts anything that Arrow reads as a table: a DataFrame, or a mapping of columns.
 
     Raises:
         BadInputError: it is none.
@@ -63,14 +63,14 @@ def arrow_columns(table: Any, name: str) -> TableColumns:
 
 
 def with_named_index(table: Any) -> Any:
-    """A DataFrame of pandas with its index as columns, where it is named: Arrow leaves it out."""
+    """A pandas DataFrame with its named index levels as columns, because Arrow drops them."""
     levels = getattr(getattr(table, "index", None), "names", ())
     named = [level for level in levels if level is not None and level not in table.columns]
     return table.reset_index(level=named) if named else table
 
 
 def arrow_table(table: Any) -> tuple[pa.Table, dict[str, list[Any]]]:
-    """The table, and the values of those columns that Arrow has no type for, which it has empty.
+    """The table, and the values of columns without an Arrow type, which are empty in it.
 
     Raises:
         ArrowException, TypeError, ValueError: it is no table.
@@ -82,7 +82,7 @@ def arrow_table(table: Any) -> tuple[pa.Table, dict[str, list[Any]]]:
     except (
         pa.ArrowException,
         UnicodeError,
-    ):  # half a character, whose row is told where it is read
+    ):  # an unpaired surrogate, whose row is reported on reading
         if not has_columns(table):
             raise
     rest = dict(table) if isinstance(table, Mapping) else table.copy(deep=False)
@@ -95,7 +95,7 @@ def arrow_table(table: Any) -> tuple[pa.Table, dict[str, list[Any]]]:
 
 
 def has_columns(table: Any) -> bool:
-    """Whether it is a dict of columns, or a DataFrame of pandas."""
+    """Whether it is a dict of columns, or a pandas DataFrame."""
     return isinstance(table, Mapping) or (hasattr(table, "columns") and hasattr(table, "keys"))
 
 
@@ -109,8 +109,9 @@ def has_type(column: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A column of pandas, Polars or Arrow as a list, and so an array some of whose values are
-    masked; None where there is no value. Everything else as it is."""
+    """A column of pandas, Polars or Arrow, or an array with masked values, as a list with None for
+    missing values. Anything else is unchanged.
+    """
     if np.ma.is_masked(value):
         return value.tolist()
     if hasattr(value, "to_pylist"):

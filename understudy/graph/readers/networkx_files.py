@@ -1,4 +1,4 @@
-"""GraphML, GEXF and GML, read by NetworkX."""
+"""Reads GraphML, GEXF and GML with NetworkX."""
 
 import io
 import re
@@ -19,7 +19,7 @@ XML = (".graphml", ".gexf")
 SUFFIXES = (*XML, ".gml")
 
 
-# What Gephi calls GEXF, in spellings of which NetworkX knows one a version.
+# Gephi's names of GEXF versions; NetworkX knows only one spelling of each.
 GEXF_NAMES = re.compile(rb"http://(?:www\.)?gexf\.net/(1\.[123](?:draft)?)(?=[\"'/])")
 KNOWN_GEXF = {
     b"1.1draft": b"http://www.gexf.net/1.1draft",
@@ -33,11 +33,11 @@ class Loaded:
     """A file as a NetworkX graph."""
 
     graph: Any
-    undeclared: frozenset[Any] = frozenset()  # that only edges name, and NetworkX has added
+    undeclared: frozenset[Any] = frozenset()  # nodes that only edges name, added by NetworkX
 
 
 def load(path: Path, suffix: str, progress: Progress = silent) -> Loaded:
-    """The file as a NetworkX graph.
+    """Loads the file as a NetworkX graph.
 
     Raises:
         SourceError: the file cannot be read, or NetworkX is not installed.
@@ -59,7 +59,7 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Loaded:
             graph = read(stream)
         except OSError:
             raise
-        except Exception as error:  # each parser raises its own, down to KeyError
+        except Exception as error:  # each parser raises its own, including KeyError
             raise BadInputError(
                 f"{path}: not a {suffix[1:]} file that NetworkX reads: "
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
@@ -72,7 +72,7 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Loaded:
 
 
 def read_gexf(stream: IO[bytes]) -> Any:
-    """GEXF, whichever way the name of its version is written."""
+    """Reads GEXF with any spelling of its version."""
     import networkx
 
     def known(match: re.Match[bytes]) -> bytes:
@@ -82,8 +82,8 @@ def read_gexf(stream: IO[bytes]) -> Any:
 
 
 def check_all_read(path: Path, stream: IO[bytes], graph: Any) -> set[str]:
-    """The ids of the nodes of a file. Refuses one of which NetworkX keeps a part only, without a
-    word: of nodes of one id the last, of several graphs the first.
+    """The ids of the nodes of a file. Refuses a file that NetworkX would read only in part: the
+    last of several nodes with one id, or the first of several graphs.
 
     Raises:
         BadInputError: it is such a file.
@@ -110,7 +110,7 @@ def check_all_read(path: Path, stream: IO[bytes], graph: Any) -> set[str]:
 
 
 def read_gml(stream: IO[bytes]) -> Any:
-    """GML: nodes are called by their labels where each has its own, else by their numbers.
+    """Reads GML: nodes are named by their labels if these are unique, otherwise by their numbers.
 
     NetworkX itself refuses a file whose labels are classes, or that has none.
     """
@@ -126,10 +126,10 @@ def read_gml(stream: IO[bytes]) -> Any:
 
 
 def node_rows(graph: Any, suffix: str = "", left_out: Collection[Any] = ()) -> Iterator[Row]:
-    """Every node that is not left out: its id and its attributes.
+    """Yields the id and the attributes of every node that is not left out.
 
-    In GEXF a label is what the node is called on screen, never its class; it is `gexf_label` here,
-    and an attribute that has the name of the node's own id is `id_attribute`.
+    In GEXF a label is a display name, not a class, so it becomes `gexf_label`; an attribute named
+    like the node's own id becomes `id_attribute`.
     """
     for number, (node, attributes) in enumerate(graph.nodes(data=True), 1):
         if node in left_out:
@@ -141,7 +141,7 @@ def node_rows(graph: Any, suffix: str = "", left_out: Collection[Any] = ()) -> I
 
 
 def edge_rows(graph: Any) -> Iterator[Row]:
-    """Every edge: its two ends and its attributes."""
+    """Yields the two ends and the attributes of every edge."""
     for number, (source, target, attributes) in enumerate(graph.edges(data=True), 1):
         values = apart(attributes, ("source", "target"))
         ends = own_type(source), own_type(target)
@@ -149,10 +149,10 @@ def edge_rows(graph: Any) -> Iterator[Row]:
 
 
 def apart(attributes: Mapping[Any, Any], own: Sequence[str]) -> dict[str, Any]:
-    """Attributes, of which those that are called like the format's own have another name."""
+    """Attributes; those with the same name as the format's own are renamed."""
     return {f"{key}_attribute" if key in own else str(key): v for key, v in attributes.items()}
 
 
 def own_type(value: Any) -> Any:
-    """The value as Python has it, where a graph was made of NumPy's arrays."""
+    """Converts NumPy scalars to Python values."""
     return value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""A folder as the Open Graph Benchmark lays out its node data sets, with a file of texts."""
+"""Reads a node data set in the folder layout of the Open Graph Benchmark, with a file of texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +45,11 @@ WITHOUT_NAMES = "without mapping/labelidx2…"
 
 @dataclass(frozen=True)
 class OgbOptions:
-    """Where the texts are, and which split of several is meant."""
+    """The file of texts, and the choice among several splits."""
 
     texts: Path  # id, title, abstract without a header (.tsv), or any node file
-    split: str = ""  # a folder in split/; empty where there is only one
-    id_field: str = ""  # of a node file with the texts; empty: among the usual names
+    split: str = ""  # a folder in split/; empty if there is only one
+    id_field: str = ""  # of a node file with the texts; empty: one of the usual names
     text_field: tuple[str, ...] = ()
 
 
@@ -100,7 +100,7 @@ def ogb_graph(
 
 @dataclass(frozen=True)
 class TextsById:
-    """Texts found by the id of their node.
+    """Texts by the id of their node.
 
     Shapes:
         ids, texts: large_string [n]
@@ -114,7 +114,7 @@ class TextsById:
     reading: Reading
 
     def take(self, ids: pa.LargeStringArray, log: RepairLog) -> pa.LargeStringArray:
-        """The text of each id, null where there is none.
+        """The text of each id, null if there is none.
 
         Raises:
             BadInputError: a node has two different texts.
@@ -156,12 +156,12 @@ def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
     if len(tables) > 1:
         raise BadInputError(f"{path}: a folder of {len(tables)} files; join the texts in one")
     ids = pc.utf8_trim_whitespace(table.ids)
-    ids = as_integers(ids) if all_whole(ids) else ids  # pandas makes floats of a column with gaps
+    ids = as_integers(ids) if all_whole(ids) else ids  # pandas turns a column with gaps into floats
     return TextsById(table.source, table.places, ids, table.texts, table.reading)
 
 
 def read_headerless(path: Path, progress: Progress) -> TextsById:
-    """Reads tab-separated id, title, abstract; quotes are letters like any other."""
+    """Reads tab-separated id, title, abstract; quotes have no special meaning."""
     ids: list[str] = []
     texts: list[str | None] = []
     for line in read_lines(path, progress):

@@ -1,4 +1,4 @@
-"""The files of an Open Graph Benchmark folder: numbers without a header, mappings, splits."""
+"""Reads files of an Open Graph Benchmark folder: numbers without a header, mappings, splits."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ def table_file(folder: Path, name: str) -> Path:
 
     Raises:
         SourceError: it is missing.
-        BadInputError: it is there both ways.
+        BadInputError: both forms exist.
     """
     paths = [folder / f"{name}{suffix}" for suffix in (".csv.gz", ".csv")]
     found = [path for path in paths if path.is_file()]
@@ -53,7 +53,7 @@ def integers(
     """int64 [rows, width] of a CSV file without a header.
 
     Args:
-        empty: whether a file without any line is none of numbers rather than damaged.
+        empty: whether an empty file is valid, with no rows.
 
     Raises:
         BadInputError: a line is anything else.
@@ -64,7 +64,7 @@ def integers(
 
 
 def check_begins(path: Path, width: int) -> None:
-    """Refuses a file of numbers by its first line, before all of it is read.
+    """Checks the first line of a file of numbers, before all of it is read.
 
     Raises:
         BadInputError: see `integers`.
@@ -100,7 +100,7 @@ def is_empty(path: Path) -> bool:
 
 
 def class_numbers(path: Path) -> pa.LargeStringArray:
-    """large_string [N]: the labels as words: class numbers, or words that say there is none.
+    """large_string [N]: the labels as words: class numbers, or words for a missing label.
 
     Raises:
         BadInputError: a line is neither, or holds several labels.
@@ -120,7 +120,7 @@ def node_count(folder: Path) -> int:
 
 
 def check_edge_count(folder: Path, edge_file: Path, found: int) -> None:
-    """Refuses a file of edges that has been cut short, where the folder tells how many there are.
+    """Refuses a truncated file of edges, if the folder records their number.
 
     Raises:
         BadInputError: there are more, or fewer.
@@ -136,7 +136,7 @@ def check_edge_count(folder: Path, edge_file: Path, found: int) -> None:
 
 
 def count_of(path: Path) -> int:
-    """The one number of a file that has one for each graph.
+    """The single number of a file with one number per graph.
 
     Raises:
         BadInputError: it has several.
@@ -148,10 +148,10 @@ def count_of(path: Path) -> int:
 
 
 def mapping(folder: Path, prefix: str) -> tuple[Path, list[tuple[int, str]]] | None:
-    """A file of mapping/ that starts so, as (number, name) pairs; None where there is none.
+    """The (number, name) pairs of the file in mapping/ with a prefix; None if there is none.
 
     Raises:
-        BadInputError: there are several, or a line is no such pair.
+        BadInputError: there are several files, or a line is no such pair.
     """
     found = sorted(path for path in (folder / "mapping").glob(f"{prefix}*.csv*") if path.is_file())
     if not found:
@@ -172,7 +172,7 @@ def mapping(folder: Path, prefix: str) -> tuple[Path, list[tuple[int, str]]] | N
 
 
 def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
-    """large_string [N]: the ids of mapping/nodeidx2….csv.gz, or else the nodes' numbers."""
+    """large_string [N]: the ids of mapping/nodeidx2….csv.gz, otherwise the nodes' numbers."""
     found = mapping(folder, "nodeidx2")
     if found is None:
         return string_array(map(str, range(count)))
@@ -186,7 +186,7 @@ def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
 
 
 def label_names(folder: Path) -> dict[int, str | None] | None:
-    """The names of mapping/labelidx2….csv.gz by number; None where there is no such file.
+    """The names of mapping/labelidx2….csv.gz by number; None if there is no such file.
 
     Raises:
         BadInputError: a class has two names.
@@ -205,10 +205,10 @@ def label_names(folder: Path) -> dict[int, str | None] | None:
 
 
 def read_split(folder: Path, name: str, count: int) -> GivenSplit | None:
-    """The split of the folder; None where it has none.
+    """The split of the folder; None if it has none.
 
     Raises:
-        BadInputError: there are several and `name` picks none of them, or a number is no node, or
+        BadInputError: there are several and `name` selects none of them, or a number is no node, or
             named twice.
     """
     root = folder / "split"

@@ -1,7 +1,7 @@
-"""Files of torch whose pickle is of protocol 3 to 5, rewritten in protocol 2.
+"""Rewrites torch files with pickles of protocol 3 to 5 in protocol 2.
 
-Torch's restricted unpickler, which runs nothing, knows protocol 2 only. Nothing is unpickled
-here: the instructions are copied, those of newer protocols in the words of the older one.
+Torch's restricted unpickler, which runs no code, supports only protocol 2. Nothing is unpickled
+here: the instructions are copied, and newer ones are translated.
 """
 
 import io
@@ -22,7 +22,7 @@ def rewritten(path: Path) -> io.BytesIO:
     """A copy of a file of `torch.save` with its pickle in protocol 2.
 
     Raises:
-        UnpicklingError: the pickle holds an instruction that protocol 2 has no words for.
+        UnpicklingError: the pickle holds an instruction without an equivalent in protocol 2.
     """
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as target:
@@ -35,16 +35,16 @@ def rewritten(path: Path) -> io.BytesIO:
 
 
 class Rewriter:
-    """Writes a pickle again in protocol 2.
+    """Rewrites a pickle in protocol 2.
 
-    A class is named by two strings on the stack since protocol 4, and by one instruction before:
-    the strings are taken back. So that none is missing later, a string is always written out
-    where it would be fetched from memory.
+    Since protocol 4, a class is named by two strings on the stack, before by one instruction, so
+    the strings are removed from the output. To have them available, a string is always written out
+    instead of being fetched from the memo.
     """
 
     def __init__(self) -> None:
         self.out: list[bytes] = []
-        self.strings: list[tuple[int, str]] = []  # where in `out` each stands, and what it is
+        self.strings: list[tuple[int, str]] = []  # place in `out`, and the string
         self.memory: dict[int, str] = {}
         self.saved = 0
 
@@ -79,7 +79,7 @@ class Rewriter:
         self.out.append(string(text))
 
     def put(self, index: int) -> None:
-        """Memorises the last value: a string in our own memo."""
+        """Memorises the last value; strings are kept in our own memo."""
         self.saved += 1
         if self.strings and self.strings[-1][0] == len(self.out) - 1:
             self.memory[index] = self.strings[-1][1]
@@ -87,7 +87,7 @@ class Rewriter:
             self.out.append(b"r" + struct.pack("<I", index))
 
     def write_global(self) -> None:
-        """The class that the last two strings name."""
+        """Writes the class that the last two strings name."""
         (first, module), (second, attribute) = self.strings[-2:]
         if (first, second) != (len(self.out) - 2, len(self.out) - 1):
             raise UnpicklingError("Unsupported operand 147")

@@ -1,4 +1,4 @@
-"""Files as they are stored: plain, compressed, or alone in an archive."""
+"""Opens files as they are stored: plain, compressed, or as the only file in an archive."""
 
 import bz2
 import gzip
@@ -28,8 +28,8 @@ DAMAGED = (
     lzma.LZMAError,
     zipfile.BadZipFile,
     tarfile.TarError,
-    UnicodeDecodeError,  # a name in an archive; what is in a file is decoded elsewhere
-    NotImplementedError,  # a zip that is packed in a way that Python lacks
+    UnicodeDecodeError,  # a name in an archive; content is decoded elsewhere
+    NotImplementedError,  # a zip compression that Python lacks
     RuntimeError,  # a zip with a password
 )
 BUFFER = 1 << 20
@@ -39,7 +39,7 @@ POINTER_TOLD = "a pointer of Git LFS in place of the file; fetch that: git lfs p
 
 
 class Reported(io.RawIOBase):
-    """A file that reports how much of it was read: in bytes, as it is stored."""
+    """A file that reports how many of its stored bytes were read."""
 
     def __init__(self, raw: IO[bytes], size: int, stage: str, progress: Progress) -> None:
         self.raw, self.size, self.stage, self.progress = raw, size, stage, progress
@@ -64,7 +64,7 @@ class Reported(io.RawIOBase):
 
 
 def unpacked_name(path: Path) -> str:
-    """The name in small letters without what it is packed in: `n.csv` of `n.csv.gz`."""
+    """The lowercase name without compression suffixes: `n.csv` for `n.csv.gz`."""
     name = path.name.lower()
     for suffix in (*COMPRESSED, ".zip"):
         name = name.removesuffix(suffix)
@@ -81,7 +81,7 @@ def is_packed(path: Path) -> bool:
 
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """Turns what reading a file may raise into errors that name it."""
+    """Converts errors of reading a file to errors that name it."""
     try:
         yield
     except DAMAGED as error:
@@ -99,7 +99,7 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def refuse_pipe(path: Path) -> None:
-    """Refuses what can be read only once, where it is read more often.
+    """Refuses a pipe, which can be read only once, for files that are read repeatedly.
 
     Raises:
         SourceError: it is a pipe.
@@ -109,10 +109,10 @@ def refuse_pipe(path: Path) -> None:
 
 
 def check_opens(path: Path) -> None:
-    """Refuses what could not be opened later, or only stands for a file.
+    """Refuses a file that cannot be opened, or is only a pointer.
 
     Raises:
-        SourceError: it is not there, is not ours to read, is a pipe, or a pointer of Git LFS.
+        SourceError: it is missing, unreadable, a pipe, or a pointer of Git LFS.
     """
     refuse_pipe(path)
     with guarded(path), path.open("rb") as stream:
@@ -123,10 +123,10 @@ def check_opens(path: Path) -> None:
 
 @contextmanager
 def open_bytes(path: Path, progress: Progress = silent) -> Iterator[IO[bytes]]:
-    """Opens a file, unpacking what its name says is packed.
+    """Opens a file, decompressing it according to its name.
 
     Args:
-        progress: told the bytes read of the stored file.
+        progress: gets the bytes read of the stored file.
 
     Raises:
         SourceError: it cannot be opened.
@@ -156,14 +156,14 @@ def zip_members(archive: zipfile.ZipFile) -> list[str]:
 
 
 def tar_stream(path: Path, stream: IO[bytes]) -> Any:
-    """The one file in a tar, which some publish under the name of the file."""
+    """The only file in a tar, which some publish under the name of the file."""
     archive = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 — read until the stream ends
     name = only_member(path, [entry.name for entry in archive.getmembers() if entry.isfile()])
     return archive.extractfile(name)
 
 
 def only_member(path: Path, names: list[str]) -> str:
-    """The one file of an archive, beside what macOS adds.
+    """The only file of an archive, ignoring files that macOS adds.
 
     Raises:
         BadInputError: there are several, or none.

@@ -1,5 +1,6 @@
-"""The index that pandas leaves out of a table of Arrow, and of a Parquet file, where it only
-counts: of `frame.set_index("id")` with ids from 1 there is no column, but a note beside them."""
+"""Restores a pandas index that only counts, which Arrow tables and Parquet files store as metadata
+instead of a column, for example after `frame.set_index("id")` with ids from 1.
+"""
 
 import json
 from typing import Any
@@ -7,15 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-NOTE = b"pandas"  # the key of what pandas notes of a table
-LARGEST = 2**62  # end of such an index: what lies between two of them can be counted
+NOTE = b"pandas"  # the key of pandas' metadata in a table
+LARGEST = 2**62  # bound of such an index, so that lengths can be computed
 
 
 def counted_index(schema: pa.Schema, rows: int) -> tuple[str, pa.ChunkedArray] | None:
     """The name of such an index and its values, int64 [rows].
 
-    None where there is none, where it has no name or that of a column, or where it is that of
-    another number of rows, as in a part of what was written as one table.
+    None if there is no such index, its name is missing or taken by a column, or its length differs
+    from the number of rows, as in a part of a larger table.
     """
     note = noted(schema)
     indexes = note.get("index_columns") if isinstance(note, dict) else None
@@ -35,8 +36,8 @@ def counted_index(schema: pa.Schema, rows: int) -> tuple[str, pa.ChunkedArray] |
 
 
 def noted(schema: pa.Schema) -> Any:
-    """What pandas noted of a table; None where that is nothing that can be read."""
+    """The metadata of pandas; None if it is unreadable."""
     try:
         return json.loads((schema.metadata or {}).get(NOTE, b"null"))
-    except ValueError:  # a note of somebody else: the columns are what counts
+    except ValueError:  # metadata of another program: only the columns count
         return None

@@ -1,4 +1,4 @@
-"""Parquet node and edge files; a place in them is a row, counted from 1."""
+"""Reads Parquet node and edge files; places are rows, counted from 1."""
 
 import io
 from pathlib import Path
@@ -14,7 +14,7 @@ from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.packed import is_packed, open_bytes
 from understudy.graph.readers.pandas_index import counted_index
 
-DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last: a name that is no UTF-8
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last: a name that is not UTF-8
 
 
 def read_parquet_nodes(path: Path, fields: NodeFields, progress: Progress = silent) -> NodeTable:
@@ -49,7 +49,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 class ParquetColumns(ArrowColumns):
-    """The columns of a Parquet file, each read when it is asked for."""
+    """The columns of a Parquet file, each read on request."""
 
     def __init__(self, path: Path, progress: Progress = silent) -> None:
         self.path, self.progress = path, progress
@@ -62,7 +62,7 @@ class ParquetColumns(ArrowColumns):
         self.expected, self.done = 1, 0
 
     def expect(self, columns: int) -> None:
-        """Is told how many columns will be read, for the progress."""
+        """Sets how many columns will be read, for the progress."""
         self.expected = columns
         self.progress(f"read {self.path.name}", 0, columns * self.count)
 

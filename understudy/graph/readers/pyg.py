@@ -1,4 +1,4 @@
-"""A PyG `.pt` file: a dict of tensors and lists, or a `Data` object; never anything that runs."""
+"""Reads a PyG `.pt` file: a dict of tensors and lists, or a `Data` object, without running code."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class PygKeys:
 
     text: str = ""
     label_names: str = ""  # none: the numbers are the names
-    mask_column: int = 0  # of masks with several columns, one for each of several splits
+    mask_column: int = 0  # which column to use if masks have one for each of several splits
     label: str = ""  # none: no labels are read
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ def pyg_graph(path: Path, keys: PygKeys, rules: Rules, progress: Progress = sile
 
 
 def built_of(data: Attributes, keys: PygKeys, rules: Rules, progress: Progress = silent) -> Built:
-    """The graph that the attributes of a PyG object make.
+    """Builds the graph from the attributes of a PyG object.
 
     Raises:
         BadInputError: it lacks edges or texts, or a value does not fit the others.
@@ -100,7 +100,7 @@ def built_of(data: Attributes, keys: PygKeys, rules: Rules, progress: Progress =
 
 
 def check_count(data: Attributes, count: int) -> None:
-    """Refuses texts that are not those of the nodes the file says it has.
+    """Checks that the number of texts equals the file's number of nodes.
 
     Raises:
         BadInputError: there are more, or fewer.

@@ -1,4 +1,4 @@
-"""The attributes of a PyG data object: texts, ids, labels and edges, under their usual names."""
+"""Finds texts, ids, labels and edges of a PyG data object under their usual names."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ ADJACENCY_KEYS = ("adj_t", "adj")
 
 @dataclass
 class Attributes:
-    """The values of one file, and which of them were used for what."""
+    """The values of one file, and the roles of those that were used."""
 
     path: Path
     values: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Attributes:
     used: dict[str, list[str]] = field(default_factory=dict)
 
     def take(self, role: str, given: str, usual: tuple[str, ...]) -> str | None:
-        """The key that plays a role, from now on a used one."""
+        """The key for a role, which counts as used from now on."""
         key = find_key(self.values, given, usual)
         if key is not None:
             self.used.setdefault(role, []).append(key)
@@ -91,7 +91,7 @@ def find_texts(data: Attributes, given: str) -> pa.LargeStringArray:
 
 
 def at_nodes(data: Attributes, key: str, texts: list[str | None]) -> list[str | None]:
-    """The text of every node, where several nodes share one by its position."""
+    """The text of every node, if several nodes share one by its position."""
     positions = data.array(key)
     if positions.ndim != 1 or positions.dtype.kind not in "iu":
         raise BadInputError(
@@ -128,17 +128,17 @@ def strings(data: Attributes, key: str, count: int | None = None) -> list[str | 
 def each_of(
     path: Path, key: str, values: Iterable[Any], of: Callable[[Any], str | None]
 ) -> list[str | None]:
-    """The value of every node through `of`.
+    """Applies `of` to the value of every node.
 
     Raises:
-        BadInputError: one is not what was wanted; the message names its node.
+        BadInputError: a value is invalid; the message names its node.
     """
     found = []
     for node, value in enumerate(values):
         try:
             found.append(of(value.item() if isinstance(value, np.generic) else value))
         except cells.CellError as error:
-            wanted = str(error).partition(" (")[0]  # without an option of other commands
+            wanted = str(error).partition(" (")[0]  # drops the option of other commands
             raise BadInputError(
                 f"{path} node {node}: {key!r} must be {wanted}, found {value!r:.60}"
             ) from error
@@ -146,7 +146,7 @@ def each_of(
 
 
 def find_ids(data: Attributes, count: int) -> pa.LargeStringArray:
-    """large_string [N]: the nodes' ids where the file has them, else their positions."""
+    """large_string [N]: the nodes' ids if the file has them, otherwise their positions."""
     key = data.take("id", "", ID_KEYS)
     if key is None:
         return string_array(map(str, range(count)))
@@ -161,10 +161,10 @@ def find_ids(data: Attributes, count: int) -> pa.LargeStringArray:
 
 
 def find_labels(data: Attributes, given: str, names_given: str, count: int) -> pa.LargeStringArray:
-    """large_string [N]: label names, or numbers where the file names none.
+    """large_string [N]: label names, or numbers if the file has no names.
 
     Raises:
-        BadInputError: the labels are not one for each node, or their names do not fit them.
+        BadInputError: there is not one label for each node, or the names do not fit them.
     """
     key = None if given == NOT_READ else data.take("label", given, LABEL_KEYS)
     if given not in ("", NOT_READ) and key is None:
@@ -173,7 +173,7 @@ def find_labels(data: Attributes, given: str, names_given: str, count: int) -> p
         refuse_names(data, names_given, "no labels are read")
         return null_strings(count)
     names_key = None
-    if not given and "label_map" in data.values:  # the labels are names, and this says whose
+    if not given and "label_map" in data.values:  # maps the named labels to nodes
         names_key, key = key, data.take("label", "", ("label_map",)) or key
     labels = class_words(data, key, count)
     if labels.null_count < count and not has_numbers(labels):
@@ -193,7 +193,7 @@ def refuse_names(data: Attributes, names_given: str, why: str) -> None:
     """Refuses names of classes that would not be read.
 
     Raises:
-        BadInputError: they are asked for.
+        BadInputError: they were requested.
     """
     if names_given not in ("", NOT_READ):
         raise BadInputError(
@@ -211,7 +211,7 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
     """large_string [N]: the labels as words; class numbers as their digits.
 
     Raises:
-        BadInputError: they are not one for each node.
+        BadInputError: there is not one for each node.
     """
     value = data.values[key]
     if isinstance(value, (list, tuple)) and any(map(holds_words, value)):
@@ -244,7 +244,7 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
 
 
 def holds_truths(value: Any) -> bool:
-    """Whether an array says true or false of each node; one-hot rows say which class is its own."""
+    """Whether an array has one boolean per node; one-hot rows have one per class."""
     if str(getattr(value, "dtype", "")) not in ("torch.bool", "bool"):
         return False
     return len(value.shape) < 2 or value.shape[1] == 1
@@ -258,7 +258,7 @@ def holds_words(item: Any) -> bool:
 
 
 def label_strings(data: Attributes, key: str, values: Any, count: int) -> pa.LargeStringArray:
-    """Labels that are names already, None where there is none."""
+    """Labels that are names already, null if there is none."""
     if len(values) != count:
         raise BadInputError(
             f"{data.path}: {key!r} must be {count:,} labels, one for each text, it has "
@@ -268,12 +268,12 @@ def label_strings(data: Attributes, key: str, values: Any, count: int) -> pa.Lar
 
 
 def as_list(value: Any) -> Any:
-    """A tuple as a list, which labels may be in."""
+    """Converts a tuple, which may hold labels, to a list."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def from_one_hot(data: Attributes, key: str, y: NDArray[Any]) -> NDArray[Any]:
-    """Class numbers [N] from rows of one 1 and zeros [N, C]; a row of zeros is no label.
+    """Class numbers [N] from one-hot rows [N, C]; a row of zeros means no label.
 
     Raises:
         BadInputError: a node has several labels, or the rows hold other numbers.
@@ -317,7 +317,7 @@ def find_edges(data: Attributes) -> NDArray[np.int64]:
 
 
 def sparse_edges(data: Attributes, key: str) -> NDArray[np.int64]:
-    """The places of the entries of a sparse matrix of torch."""
+    """The indices of a sparse torch matrix."""
     value = data.values[key]
     if not str(getattr(value, "layout", "")).startswith("torch.sparse"):
         dense = hasattr(value, "to_sparse")
@@ -327,7 +327,7 @@ def sparse_edges(data: Attributes, key: str) -> NDArray[np.int64]:
             f"{data.path}: {key!r} must be a sparse tensor of torch, not {what}; "
             f"save edge_index in its place{advice}"
         )
-    import torch  # it has made the value
+    import torch  # it has made the value, so it is installed
 
     with torch.sparse.check_sparse_tensor_invariants(True):
         indices: NDArray[np.int64] = value.to_sparse_coo().coalesce().indices().numpy()

@@ -1,4 +1,4 @@
-"""Splits of files of their own, which name the members of each part."""
+"""Splits in separate files, which name the members of each part."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from understudy.graph.text_graph import string_array
 
 @dataclass(frozen=True)
 class NamedSplit:
-    """A split of a file of its own.
+    """A split from a separate file.
 
     Shapes:
         members: split name → int64 node record positions
@@ -30,10 +30,10 @@ class NamedSplit:
 
 
 def read_members(path: Path, name: str | None) -> dict[str, list[int | str]]:
-    """One split of a JSON file `{name: {train: [...], val: [...], test: [...]}}`, as written.
+    """Reads one split of a JSON file `{name: {train: [...], val: [...], test: [...]}}`, as written.
 
     Args:
-        name: may be None where the file has one split, or is itself `{train: [...], ...}`.
+        name: may be None if the file has one split, or is itself `{train: [...], ...}`.
 
     Raises:
         SourceError: the file cannot be read.
@@ -44,10 +44,10 @@ def read_members(path: Path, name: str | None) -> dict[str, list[int | str]]:
 
 
 def members_of(path: Path, key: str, values: Any) -> list[int | str]:
-    """The members of a part, of which whole numbers may have become floats.
+    """The members of a part; whole numbers that became floats are restored.
 
     Raises:
-        BadInputError: they are no list of ids or positions.
+        BadInputError: they are not a list of ids or positions.
     """
     if not isinstance(values, list):
         raise BadInputError(f"{path}: {key!r} must be a list of node ids or positions")
@@ -75,8 +75,8 @@ def found_members(
 
     Args:
         ids: large_string [n], of all node records.
-        by: what members are: id · position, in the node files from 0 · auto: ids if all are, or
-            positions if they are integers of which none is an id
+        by: the meaning of members: id · position, in the node files from 0 · auto: ids if all are,
+            or positions if they are integers of which none is an id
 
     Raises:
         BadInputError: it names an unknown node or one twice, or only some of its integers are ids.
@@ -87,7 +87,7 @@ def found_members(
 
 
 def choose(path: Path, value: Any, name: str | None) -> dict[str, Any]:
-    """The one split asked for."""
+    """Selects the requested split."""
     if not isinstance(value, dict) or not value:
         raise BadInputError(f"{path}: expected an object of named splits")
     if name is None and is_split(value):
@@ -109,7 +109,7 @@ def is_split(value: Mapping[str, Any]) -> bool:
 
 
 def checked(path: Path, parts: dict[str, Any]) -> dict[str, Any]:
-    """The parts of a split, perhaps with one for nodes of none.
+    """Checks the parts of a split, which may include one for nodes of no split.
 
     Raises:
         BadInputError: a word is no part of a split.
@@ -126,7 +126,7 @@ def checked(path: Path, parts: dict[str, Any]) -> dict[str, Any]:
 def locate(
     path: Path, members: Mapping[str, list[int | str]], ids: pa.LargeStringArray, by: str
 ) -> tuple[dict[str, NDArray[np.int64]], str]:
-    """int64 record positions, and what the members are, told apart over the whole split."""
+    """int64 record positions, and the meaning of the members, decided for the whole split."""
     values = [value for part in members.values() for value in part]
     names = pc.utf8_trim_whitespace(string_array([str(value) for value in values]))
     ids = pc.utf8_trim_whitespace(ids)

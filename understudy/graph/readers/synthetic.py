@@ -19,15 +19,15 @@ from understudy.graph.splits import random_split
 from understudy.graph.text_graph import UNLABELED, TextGraph, with_used_labels
 
 TITLE_WORDS = 4
-TEXT_CHUNK = 100_000  # nodes whose texts are written at once
-EDGES_AT_ONCE = 2**22  # that are drawn at once: what is needed beside them is ten times as large
-SHARED_PART = 0.5  # of the words, which are no topic's
-ROUNDS = 30  # of drawing edges, until enough are distinct
+TEXT_CHUNK = 100_000  # nodes whose texts are made at once
+EDGES_AT_ONCE = 2**22  # drawn at once; temporary memory is ten times as large
+SHARED_PART = 0.5  # share of words that belong to no topic
+ROUNDS = 30  # of drawing edges until enough are distinct
 
 
 @dataclass(frozen=True)
 class SyntheticOptions:
-    """What a synthetic graph is like."""
+    """The parameters of a synthetic graph."""
 
     nodes: int = 2000
     classes: int = 8
@@ -36,7 +36,7 @@ class SyntheticOptions:
     text_signal: float = (
         0.5  # 0: texts are independent of classes; 1: all topical words are the class's own
     )
-    edge_signal: float = 0.5  # 0: edges to other classes fall anywhere; 1: on two partner classes
+    edge_signal: float = 0.5  # 0: edges to other classes are uniform; 1: to two partner classes
     degree_spread: float = 0.8  # standard deviation of a node's log propensity to have edges
     words: int = 16  # mean words per text
     seed: int = 0
@@ -44,11 +44,11 @@ class SyntheticOptions:
 
     @property
     def edges(self) -> int:
-        """How many there are to be."""
+        """The wanted number of edges."""
         return round(self.nodes * self.mean_degree / 2)
 
     def check(self) -> None:
-        """Refuses what no graph could be.
+        """Checks the parameters.
 
         Raises:
             BadInputError: a dial is out of its range.
@@ -73,8 +73,8 @@ class SyntheticOptions:
 def synthetic_graph(dials: SyntheticOptions, progress: Progress = silent) -> TextGraph:
     """Draws a graph; equal dials give an equal graph.
 
-    Each class has the same number of nodes, give or take one; the split of the nodes with labels
-    is random, 60/20/20.
+    All classes have the same number of nodes, plus or minus one; the split of the labelled nodes is
+    random, 60/20/20.
 
     Raises:
         BadInputError: a dial is out of its range.
@@ -98,11 +98,11 @@ def synthetic_graph(dials: SyntheticOptions, progress: Progress = silent) -> Tex
         splits=random_split(labels, seed=dials.seed) if (labels >= 0).any() else {},
         source=f"drawn: {dials}",
     )
-    return with_used_labels(graph)  # where few nodes keep theirs, not every class has one
+    return with_used_labels(graph)  # if few nodes keep labels, a class may have none
 
 
 def drawn(dials: SyntheticOptions, progress: Progress = silent) -> Built:
-    """The same, with what a user should know of it.
+    """Draws a graph, with remarks for the user.
 
     Raises:
         BadInputError: a dial is out of its range.
@@ -126,9 +126,9 @@ def draw_edges(
 ) -> Adjacency:
     """Draws distinct edges until the mean degree is reached.
 
-    An edge's first end falls on a node by its propensity. With probability `homophily` the second
-    falls in the same class, else in another: on a partner class with probability `edge_signal`,
-    anywhere otherwise. Within the class it again falls by propensity.
+    An edge's first end is drawn by propensity. With probability `homophily` the second is in the
+    same class, otherwise in another: in a partner class with probability `edge_signal`, otherwise
+    in any. Within the class it is again drawn by propensity.
     """
     wanted = dials.edges
     sampler = NodeSampler(labels, dials, generator)
@@ -146,7 +146,7 @@ def draw_edges(
 
 
 class NodeSampler:
-    """Draws nodes of given classes by their propensity, by inverting cumulative sums."""
+    """Draws nodes of given classes by propensity, by inverting cumulative sums."""
 
     def __init__(
         self, labels: NDArray[np.int64], dials: SyntheticOptions, generator: np.random.Generator
@@ -160,7 +160,7 @@ class NodeSampler:
         self.bounds = np.concatenate([[0.0], self.sums[ends - 1]])  # of each class, in `sums`
 
     def within(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.int64]:
-        """A node for each range of the cumulative sums."""
+        """Draws a node for each range of the cumulative sums."""
         point = low + self.generator.random(len(low)) * (high - low)
         found = np.searchsorted(self.sums, point, side="right")
         return self.order[np.minimum(found, len(self.order) - 1)]
@@ -173,7 +173,7 @@ class NodeSampler:
         return first, self.within(self.bounds[classes], self.bounds[classes + 1])
 
     def keys(self, count: int, at_once: int = EDGES_AT_ONCE) -> Iterator[NDArray[np.int64]]:
-        """Up to `count` edges, some at a time, as low * nodes + high; loops are left out."""
+        """Up to `count` edges, in parts, as low * nodes + high; loops are left out."""
         for start in range(0, count, at_once):
             first, second = self.pairs(min(at_once, count - start))
             low, high = np.minimum(first, second), np.maximum(first, second)
@@ -185,7 +185,7 @@ class NodeSampler:
         if classes == 1:
             return first
         count = len(first)
-        shift = generator.integers(1, classes, count)  # to any other class
+        shift = generator.integers(1, classes, count)  # shift to any other class
         partner = np.where(generator.random(count) < 0.5, 1, classes - 1)
         shift = np.where(generator.random(count) < self.dials.edge_signal, partner, shift)
         same = generator.random(count) < self.dials.homophily
@@ -200,8 +200,8 @@ def draw_texts(
 ) -> pa.LargeStringArray:
     """A title line and a body line for every node.
 
-    Half of the words are shared ones. Each other word is of the node's own class with probability
-    `text_signal`, and of any class otherwise.
+    Half of the words are shared ones. Each other word belongs to the node's class with probability
+    `text_signal`, and to any class otherwise.
     """
     topical = topic_words(dials.classes)
     vocabulary = pa.array([*SHARED, *topical.ravel().tolist()])

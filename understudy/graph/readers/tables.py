@@ -1,4 +1,4 @@
-"""Node and edge files of any format as columns of records."""
+"""Reads node and edge files of any format as columns of records."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ from understudy.graph.readers.formats import (
 from understudy.graph.readers.jsonl import kind
 from understudy.graph.readers.parquet import read_parquet_edges, read_parquet_nodes
 
-KINDS = 1_024  # of objects by their keys, of which the columns are remembered
+KINDS = 1_024  # number of distinct key sets whose columns are cached
 ENDS = ("source", "target")
 
 
@@ -100,15 +100,15 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
 
 
 def room(seen: dict[tuple[str, ...], Any]) -> None:
-    """Forgets what was found for columns, where they are never the same."""
+    """Clears the cache of columns if keys differ in every record."""
     if len(seen) >= KINDS:
         seen.clear()
 
 
 def is_header_again(columns: Sequence[str], values: Sequence[object]) -> bool:
-    """Whether a record has the names of its columns for values, perhaps behind a byte order mark.
+    """Whether a record repeats the names of its columns, possibly after a byte order mark.
 
-    Of edges it would be one between two nodes that are not there, which is told.
+    In an edge file it would be an edge between unknown nodes, which is reported.
     """
     first = values[0]
     if not (isinstance(first, str) and first.strip("\ufeff \t") == columns[0]):
@@ -118,14 +118,14 @@ def is_header_again(columns: Sequence[str], values: Sequence[object]) -> bool:
 
 
 def known(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:
-    """The fields, by position where the file has no header, and the format's own id."""
+    """The fields, by position if the file has no header, with the format's own id."""
     if unnamed(rows, columns):
         return numbered_node_fields(fields, len(columns))
     return replace(fields, id=fields.id or "id") if rows.own else fields
 
 
 def known_ends(rows: Rows, columns: Sequence[str], fields: EdgeFields) -> EdgeFields:
-    """The columns of the ends, by position where the file has no header; or the format's own."""
+    """The columns of the ends, by position if the file has no header, or the format's own."""
     if unnamed(rows, columns):
         return EdgeFields(fields.source or "1", fields.target or "2")
     if rows.own:
@@ -134,7 +134,7 @@ def known_ends(rows: Rows, columns: Sequence[str], fields: EdgeFields) -> EdgeFi
 
 
 def unnamed(rows: Rows, columns: Sequence[str]) -> bool:
-    """Whether the columns of a row have no names but their numbers."""
+    """Whether the columns of a row have only numbers as names."""
     return rows.numbered and tuple(columns[:1]) == ("1",)
 
 
@@ -179,7 +179,7 @@ def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
         except CellError as error:
             used = {role: (i,) for role, i in zip(ENDS, (source, target), strict=True)}
             raise wrong_value(rows.source.at(place), columns, values, used, error) from error
-    if not last and rows.head is not None and rows.head.named:  # no edge follows a header
+    if not last and rows.head is not None and rows.head.named:  # there is only a header
         find(rows.head.line, rows.head.columns)
     log.remarks.extend(rows.remarks)
     places, filled = collector.finish()
@@ -190,10 +190,10 @@ def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
 def node_row(
     values: Sequence[object], indexes: NodeIndexes, where: Callable[[], str]
 ) -> Columns[str | None]:
-    """One record.
+    """Converts one record.
 
     Raises:
-        CellError: a value is not what its column must hold.
+        CellError: a value has the wrong type for its column.
         BadInputError: the node is in several masks.
     """
 
@@ -230,7 +230,7 @@ def wrong_value(
     roles: Mapping[str, Sequence[int]],
     error: CellError,
 ) -> BadInputError:
-    """Finds the value at fault."""
+    """The error for a record, naming its invalid value."""
     for role, indexes in roles.items():
         for index in indexes:
             try:

@@ -1,4 +1,4 @@
-"""Text files line by line, packed or not: strictly UTF-8, an error names file, line and byte."""
+"""Reads text files line by line, also compressed, as strict UTF-8; errors name line and byte."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ LONE_RETURN = (
     "a carriage return alone ends a line, where other lines of the file end otherwise; convert "
     "them: tr '\\r' '\\n'"
 )
-# What another kind of file begins with, and what to do about it.
+# The beginnings of other kinds of files, with advice.
 OTHER_KINDS = {
     b"\x1f\x8b": "packed by gzip; let its name end in .gz",
     b"BZh": "packed by bzip2; let its name end in .bz2",
@@ -33,7 +33,7 @@ OTHER_KINDS = {
     b"\xfe\xff": UTF_16,
 }
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
-# What files of text begin with, in small letters, that are something else than was wanted.
+# The beginnings of unsuitable text files, in lower case.
 TEXTS = {
     POINTER: POINTER_TOLD,
     b"<!doctype html": PAGE,
@@ -42,7 +42,7 @@ TEXTS = {
 
 
 def read_lines(path: Path, progress: Progress = silent) -> Iterator[str]:
-    """Every line with its end, decoded strictly; a byte order mark is left out.
+    """Yields every line with its end, decoded strictly, without a byte order mark.
 
     Raises:
         SourceError: the file cannot be opened.
@@ -67,7 +67,7 @@ def read_lines(path: Path, progress: Progress = silent) -> Iterator[str]:
 
 
 def raw_lines(stream: IO[bytes]) -> Iterable[bytes]:
-    """The lines; those of an old Macintosh end with a carriage return alone."""
+    """The lines; on old Macintosh systems they end with a carriage return only."""
     first = stream.readline()
     if b"\r" in first and not first.endswith(b"\n"):  # no line feed in the whole file
         return re.findall(rb"[^\r]*\r|[^\r]+$", first)
@@ -84,7 +84,7 @@ def check_is_text(path: Path, line: bytes) -> None:
     """Refuses other kinds of files, and the encoding that spreadsheets call Unicode.
 
     Raises:
-        BadInputError: the first bytes are those of a file that is no UTF-8 text.
+        BadInputError: the first bytes are not those of UTF-8 text.
     """
     for mark, told in TEXTS.items():
         if line[: len(mark)].lower() == mark:

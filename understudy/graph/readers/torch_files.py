@@ -1,4 +1,4 @@
-"""Loading what `torch.save` and NumPy wrote, without ever running what is in the file."""
+"""Loads files of `torch.save` and NumPy without running code in them."""
 
 import re
 import struct
@@ -16,7 +16,7 @@ from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.readers.old_pickles import rewritten
 from understudy.graph.readers.packed import POINTER, POINTER_TOLD, guarded, refuse_pipe
 
-# What torch's restricted unpickler raises on bytes that are no pickle at all.
+# Errors of torch's restricted unpickler on bytes that are no pickle.
 GARBAGE = (
     *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError),
     *(AssertionError, ArithmeticError, struct.error, zlib.error, zipfile.BadZipFile),
@@ -26,18 +26,18 @@ UNSAFE_GLOBAL = re.compile(
 )
 NEW_PROTOCOL = re.compile(r"Unsupported operand \d+")
 DGL_MAGIC = 0xDD2E60F0F6B4A127.to_bytes(8, "little")
-NUMPY_MODULES = ("numpy._core.multiarray", "numpy.core.multiarray")  # since 2.0, before
-PICKLE_MARK = b"\x80"  # and the protocol's number
+NUMPY_MODULES = ("numpy._core.multiarray", "numpy.core.multiarray")  # since 2.0, and before
+PICKLE_MARK = b"\x80"  # followed by the protocol's number
 NO_SUCH_FILE = "no file that torch has saved, or a damaged one"
 DAMAGED_ARRAYS = (*GARBAGE, OSError, NotImplementedError)
 
 
 def load_file(path: Path) -> Any:
-    """What a .pt or .npz file holds, loaded without running anything in it.
+    """The content of a .pt or .npz file, loaded without running code in it.
 
     Raises:
         SourceError: it cannot be read, or torch is not installed.
-        BadInputError: it would have to run code, or is no such file.
+        BadInputError: loading would have to run code, or it is another kind of file.
     """
     refuse_pipe(path)
     with guarded(path), path.open("rb") as stream:
@@ -56,7 +56,7 @@ def dgl_advice() -> str:
     )
 
 
-# What other files begin with, and what to do about them.
+# The beginnings of other files, with advice.
 OTHERS = {
     DGL_MAGIC: f"a graph of DGL; {dgl_advice()}",
     b"\x93NUMPY": "one array of NumPy; save all of a graph together: numpy.savez(path, "
@@ -72,7 +72,7 @@ LONGEST_MARK = max(map(len, OTHERS))
 
 
 def is_arrays(path: Path) -> bool:
-    """Whether a file is a zip of NumPy's arrays."""
+    """Whether a file is a zip of NumPy arrays."""
     if not zipfile.is_zipfile(path):
         return False
     try:
@@ -127,13 +127,13 @@ def load_torch(path: Path) -> Any:
 
 
 def is_pickled(path: Path) -> bool:
-    """Whether a file is a zip, as torch saves it, or begins as a pickle does."""
+    """Whether a file is a zip, as torch saves it, or begins like a pickle."""
     with path.open("rb") as stream:
         return stream.read(1) == PICKLE_MARK or zipfile.is_zipfile(path)
 
 
 def refusal(message: str) -> str:
-    """Why torch's restricted unpickler has refused a file, and what to do."""
+    """Why torch's restricted unpickler refused a file, with advice."""
     unsafe = UNSAFE_GLOBAL.search(message)
     if unsafe is None:
         if NEW_PROTOCOL.search(message):
@@ -155,7 +155,7 @@ def refusal(message: str) -> str:
 
 
 def safe_classes() -> list[Any]:
-    """What a saved `Data` and NumPy's arrays are made of: plain containers that run nothing."""
+    """The classes of a saved `Data` and of NumPy arrays: plain containers that run no code."""
     arrays: list[Any] = [np.ndarray, np.dtype]
     arrays += [getattr(np.dtypes, name) for name in np.dtypes.__all__]
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
@@ -171,14 +171,14 @@ def safe_classes() -> list[Any]:
 
 
 def graph_values(path: Path, value: Any) -> Mapping[str, Any]:
-    """The attributes of the one graph that was saved.
+    """The attributes of the single graph in a file.
 
     Raises:
         BadInputError: there are several graphs, or none.
     """
     if isinstance(value, tuple) and len(value) > 1 and (value[1] is None or is_slices(value[1])):
         check_one(path, value[1])
-        value = value[0]  # (data, slices, class), as PyG's in-memory data sets are saved
+        value = value[0]  # (data, slices, class), the form of PyG's in-memory data sets
     elif isinstance(value, (tuple, list)):
         if len(value) != 1:
             kinds = ", ".join(sorted({type(item).__name__ for item in value})) or "nothing"
@@ -197,7 +197,7 @@ def graph_values(path: Path, value: Any) -> Mapping[str, Any]:
 
 
 def several_types(value: Any, relations: list[Any]) -> str:
-    """Why a graph of several types is refused, and how one of its types can be saved."""
+    """Why a graph of several types is refused, and how to save one of its types."""
     relation = next((key for key in relations if key[0] == key[-1]), relations[0])
     given = "" if isinstance(value, Mapping) else "with values = data.to_dict(), "
     return (
@@ -208,7 +208,7 @@ def several_types(value: Any, relations: list[Any]) -> str:
 
 
 def attributes(value: Any) -> Mapping[str, Any] | None:
-    """The attributes of a `Data` or a dict by name; None of anything else."""
+    """The attributes of a `Data` or a dict by name; None for anything else."""
     if isinstance(value, Mapping):
         return value
     kept = getattr(value, "__dict__", {})
@@ -224,7 +224,7 @@ def attributes(value: Any) -> Mapping[str, Any] | None:
 
 
 def is_slices(value: Any) -> bool:
-    """Whether a value says where each of several graphs begins."""
+    """Whether a value holds the offsets of several graphs."""
     return isinstance(value, Mapping) and "edge_index" in value and len(value["edge_index"]) >= 2
 
 

@@ -1,11 +1,11 @@
-"""Names that people give to columns, each in the spelling that `plain` brings them to."""
+"""Usual names of columns, each in the form that `plain` gives."""
 
 import re
 from functools import lru_cache
 
 from understudy.graph.errors import BadInputError
 
-# Most telling first. The part before a colon is a column's own name for Neo4j (`paperId:ID`).
+# Most specific first. A colon separates a column's own name for Neo4j (`paperId:ID`).
 ID_NAMES = ("id", ":id", "~id", "node_id", "nodeid", "node", "uid", "nid")
 OWN_ID_NAMES = (
     "paper_id",
@@ -18,7 +18,7 @@ OWN_ID_NAMES = (
     "page_id",
     "asin",
 )
-NAMING_NAMES = ("key", "name")  # of a node, where nothing else tells nodes apart
+NAMING_NAMES = ("key", "name")  # of a node, if nothing else identifies nodes
 NO_NODE_IDS = ("class_id", "label_id", "category_id", "group_id", "split_id", "parent_id")
 TEXT_NAMES = ("text", "raw_text", "raw_texts", "content", "full_text")
 TITLE_NAMES = ("title",)
@@ -28,7 +28,7 @@ BODY_NAMES = ("abstract", "abs", "body", "description", "summary", "message")
 LABEL_NAMES = ("label", "class", "category", "y", "section", SUBJECT)
 CLASS_NAME_NAMES = ("label_name", "label_text", "class_name", "category_name")
 SPLIT_NAMES = ("split",)
-LOOSE_SPLIT_NAMES = ("set", "subset", "fold")  # a split where they hold its words
+LOOSE_SPLIT_NAMES = ("set", "subset", "fold")  # a split only if they hold its words
 MASK_NAMES = (  # of train, val and test
     ("train_mask", "is_train"),
     ("val_mask", "valid_mask", "is_val", "is_valid"),
@@ -78,7 +78,7 @@ CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 @lru_cache(maxsize=4096)
 def plain(column: str) -> str:
-    """A column's name in small letters with underscores, without a type behind a colon.
+    """A column's name in lower case with underscores, without a type after a colon.
 
     `Node ID` and `node-id` are `node_id`, `text:string` is `text`, `paperId:ID(Paper)` is `:id`.
     """
@@ -90,16 +90,16 @@ def plain(column: str) -> str:
 
 
 def ends_in_id(column: str) -> bool:
-    """Whether a name says that it identifies something: `user_id`, `movieId`, `Ticket ID`."""
+    """Whether a name ends like an identifier: `user_id`, `movieId`, `Ticket ID`."""
     spelled = plain(CAMEL.sub("_", column.strip()))
     return spelled.endswith("_id") and spelled not in NO_NODE_IDS
 
 
 def check_named(**given: object) -> None:
-    """Refuses what is no name, as None and the numbers of columns are, which Python lets through.
+    """Refuses names that are not strings, such as None or column numbers.
 
     Args:
-        given: what should name a column or a key, by what it is called.
+        given: argument name → the name of a column or a key.
 
     Raises:
         BadInputError: it is something else.

@@ -1,4 +1,4 @@
-"""Words for synthetic texts: topics of our own, and made-up words where they run out."""
+"""Words for synthetic texts: our own topics, then made-up words."""
 
 import numpy as np
 
@@ -46,8 +46,8 @@ def topic_words(count: int) -> np.ndarray[tuple[int, int], np.dtype[np.str_]]:
 
 
 def made_up_word(index: int) -> str:
-    """A pronounceable word; another one for every index."""
-    word = "qu"  # no topic's word and no shared word starts so, but "queen", which ends otherwise
+    """A pronounceable word, different for every index."""
+    word = "qu"  # only "queen" starts like this, and it ends differently
     for _ in range(3):
         index, syllable = divmod(index, len(SYLLABLES))
         word += SYLLABLES[syllable]

@@ -1,7 +1,7 @@
-"""What a data folder beside a log in Redis holds of it: the snapshot to start from, and its keys.
+"""The file in a data folder that describes its snapshot and keys, for a log in Redis.
 
-Replicas may share the folder, on one machine or on a file system that knows `flock`. A process that
-starts from the folder keeps it as it is until it has begun to follow.
+Replicas may share the folder, on one machine or on a file system that supports `flock`. A process
+that starts from the folder keeps it unchanged until it has begun to follow.
 """
 
 import fcntl
@@ -27,12 +27,12 @@ ADVICE = (
 
 
 class Base(msgspec.Struct, frozen=True):
-    """Where a process begins.
+    """The position where a process begins.
 
     Attributes:
         format: of this file.
-        graph: whose log it is.
-        birth: of that log, drawn when it began.
+        graph: lineage of the log's graph.
+        birth: random id of the log, drawn when it was created.
         number, link: of the last record that the snapshot holds.
         snapshot: name of its folder; "" for the bundle.
         keys: the idempotency keys as of `number`, oldest first: key, number, digest.
@@ -67,17 +67,17 @@ class BaseFolder:
         return self.path.with_name(f"{self.path.name}.{ending}")
 
     def started(self) -> None:
-        """From now on others may remove the snapshot that this process began with."""
+        """Allows others to remove the snapshot that this process started from."""
         if self.starting >= 0:
             os.close(self.starting)
             self.starting = -1
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody starts from this folder meanwhile.
+        """Ensures that no process starts from this folder during the block.
 
         Raises:
-            LogHeldError: somebody does.
+            LogHeldError: one is starting.
         """
         lock = open_locked(self.beside("starting"), None)
         try:
@@ -92,7 +92,7 @@ class BaseFolder:
             os.close(lock)
 
     def read(self) -> Base | None:
-        """What the folder holds; None if it holds nothing yet.
+        """The folder's content; None if there is none yet.
 
         Raises:
             JournalForeignError: another release's format.
@@ -113,5 +113,5 @@ class BaseFolder:
         return base
 
     def write(self, base: Base) -> None:
-        """Puts it in the place of the old one, on the disk when it returns."""
+        """Replaces the file; it is on disk on return."""
         put_file(self.path, msgspec.json.encode(base))

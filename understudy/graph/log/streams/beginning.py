@@ -1,4 +1,4 @@
-"""Where a process begins to follow a log in Redis, and whether Redis has all that follows."""
+"""Finds where a process begins to follow a log in Redis, and checks that Redis has the rest."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -25,22 +25,22 @@ logger = logging.getLogger(__name__)
 
 
 def begin(log: "RedisLog", position: int) -> Base:
-    """With the folder's snapshot, else the newest of the store, else the log's own beginning.
+    """Begins with the folder's snapshot, otherwise the store's newest, otherwise the log's start.
 
     Args:
-        position: where a new log begins; one is begun only where there is no snapshot of it.
+        position: where a new log begins; one is created only if there is no snapshot.
     """
     log.server.check()
     base = log.folder.read()
     with reading_files(log.folder.path):
-        mark = log.folder.reached.read()  # before it is asked how far the log goes
+        mark = log.folder.reached.read()  # read before asking how far the log goes
     needed = 0 if base is None else base.number
-    # Told before it is asked what is there: from then on that stays.
+    # Registers before asking what exists, so that it is kept from then on.
     keys, known = [log.about_key, log.followers_key], "" if base is None else base.birth
     log.server.run(FOLLOW, keys, [known, log.process, needed])
     newest = None
     if log.store is not None:
-        log.server.run(STORED, keys, [known, 0])  # until more is known of the store
+        log.server.run(STORED, keys, [known, 0])  # until the store's content is known
         newest = log.store.newest() if base is None else None
     birth = uuid4().hex if base is None and newest is None else ""
     *found, first = log.server.run(OPEN, [log.about_key], [birth, position])
@@ -49,7 +49,7 @@ def begin(log: "RedisLog", position: int) -> Base:
         newest = log.store.newest()
     if newest is not None:
         base = bring(log, newest, about)
-    elif base is None:  # the log's own beginning: from there on every key is known
+    elif base is None:  # the log's own start, where all keys are known
         base = Base(log.graph, about.birth, about.birth, int(first or 0))
         with reading_files(log.folder.path):
             log.folder.write(base)
@@ -60,16 +60,16 @@ def begin(log: "RedisLog", position: int) -> Base:
 
 
 def check_mark(log: "RedisLog", mark: Mark, about: About) -> None:
-    """Sees that Redis has what the processes of this folder had read.
+    """Checks that Redis has what the processes of this folder had read.
 
     Raises:
-        JournalDamagedError: it has lost some of it, and is not allowed to.
+        JournalDamagedError: it has lost some of it, and that is not allowed.
     """
     link = about.link
     if mark.number < about.last:
         number = f"{mark.number}-0"
         rows = log.server.ask(lambda client: client.xrange(log.records_key, number, number))
-        link = text(rows[0][1][b"link"]) if rows else mark.link  # trimmed: nobody can say
+        link = text(rows[0][1][b"link"]) if rows else mark.link  # trimmed, so it cannot be compared
     if mark.number <= about.last and link == mark.link:
         return
     told = lost_before(log.where, mark.number, about.last, log.folder.reached.path)
@@ -81,7 +81,7 @@ def check_mark(log: "RedisLog", mark: Mark, about: About) -> None:
 
 
 def bring(log: "RedisLog", newest: Base, about: About) -> Base:
-    """Has the folder begin with the newest snapshot of the store."""
+    """Makes the folder begin with the newest snapshot of the store."""
     assert log.store is not None
     check_stored(newest, about, log.where, log.store.where)
     log.store.bring(newest)

@@ -1,4 +1,4 @@
-"""Records as entries of a Redis Stream, and back."""
+"""Converts records to entries of a Redis Stream, and back."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ TENTATIVE, KEYED = 1, 2  # bits of an entry's kind
 
 
 class About(NamedTuple):
-    """What a log is about, see `scripts`."""
+    """The description of a log, see `scripts`."""
 
     birth: str
     start: int
@@ -20,7 +20,7 @@ class About(NamedTuple):
 
 
 def parse_about(found: Sequence[Any]) -> About | None:
-    """The fields of `about` (format, birth, start, last, link); None where there is no log.
+    """The fields of `about` (format, birth, start, last, link); None if there is no log.
 
     Raises:
         ValueError: they are not what was written.
@@ -34,29 +34,29 @@ def parse_about(found: Sequence[Any]) -> About | None:
 
 
 def arguments_of(record: Record) -> tuple[Argument, Argument, Argument, Argument]:
-    """A record as the script takes it: kind, key, payload, digest."""
+    """A record as the script's arguments: kind, key, payload, digest."""
     kind = TENTATIVE * record.tentative + KEYED * (record.key is not None)
     key = b"" if record.key is None else record.key.encode("utf-8", "surrogatepass")
     return str(kind), key, record.payload, content_digest(record)
 
 
 def content_digest(record: Record) -> str:
-    """Of all but its number, which the log gives it."""
+    """The digest of everything but the number, which the log assigns."""
     return Record(0, record.key, record.payload, record.tentative).checksum(b"").hex()
 
 
 def next_link(link: str, number: int, digest: str) -> str:
-    """As the script links a record to the one before."""
+    """The link of a record to the previous one, as the script computes it."""
     return hashlib.sha1(f"{link}:{number}:{digest}".encode(), usedforsecurity=False).hexdigest()
 
 
 def record_of(
     entry_id: bytes, fields: Mapping[bytes, bytes], number: int, link: str
 ) -> tuple[Record, str] | None:
-    """An entry as the record of a number, with its link; None if it is not what was written.
+    """Converts an entry to a record and its link; None if it is not what was written.
 
     Args:
-        link: of the record before.
+        link: of the previous record.
     """
     try:
         kind = int(fields[b"kind"])

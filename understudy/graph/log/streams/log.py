@@ -1,8 +1,7 @@
 """The log in a Redis Stream, for processes on many machines.
 
-Each process has snapshots in a data folder, its own or one that several share, and starts from the
-newest. Redis keeps the records that a living process needs, now or when it starts again, and a
-number of them more.
+Each process has snapshots in a data folder, private or shared, and starts from the newest. Redis
+keeps the records that a living process needs, now or on a restart, and a number of older ones.
 """
 
 import logging
@@ -42,19 +41,19 @@ from understudy.graph.log.streams.stores import Store
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 5.0  # for which a batch is sent again while Redis is away
-START_SECONDS = 30.0  # for which a process that starts waits for Redis
-READ_RECORDS = 1_000  # of one question
+PATIENCE_SECONDS = 5.0  # how long a batch is resent while Redis is unreachable
+START_SECONDS = 30.0  # how long a starting process waits for Redis
+READ_RECORDS = 1_000  # maximum number per request
 
 
 class RedisLog:
-    """One process's hold of the log; a batch is as durable as Redis was asked to make it.
+    """One process's handle on the log; a batch is as durable as the options ask of Redis.
 
     Attributes:
         base: where this process, or another one on the same folder, begins
         last: number and link of the last record that was read or appended here
-        before: number and link of the record after which was read last; what followed may have to
-            be read again
+        before: number and link of the record after which the last read began; what followed may
+            have to be read again
     """
 
     durable = True
@@ -68,27 +67,27 @@ class RedisLog:
         position: int = 0,
         store: Store | None = None,
     ) -> None:
-        """Opens the log, or begins it.
+        """Opens the log, or creates it.
 
         Args:
             graph: lineage of the graph whose changes it holds; names the keys in Redis.
-            data: folder of the snapshots, made if it is not there.
+            data: folder of the snapshots, created if missing.
             position: where a new log begins.
-            store: of snapshots that a process may start from whose folder lacks a good one.
+            store: of snapshots, for processes whose folder has no good one.
 
         Raises:
-            LogAwayError: Redis is not there, nor came while this waited.
+            LogAwayError: Redis is unreachable, and remained so during the wait.
             JournalForeignError: the folder belongs to another log.
             JournalDamagedError: Redis has lost records, or the folder's file is damaged.
-            JournalError: Redis may lose records and that is not allowed; it was trimmed beyond
-                what this process has; or it refuses.
+            JournalError: Redis may lose records and that is not allowed; the log was trimmed beyond
+                this process's position; or Redis refuses.
         """
         self.options = options
         self.graph = graph
         self.store = store
         self.process = uuid4().hex
-        self.sequence = 0  # of the last batch that was sent
-        self.read_patience = START_SECONDS  # until it was read once
+        self.sequence = 0  # number of the last batch that was sent
+        self.read_patience = START_SECONDS  # until the first read succeeds
         tag = f"{{understudy:log:{graph}}}"
         names = ("about", "records", "sent", "followers")
         self.about_key, self.records_key, self.sent_key, self.followers_key = (
@@ -100,7 +99,7 @@ class RedisLog:
             self.folder = BaseFolder(data)
         self.news: News | None = None
         try:
-            # As a whole: Redis may go away between any two questions.
+            # Repeated as a whole: Redis may go away between any two requests.
             self.base = patiently(partial(begin, self, position), START_SECONDS, told=True)
             self.at = self.base.number
             self.before = self.last = self.base.number, self.base.link
@@ -121,18 +120,18 @@ class RedisLog:
 
     @property
     def snapshot(self) -> str:
-        """Name of the folder that holds what came before `start`; "" for the bundle."""
+        """Name of the folder with the state before `start`; "" for the bundle."""
         return self.base.snapshot
 
     @property
     def start(self) -> int:
-        """Number of the last record that the snapshot holds; Redis may hold older ones, too."""
+        """Number of the last record in the snapshot; Redis may hold older ones, too."""
         return self.base.number
 
     def again(self) -> "RedisLog":
-        """Another hold of the same log, which reads on from where this one is."""
+        """Opens another handle on the same log, which reads on from this one's position."""
         log = RedisLog(self.options, self.graph, self.folder.data, store=self.store)
-        # Another process on the folder may have moved its start on, beyond what this one has read.
+        # Another process on the folder may have moved its start beyond what this one has read.
         log.before = min(self.last, log.last)
         log.at = min(log.at, self.at)
         log.tell_need()
@@ -143,16 +142,16 @@ class RedisLog:
         return self.base.known()
 
     def read(self, after: int) -> list[Record]:
-        """The next records after the one of a number, see `Log.read`.
+        """Reads the next records after a number, see `Log.read`.
 
         Raises:
             LogAwayError: Redis does not answer.
-            JournalDamagedError: one is missing, or not what was written.
-            JournalError: Redis refuses, or has forgotten it.
+            JournalDamagedError: a record is missing, or is not what was written.
+            JournalError: Redis refuses, or has deleted the record.
         """
-        if after < min(self.start, self.at):  # on a shared folder others may move the start on
+        if after < min(self.start, self.at):  # on a shared folder others may move the start
             raise JournalError(f"{self.where} is read from {self.start} on, not from {after}")
-        self.folder.started()  # who reads on has opened the snapshot
+        self.folder.started()  # a process that reads has opened the snapshot
         if self.news is not None and self.news.moved:
             self.news.moved = False
             self.server.leave()
@@ -187,7 +186,7 @@ class RedisLog:
         return records
 
     def read_some(self, after: int) -> tuple[About, list[tuple[bytes, dict[bytes, bytes]]]]:
-        """The first entries after a number, and what the log is about at that moment."""
+        """The first entries after a number, and the log's description at that moment."""
 
         keys = [self.about_key, self.records_key]
         most = [READ_RECORDS, READ_BYTES]
@@ -218,11 +217,11 @@ class RedisLog:
             self.news.reached(number)
 
     def append(self, records: Sequence[Record]) -> None:
-        """Returns once all records are as safe as asked; all or none are kept.
+        """Appends records; returns once all are as safe as asked; all or none are kept.
 
         Raises:
-            LogMovedError: others were appended after the last one that was read here.
-            LogUnsureError: Redis went away meanwhile; nobody knows yet whether they are kept.
+            LogMovedError: others appended after the last record that was read here.
+            LogUnsureError: Redis went away meanwhile; whether they are kept is unknown.
             JournalError: none is kept.
         """
         number = records[0].number - 1
@@ -233,20 +232,20 @@ class RedisLog:
         self.reached(records[-1].number, link)
 
     def push(self, entries: Sequence[Record]) -> int:
-        """Appends at the end, wherever that is; returns the number of the first one.
+        """Appends at the current end of the log; returns the number of the first record.
 
         Raises:
-            LogUnsureError: Redis went away meanwhile; nobody knows yet whether they are kept.
+            LogUnsureError: Redis went away meanwhile; whether they are kept is unknown.
             JournalError: none is kept.
         """
         tentative = [Record(0, entry.key, entry.payload, True) for entry in entries]
         return self.send(tentative, *self.last, exact=False)
 
     def send(self, records: Sequence[Record], number: int, link: str, exact: bool) -> int:
-        """Sends a batch, again and again while Redis is away for a short time.
+        """Sends a batch, repeatedly while Redis is away for a short time.
 
-        The script knows a batch again by the process and the sequence, so that one whose answer
-        was lost is not kept twice.
+        The script recognises a repeated batch by process and sequence number, so a batch whose
+        answer was lost is not stored twice.
 
         Args:
             number, link: of a record that was read here; the log must hold it.
@@ -271,10 +270,10 @@ class RedisLog:
         return int(told)
 
     def refuse_batch(self, outcome: str, number: int, last: int) -> NoReturn:
-        """Raises what came of a batch that was not kept.
+        """Raises the error for a batch that was not kept.
 
         Args:
-            number: that the log had to hold.
+            number: the record that the log had to hold.
         """
         match outcome:
             case "moved":
@@ -285,21 +284,21 @@ class RedisLog:
                 raise lost(self.where, number, last)
             case "forked":
                 raise forked(self.where, number)
-            case _:  # another batch of this process was sent since
+            case _:  # this process has sent another batch since
                 raise JournalError(f"{self.where} took a batch for one that came late")
 
     def applied(self, number: int) -> None:
-        """Here the records up to a number are applied; told to the others by and by."""
+        """Reports that the records up to a number are applied here; others learn it later."""
         self.at = number
         self.tell_need()
 
     def tell_need(self) -> None:
-        """A process that is started again goes on from the base, one that runs from where it is."""
+        """Reports the records needed: by a restart from the base, by this process from `at`."""
         if self.news is not None:
             self.news.needed = min(self.at, self.base.number)
 
     def wait(self, seconds: float) -> bool:
-        """Returns at news, after some time, or after `wake`; False once closed."""
+        """Waits for news, a timeout or `wake`; False once closed."""
         self.folder.reached.keep(self.base.birth, *self.last)
         return self.news is not None and self.news.wait(seconds)
 
@@ -309,11 +308,11 @@ class RedisLog:
             self.news.wake()
 
     def keeping(self) -> AbstractContextManager[bool]:
-        """Whether this process alone may write, find and remove the folder's snapshots."""
+        """A block that yields whether this process alone may write, find and remove snapshots."""
         return holding(self.folder.beside("snapshots-lock"))
 
     def refresh(self) -> None:
-        """Reads `start` and `snapshot` anew, which a process on the same folder may have moved."""
+        """Reads `start` and `snapshot` again, which a process on the same folder may have moved."""
         with reading_files(self.folder.path):
             base = self.folder.read()
         if base is None or base.birth != self.base.birth:
@@ -322,30 +321,30 @@ class RedisLog:
         self.tell_need()
 
     def free(self, number: int) -> None:
-        """Sees that no process starts from this folder.
+        """Checks that no process is starting from this folder.
 
         Raises:
-            LogHeldError: one does.
+            LogHeldError: one is.
         """
         self.folder.started()
         with reading_files(self.folder.path), self.folder.alone():
             return
 
     def stored(self, number: int) -> None:
-        """The store has a snapshot of a number: records that lie before it may be forgotten."""
+        """Records that the store has a snapshot of a number: older records may be deleted."""
         if self.news is not None:
             self.news.stored = number
 
     def storing(self) -> AbstractContextManager[bool]:
-        """Whether of all replicas this one alone is to store a snapshot now; for any thread."""
+        """A block that yields whether this replica alone may store a snapshot; for any thread."""
         return turn(Server(self.options), f"{self.followers_key}:storing", self.process)
 
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
-        """Has this folder begin with a snapshot, and Redis forget what nobody needs any more.
+        """Makes this folder begin with a snapshot, and deletes unneeded records from Redis.
 
         Raises:
             LogHeldError: another process is starting from this folder.
-            JournalError: all stays as it is.
+            JournalError: everything stays as it is.
         """
         self.folder.started()
         with reading_files(self.folder.path), self.folder.alone():
@@ -370,7 +369,7 @@ class RedisLog:
         self.trim()
 
     def trim(self) -> None:
-        """Forgets records that lie behind the snapshot and that no living process needs."""
+        """Deletes records that precede the snapshot and that no living process needs."""
         keys = [self.about_key, self.records_key, self.sent_key, self.followers_key]
         kept = self.options.records_kept, self.options.bytes_kept
         needed = min(self.at, self.base.number)
@@ -378,23 +377,23 @@ class RedisLog:
         told: list[Argument] = [self.process, needed, "" if stored is None else stored]
         try:
             start = self.server.run(TRIM, keys, [self.base.birth, self.base.number, *told, *kept])
-        except JournalError as error:  # after the next snapshot, then
+        except JournalError as error:  # retried after the next snapshot
             logger.warning("%s is not trimmed: %s", self.where, error)
         else:
             logger.info("%s begins after record %d", self.where, int(start))
 
     def close(self) -> None:
-        """Lets go of the log; again is no harm."""
+        """Closes the log; may be called again."""
         self.folder.started()
         if self.news is not None and not self.news.closed:
             self.folder.reached.keep(self.base.birth, *self.last)
             self.news.close()
-            with suppress(JournalError):  # else it is forgotten by and by
+            with suppress(JournalError):  # otherwise its entry expires
                 self.server.ask(lambda client: client.hdel(self.followers_key, self.process))
         self.server.close()
 
     def __del__(self) -> None:
-        news: News | None = getattr(self, "news", None)  # it may have failed to open
+        news: News | None = getattr(self, "news", None)  # unset if opening failed
         if news is not None:
             news.close()
             self.folder.started()

@@ -1,4 +1,4 @@
-"""Errors of a Redis that lacks records which it had acknowledged."""
+"""Errors for a Redis server that lacks records which it had acknowledged."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,10 @@ from understudy.graph.log.streams.entries import About, parse_about
 
 
 def about_of(found: Sequence[Any], where: str) -> About:
-    """What Redis says that a log is about.
+    """The description of a log in Redis.
 
     Raises:
-        JournalDamagedError: nothing, or not what was written.
+        JournalDamagedError: it is missing, or not what was written.
     """
     try:
         about = parse_about(found)
@@ -25,16 +25,16 @@ def about_of(found: Sequence[Any], where: str) -> About:
 
 
 def check_base(base: Base, about: About, graph: str, where: str, path: Path) -> None:
-    """Sees that a log goes on from where a process begins.
+    """Checks that a log continues from where a process begins.
 
     Args:
-        graph: whose log it is to be.
+        graph: lineage that the log should have.
         path: of the file that says where to begin.
 
     Raises:
         JournalForeignError: they do not belong together.
         JournalDamagedError: Redis has lost records.
-        JournalError: it has forgotten some that are needed.
+        JournalError: needed records were deleted.
     """
     if (base.graph, base.birth) != (graph, about.birth):
         raise JournalForeignError(
@@ -51,15 +51,15 @@ def check_base(base: Base, about: About, graph: str, where: str, path: Path) -> 
 
 
 def check_stored(base: Base, about: About, where: str, store: str) -> None:
-    """Sees that a log goes on from the newest snapshot of a store.
+    """Checks that a log continues from the newest snapshot of a store.
 
     Args:
-        store: for the messages.
+        store: for messages.
 
     Raises:
-        JournalForeignError: it is another log's.
+        JournalForeignError: it belongs to another log.
         JournalDamagedError: Redis has lost records.
-        JournalError: it has forgotten some that are needed.
+        JournalError: needed records were deleted.
     """
     if base.birth != about.birth:
         raise JournalForeignError(
@@ -83,11 +83,11 @@ def gone(where: str) -> JournalDamagedError:
 
 
 def lost(where: str, number: int, last: int) -> JournalDamagedError:
-    """It ends too early.
+    """The error for a log that ends too early.
 
     Args:
         number: of a record that was applied here.
-        last: of the last one that is there.
+        last: of the last one in Redis.
     """
     return JournalDamagedError(
         f"{where} ends with record {last}, and {number} are applied here: Redis has lost "
@@ -96,7 +96,7 @@ def lost(where: str, number: int, last: int) -> JournalDamagedError:
 
 
 def forked(where: str, number: int) -> JournalDamagedError:
-    """It has other records up to a number than were applied here."""
+    """The error for a log whose records differ from those that were applied here."""
     return JournalDamagedError(
         f"{where} holds other records up to {number} than were applied here: Redis has lost "
         f"acknowledged changes, and took others since; {ADVICE}"
@@ -104,12 +104,12 @@ def forked(where: str, number: int) -> JournalDamagedError:
 
 
 def lost_before(where: str, number: int, last: int, path: Path) -> str:
-    """What a process that starts says of records that processes before it had read.
+    """The message if Redis lacks records that earlier processes had read.
 
     Args:
         number: of the last one that they had read.
-        last: of the last one that is there.
-        path: of the file that knows.
+        last: of the last one in Redis.
+        path: of the file that recorded it.
     """
     what = f"ends with record {last}" if last < number else f"holds other records up to {number}"
     return (

@@ -1,4 +1,4 @@
-"""A thread that waits in Redis for new records, and tells there that its process lives."""
+"""A thread that waits in Redis for new records, and reports there that its process lives."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -12,19 +12,19 @@ from understudy.graph.log.streams.base import Base
 from understudy.graph.log.streams.scripts import FOLLOW, STORED
 from understudy.graph.log.streams.server import FIRST_PAUSE, LONGEST_PAUSE, evaluate
 
-BLOCK_MILLISECONDS = 1_000  # of one question for news: as long as the thread may outlive its log
+BLOCK_MILLISECONDS = 1_000  # per request; also how long the thread may outlive its log
 BEAT_SECONDS = 5.0
 
 
 class News:
-    """Knows whether there is any; what it shares with its thread keeps no log alive.
+    """Tracks whether there are new records; its thread holds no reference to the log.
 
     Attributes:
-        number: up to which records are no news.
-        needed: number after which this process needs records, now or when it starts again.
-        moved: whether a server that writes was found again, maybe another one: a connection to the
-            one before may read what that goes on to keep. `RedisLog.read` takes it back.
-        stored: number of a snapshot that the store has, 0 if none is known; None without a store.
+        number: records up to here are not news.
+        needed: number after which this process needs records, now or on a restart.
+        moved: whether a writing server was found again, maybe another one; the old connection may
+            read from a server that lost its role. `RedisLog.read` resets it.
+        stored: number of a snapshot in the store, 0 if none is known; None without a store.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class News:
         """Starts the thread.
 
         Args:
-            keys: of what the log is about, of the records and of the followers.
+            keys: of the log's description, its records and its followers.
             base: where this process begins.
         """
         about, self.stream, followers = keys
@@ -62,9 +62,9 @@ class News:
                     self.moved = self.moved or pause > FIRST_PAUSE
                     after = {self.stream: f"{self.number}-0"}
                     found = client.xread(after, count=1, block=BLOCK_MILLISECONDS)
-                except (RedisError, OSError):  # told by whoever reads the log
-                    client.connection_pool.disconnect()  # another may have taken its place
-                    self.beaten = float("-inf")  # a beat tells whether it is one that writes
+                except (RedisError, OSError):  # reported by the reader of the log
+                    client.connection_pool.disconnect()  # another server may have taken its place
+                    self.beaten = float("-inf")  # a beat checks that it can write
                     self.until(lambda: False, pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue
@@ -84,7 +84,7 @@ class News:
             self.changed.wait_for(lambda: self.closed or reached(), seconds)
 
     def notify(self) -> None:
-        """Wakes who waits, and leaves it the time to read."""
+        """Wakes the waiting thread, and gives it time to read."""
         with self.changed:
             before = self.number
             self.fresh = True
@@ -92,13 +92,13 @@ class News:
         self.until(lambda: self.number > before, BLOCK_MILLISECONDS / 1_000)
 
     def reached(self, number: int) -> None:
-        """Records up to a number are read."""
+        """Reports that records up to a number are read."""
         with self.changed:
             self.number = max(self.number, number)
             self.changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
-        """Returns at news, or after some time; False once it is closed."""
+        """Waits for news or a timeout; False once it is closed."""
         with self.changed:
             self.changed.wait_for(lambda: self.fresh or self.closed, seconds)
             self.fresh = False
@@ -110,7 +110,7 @@ class News:
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Has the thread end without waiting for it."""
+        """Makes the thread end, without waiting for it."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()

@@ -1,7 +1,7 @@
-"""How far the processes of a data folder have read the log, so that the next one knows it, too.
+"""Records how far the processes of a data folder have read the log, for the next process.
 
-A process that has applied what Redis lost notices that while it runs. One that starts begins at the
-snapshot, and would take the shorter log, or another one, for all that there ever was.
+A running process notices if Redis lost records that it has applied. A starting one begins at the
+snapshot, and would otherwise accept a shorter or different log.
 """
 
 import logging
@@ -15,7 +15,7 @@ from understudy.graph.log.files import put_file
 
 logger = logging.getLogger(__name__)
 
-ENDING = "reached"  # of the file's name, beside the folder's other files
+ENDING = "reached"  # suffix of the file, beside the folder's other files
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -32,16 +32,16 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Reached:
-    """The file that keeps the mark; for several threads, and processes that share the folder."""
+    """The file that stores the mark; safe for threads, and for processes that share the folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = Lock()
-        self.kept: Mark | None = None  # by this process
+        self.kept: Mark | None = None  # last mark written by this process
         self.failing = False
 
     def read(self) -> Mark | None:
-        """What was kept; None if nothing was, or the log was none that anybody had read.
+        """The stored mark; None if there is none.
 
         Raises:
             JournalDamagedError: it is not what was written.
@@ -57,9 +57,9 @@ class Reached:
             ) from error
 
     def keep(self, birth: str, number: int, link: str) -> None:
-        """Writes how far it was read, unless another process of the folder has read on.
+        """Stores the mark, unless another process of the folder has read further.
 
-        Where it cannot be written that is logged once: all else goes on.
+        A failure to write is logged once, and ignored.
         """
         mark = Mark(birth, number, link)
         with self.lock:

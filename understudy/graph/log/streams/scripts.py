@@ -1,23 +1,23 @@
-"""Lua scripts: what Redis does in one atomic step, in memory and in its append-only file.
+"""Lua scripts, each of which Redis runs as one atomic step.
 
-A log is four keys with one hash tag, so that they lie together in a cluster:
+A log is four keys with one hash tag, so that a cluster stores them together:
 
-- `about`: birth (drawn once), start (number of the last record that was trimmed), last, the link of
-  the last record, and the bytes of all records so far;
+- `about`: birth (random, drawn once), start (number of the last record that was trimmed), last, the
+  link of the last record, and the bytes of all records so far;
 - `records`: the stream. The id of an entry is the record's number;
-- `sent`: process → sequence, first number and time of its last batch, by which a batch that is
-  sent again is known, and one that comes late is refused;
-- `followers`: process → the number after which it needs records, and when it was last seen; under
-  `snapshots` stands who starts from the newest snapshot of the store.
+- `sent`: process → sequence, first number and time of its last batch, by which a repeated batch is
+  recognised, and a late one refused;
+- `followers`: process → the number after which it needs records, and when it was last seen; the
+  entry `snapshots` stands for processes that start from the newest snapshot of the store.
 
-Every entry holds the SHA-256 of its record, and a link: SHA-1 over the link before, the number and
-that digest. So two processes that know the same link have read the same records. It also tells the
-bytes of all records before it, unless a release before appended it.
+Every entry holds the SHA-256 of its record, and a link: SHA-1 over the previous link, the number
+and that digest. So two processes with the same link have read the same records. It also holds the
+bytes of all records before it, unless an older release appended it.
 """
 
-# Unseen for as long, a process holds no records any more: long enough to be started again.
+# A process unseen for this long no longer holds records: long enough to be restarted.
 FOLLOWER_MILLISECONDS = 600_000
-SENT_MILLISECONDS = 3_600_000  # far longer than a batch is sent again, or can be under way
+SENT_MILLISECONDS = 3_600_000  # far longer than a batch is resent or in transit
 
 OPEN = """
 if ARGV[1] ~= '' and redis.call('EXISTS', KEYS[1]) == 0 then
@@ -27,7 +27,7 @@ end
 return redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link', 'first')
 """
 
-# A batch that was kept before is counted, since WAIT is about what its connection has written.
+# A repeated batch increments a counter, since WAIT covers only writes of its own connection.
 APPEND = """
 local about, records, sent = KEYS[1], KEYS[2], KEYS[3]
 local birth, process, sequence = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -76,8 +76,8 @@ redis.call('HSET', sent, process, string.format('%d %d %d', sequence, first,
 return {'kept', first}
 """
 
-# Numbers of another log's records are none of this one's: whoever follows one that is gone, and
-# runs on or is started again and again, would hold up the trimming of the one in its place.
+# Numbers of another log must not count here: a process that follows a deleted log, and keeps
+# running or restarting, would prevent trimming of the log in its place.
 OF_THIS_LOG = """
 local about, followers, birth = KEYS[1], KEYS[2], ARGV[1]
 if birth ~= '' and redis.call('HGET', about, 'birth') ~= birth then return -1 end
@@ -90,7 +90,7 @@ redis.call('HSET', followers, ARGV[2], string.format('%d %d', tonumber(ARGV[3]),
 return 1
 """
 
-# What is stored stays: the number never goes back while there is a process that has a store.
+# Stored snapshots stay, so the number never decreases while a process with a store lives.
 STORED = f"""{OF_THIS_LOG}
 local time = redis.call('TIME')
 local number = tonumber(ARGV[2])
@@ -101,8 +101,8 @@ redis.call('HSET', followers, 'snapshots', string.format('%d %d', number,
 return number
 """
 
-# In one step, and not in MULTI, whose commands a full Redis refuses even where they read. A few
-# entries at a time, since a single one may have megabytes: the answer is held in memory as a whole.
+# One script instead of MULTI, because a full Redis refuses even the reads of MULTI. Entries are
+# fetched a few at a time, since one may have megabytes and the answer is held in memory.
 READ = """
 local found = redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link')
 local after, most, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -118,11 +118,11 @@ until #some == 0 or #entries >= most or room <= 0
 return {found, entries}
 """
 
-# A follower is gone that was not seen for long while another one was: after a leap of the server's
-# clock, or while it is full and no process can tell that it lives, all look alike.
-# Of what lies behind the snapshot the newest records stay, so many and of so many bytes at most.
-# What the caller needs, and has stored, is told after the trimming: a full Redis takes nothing
-# before it. Until then it counts as told.
+# A follower counts as gone if it was not seen for long while another one was: after a jump of the
+# server's clock, or while it is full and no process can report, all look alike. Before the snapshot
+# the newest records stay, up to a number and a size. The caller's own needs and stored snapshot are
+# written after the trimming, because a full Redis accepts no writes before; until then they are
+# counted from the arguments.
 TRIM = f"""
 local about, records, sent, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local process, own, stored = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])

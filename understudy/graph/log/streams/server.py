@@ -1,4 +1,4 @@
-"""A Redis server that keeps a log: how it is asked, and whether it keeps what it acknowledges."""
+"""A Redis server that keeps a log: sends requests, and checks that acknowledged writes are kept."""
 
 import hashlib
 import logging
@@ -31,10 +31,10 @@ LONGEST_PAUSE = 2.0
 CALL_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 TURN_MILLISECONDS = 600_000  # after which a process that took a turn counts as dead
-WAIT_MILLISECONDS = 3_000  # for the disk or for replicas of the server; less than a call may take
-# There is no server, or none that writes: another one may be about to take its place.
+WAIT_MILLISECONDS = 3_000  # for the disk or replicas; less than a call may take
+# No server, or none that accepts writes: another one may be about to take its place.
 AWAY = (RedisConnectionError, RedisTimeoutError, OSError, ReadOnlyError, ClusterDownError)
-# As errors of a script hold it; Redis before 7 tells both as any other error of one.
+# As contained in a script's errors; Redis before 7 has no specific error for them.
 READ_ONLY = "READONLY You can't write"
 OUT_OF_MEMORY = "OOM command not allowed"
 Argument = str | bytes | int
@@ -42,13 +42,13 @@ Result = TypeVar("Result")
 
 
 class Server:
-    """One connection at a time; not for several threads."""
+    """One connection to the server; not thread-safe."""
 
     def __init__(self, options: RedisLogOptions) -> None:
-        """Connects at the first call.
+        """Prepares a connection, which is opened on the first call.
 
         Raises:
-            JournalError: no URL of a Redis.
+            JournalError: the URL is not a Redis URL.
         """
         self.options = options
         try:
@@ -69,10 +69,10 @@ class Server:
 
     @contextmanager
     def talking(self) -> Iterator[None]:
-        """Turns the client's errors into ours.
+        """Converts the client's errors to ours.
 
         Raises:
-            LogAwayError: the server does not answer, or takes no writes at the moment.
+            LogAwayError: the server does not answer, or accepts no writes at the moment.
             JournalError: it refuses.
         """
         try:
@@ -91,21 +91,21 @@ class Server:
             raise JournalError(f"Redis at {self.where} refuses: {error}") from error
 
     def away(self, error: Exception) -> LogAwayError:
-        """What is said of a server that is not there, or does not write."""
+        """The error for a server that is unreachable or does not write."""
         self.leave()
         return LogAwayError(
             f"the log in Redis at {self.where} is away ({error}); reading goes on without it"
         )
 
     def leave(self) -> None:
-        """Looks anew for the server at the next call: another may have taken its place.
+        """Drops the connections, so that the next call looks for the server again.
 
-        One that follows another since keeps its connections, and would be asked for ever.
+        A server that has become a replica keeps its connections, and would be asked forever.
         """
         self.client.connection_pool.disconnect()
 
     def ask(self, question: Callable[[Any], Result]) -> Result:
-        """Asks what may be asked twice: a connection may have ended since it was last used."""
+        """Sends an idempotent request, and retries once if the connection had ended."""
         with self.talking():
             try:
                 return question(self.client)
@@ -113,16 +113,16 @@ class Server:
                 return question(self.client)
 
     def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
-        """What a script gives, however often it may have to be sent."""
+        """The result of an idempotent script, which may be sent repeatedly."""
         return self.ask(lambda client: evaluate(client, script, keys, arguments))
 
     def write(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Runs a script once, and waits until what it wrote is as safe as asked.
+        """Runs a script once, and waits until its writes are as safe as the options require.
 
         Raises:
-            LogUnsureError: it was written, and is not as safe yet.
+            LogUnsureError: it was written, but is not that safe yet.
             LogAwayError: it may have been written.
-            JournalError: it was not.
+            JournalError: it was not written.
         """
         with self.talking():
             waits = self.waiting()
@@ -135,18 +135,18 @@ class Server:
         return answer
 
     def waiting(self) -> tuple[Argument, ...]:
-        """The command by which a write is waited for; empty where it is not."""
+        """The command that waits for a write to be safe; empty if none is required."""
         replicas = self.options.wait_replicas
         if self.options.wait_disk:
             return "WAITAOF", 1, replicas, WAIT_MILLISECONDS
         return ("WAIT", replicas, WAIT_MILLISECONDS) if replicas else ()
 
     def check(self) -> None:
-        """Sees that what it acknowledges is kept, as far as it tells.
+        """Checks that the server keeps acknowledged writes, as far as it reports.
 
         Raises:
-            JournalError: it is set to lose acknowledged writes, and that is not allowed; or it
-                cannot wait for its disk.
+            JournalError: it is configured to lose acknowledged writes, and that is not allowed; or
+                it cannot wait for its disk.
         """
         if self.options.wait_disk:
             self.check_waits()
@@ -174,7 +174,7 @@ class Server:
             ) from error
 
     def risks(self) -> list[str]:
-        """What the server's configuration says against it, each with what to do."""
+        """The risks in the server's configuration, each with advice."""
         try:
             found: dict[Any, Any] = self.ask(read_configuration)
         except LogAwayError:
@@ -207,7 +207,7 @@ class Server:
 
 
 def writes_no_more(error: Exception) -> bool:
-    """Whether a server says that it follows another one."""
+    """Whether a server reports that it has become a replica."""
     return isinstance(error, ReadOnlyError) or READ_ONLY in str(error)
 
 
@@ -220,7 +220,7 @@ def text(value: str | bytes) -> str:
 
 
 def script_hash(script: str) -> str:
-    """As Redis names it."""
+    """The name that Redis gives a script."""
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -235,21 +235,21 @@ def evaluate_and_wait(
     arguments: Sequence[Argument],
     waits: Sequence[Argument],
 ) -> tuple[Any, str]:
-    """Runs a script, and on the same connection a command that waits for what it wrote.
+    """Runs a script, and on the same connection a command that waits for its writes.
 
     Returns:
-        What the script gives, and what the wait lacks of what it asked for; "" where nothing.
+        The script's result, and what the wait did not achieve; "" if nothing is missing.
     """
     call = (script_hash(script), len(keys), *keys, *arguments)
     answer, told = send(client, call, waits)
-    if isinstance(answer, NoScriptError):  # a server that was started since
+    if isinstance(answer, NoScriptError):  # the server was restarted
         client.script_load(script)
         answer, told = send(client, call, waits)
     if isinstance(answer, Exception):
         raise answer
     if not waits:
         return answer, ""
-    if isinstance(told, Exception):  # what the script wrote is there all the same
+    if isinstance(told, Exception):  # the script's writes are there nevertheless
         return answer, str(told)
     asked, reached = waits[1:-1], told if isinstance(told, list) else [told]
     if all(int(a) <= int(b) for a, b in zip(asked, reached, strict=True)):
@@ -258,7 +258,7 @@ def evaluate_and_wait(
 
 
 def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument]) -> tuple[Any, Any]:
-    """The answers, or the errors in their places: their words would hold what was sent."""
+    """Returns answers, or errors in their places: raised errors would contain the arguments."""
     with client.pipeline(transaction=False) as pipeline:
         pipeline.execute_command("EVALSHA", *call)
         if waits:
@@ -268,13 +268,13 @@ def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument]) -> tu
 
 
 def patiently(work: Callable[[], Result], seconds: float, told: bool = False) -> Result:
-    """Does it again, ever less often, while Redis is away.
+    """Retries with increasing pauses while Redis is away.
 
     Args:
-        told: the log says that it is waited for, once.
+        told: logs once that it is waiting.
 
     Raises:
-        LogAwayError: it was away for as long.
+        LogAwayError: it was away for the whole time.
     """
     until, pause = monotonic() + seconds, FIRST_PAUSE
     while True:
@@ -293,13 +293,15 @@ def patiently(work: Callable[[], Result], seconds: float, told: bool = False) ->
 
 @contextmanager
 def turn(server: Server, key: str, process: str) -> Iterator[bool]:
-    """Whether a process alone has a key, at least for some minutes; if so, until the block ends.
+    """Tries to reserve a key for a process until the block ends; yields whether it succeeded.
+
+    The reservation expires after some minutes.
 
     Args:
-        server: for this block alone.
+        server: used by this block only.
 
     Raises:
-        JournalError: Redis does not tell.
+        JournalError: Redis does not answer.
     """
     with closing(server):
         mine = bool(server.ask(lambda c: c.set(key, process, nx=True, px=TURN_MILLISECONDS)))

@@ -1,4 +1,4 @@
-"""Snapshots that any replica may start from."""
+"""The interface of snapshots that any replica may start from."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
@@ -8,7 +8,7 @@ from understudy.graph.log.streams.base import Base
 
 
 class Store(Protocol):
-    """What a log asks of it.
+    """The interface of a store.
 
     Attributes:
         where: for messages.
@@ -17,23 +17,24 @@ class Store(Protocol):
     where: str
 
     def newest(self) -> Base | None:
-        """Where who starts with its newest snapshot begins; None if it has none.
+        """The base of its newest snapshot; None if it has none.
 
         Raises:
-            JournalError: it cannot be reached, or what it has is damaged.
+            JournalError: it cannot be reached, or its content is damaged.
         """
 
     def bring(self, base: Base) -> None:
-        """Puts that snapshot into the data folder.
+        """Copies that snapshot into the data folder.
 
         Raises:
-            JournalError, FolderError: it cannot, or not what was stored; nothing is left of it.
+            JournalError, FolderError: it cannot, or the data is not what was stored; nothing is
+                left.
         """
 
 
 @runtime_checkable
 class Storing(Log, Protocol):
-    """A log whose snapshots may lie in a store, too."""
+    """A log whose snapshots may also be in a store."""
 
     base: Base
     store: Store | None
