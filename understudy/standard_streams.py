@@ -8,14 +8,17 @@ from collections.abc import Iterable
 import typer
 
 NAMES = ("stdin", "stdout", "stderr")  # by descriptor
+CLOSED: set[str] = set()  # the names of those that `open_closed_ones` had to open
 
 
 def open_closed_ones() -> None:
-    """Has those that are closed, as after `>&-`, lead to nowhere.
+    """Opens the null device in place of streams that are closed, as after `>&-`, and notes their
+    names in CLOSED.
 
-    Else Python has None in their place, and the next file or socket would take their number: what
-    a library writes to standard error would go there.
+    Otherwise Python has None in their place, and the next file or socket takes their descriptor, so
+    that what a library writes to standard error ends up there.
     """
+    CLOSED.clear()
     for number, name in enumerate(NAMES):
         try:
             os.fstat(number)
@@ -23,6 +26,7 @@ def open_closed_ones() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+            CLOSED.add(name)
 
 
 def announce(lines: Iterable[str], log: logging.Logger) -> None:

@@ -52,6 +52,7 @@ from understudy.predict.sources import (
     unlabeled_rows,
 )
 from understudy.predict.unread import refuse_unread
+from understudy.standard_streams import CLOSED
 
 STANDARD = Path("-")  # stdin, or stdout
 
@@ -156,7 +157,7 @@ def predict(
         check_output_format(out_kind, asked.out)
         if asked.out != STANDARD:
             check_place(asked.out, force)
-        elif sys.stdout is None:
+        elif "stdout" in CLOSED:
             raise OutputError("stdout is closed, to which answers would go; name OUT")
         rows = None
         if data is not None and kind is not None:

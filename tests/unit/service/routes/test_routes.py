@@ -51,7 +51,7 @@ def test_the_document_runs_a_network_once_and_off_the_event_loop(
         example = content["responses"]["200"]["content"]["application/json"]["example"]
         assert example["graph_version"] == changes
         assert example["predictions"][0]["id"] == f"node-{changes}"
-        assert threads == ["aside_0"] * inferences
+        assert threads == ["executor_0"] * inferences
 
 
 def test_what_the_gateway_answers_directly_is_asked_for_as_the_document_says(
