@@ -1,4 +1,4 @@
-"""`understudy backup`, `understudy restore`: a data folder's graph, kept and put back."""
+"""`understudy backup` and `understudy restore`: copy a data folder's graph, and put it back."""
 
 from pathlib import Path
 from typing import Annotated

@@ -340,7 +340,7 @@ class Engine:
         return arrival
 
     def settle(self) -> None:
-        """Computes stale logits and removes the rounding differences of incremental activations.
+        """Computes stale logits, and passes on the small changes that were deferred.
 
         Runs when idle; see docs/concepts/engine.md.
 

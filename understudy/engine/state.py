@@ -24,7 +24,7 @@ PROBE_CANDIDATES = 1_024  # first rows, among which the probed node is chosen
 
 
 def owed_file(number: int) -> str:
-    """Names a snapshot's file of the error bounds of layer `number` + 1, float32 [N]."""
+    """Names a snapshot's file of what nodes owe in layer `number` + 1 (`Debts`), float32 [N]."""
     return f"activations/owed{number}.npy"
 
 
@@ -151,7 +151,7 @@ def open_tables(bundle: Bundle) -> Tables:
 
 
 def open_owed(bundle: Bundle) -> list[NDArray[np.float32]]:
-    """Reads the error bounds of the layers (see `Incremental`); zeros without a snapshot's.
+    """Reads what nodes owe their neighbours, by layer (see `Debts`); zeros if not in a snapshot.
 
     Raises:
         BundleMismatchError: a shape or type is wrong, or a value is negative or NaN.
