@@ -1,4 +1,4 @@
-"""`understudy data …`, with what brings a graph back from where it is served."""
+"""`understudy data …`, including the command that copies a served graph into a folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -70,7 +70,7 @@ def from_service(
             joined = joining.join_train(graph)
             typer.echo(joined.summary)
             graph = joined.graph
-        # The service also knows labels that no node has, of its model or of nodes that are gone.
+        # The service keeps labels of its model, and of removed nodes, that no node has.
         used = with_used_labels(graph)
         if gone := joining.labels_gone(graph, used):
             typer.echo(f"labels: no node has {gone} any more, so the graph does not name it")
@@ -81,10 +81,10 @@ def from_service(
 
 
 def refuse_unread(context: typer.Context, by_url: bool) -> None:
-    """Refuses options of a service beside a data folder, and the other way round.
+    """Refuses options of a service given with a data folder, and vice versa.
 
     Raises:
-        RefreshError: names them.
+        RefreshError: names the options.
     """
     others, what = (
         (("bundle", "log"), "a service") if by_url else (("key", "timeout"), "a data folder")

@@ -1,4 +1,4 @@
-"""`understudy refresh`: the whole round of retraining in one command, for a person or a timer."""
+"""`understudy refresh`: a whole round of retraining in one command, for a person or a timer."""
 
 from pathlib import Path
 from typing import Annotated
