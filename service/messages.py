@@ -1,7 +1,8 @@
-"""What goes over the wire for a classification.
+"""Requests and answers of a classification.
 
-Structs, not pydantic models: decoding, checking and encoding them is most of what a stored node
-costs, and msgspec does it several times faster. Their JSON schema is in the OpenAPI document.
+They are structs rather than pydantic models: decoding, checking and encoding them dominates the
+cost of a look-up, and msgspec is several times faster. Their JSON schema is in the OpenAPI
+document.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ from understudy.engine.requests import Form, LabelScore
 
 Route = Literal["student", "teacher", "auto"]
 AnsweredBy = Literal["student", "teacher"]
-LONGEST_ECHO = 65_536  # characters of an id that is asked about; old graphs may have long ones
-LONGEST_NAME = 2_048  # characters of what a client calls a request or a question
+LONGEST_ECHO = 65_536  # characters of a requested id; old graphs may have long ones
+LONGEST_NAME = 2_048  # characters of a client's name for a request or a question
 Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
 
 
@@ -40,7 +41,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The nodes to classify, and how."""
+    """The nodes to classify, with options."""
 
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]
     route: Annotated[
@@ -57,7 +58,7 @@ class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class ErrorDetail(Struct, frozen=True):
-    """What went wrong."""
+    """An error."""
 
     code: Annotated[str, Meta(description="Stable; what clients branch on.")]
     message: Annotated[str, Meta(description="For people; may change.")]
@@ -67,19 +68,19 @@ class ErrorDetail(Struct, frozen=True):
 
 
 class ErrorBody(Struct, frozen=True):
-    """The body of every answer that is no success."""
+    """The body of every error."""
 
     error: ErrorDetail
 
 
 class InferenceErrorBody(Struct, frozen=True):
-    """The body of every answer below /v2 that is no success."""
+    """The body of every error below /v2."""
 
     error: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
 
 
 class Prediction(Struct, frozen=True):
-    """The answer for one node; `label` and `score` are null where `error` is set."""
+    """The answer for one node; `label` and `score` are null if `error` is set."""
 
     index: Annotated[int, Meta(description="Position in the request.")]
     id: Annotated[str | None, Meta(description="As sent.")]
@@ -111,14 +112,14 @@ class ClassifyResponse(Struct, frozen=True):
 
 
 class CompareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The nodes to ask both about."""
+    """The nodes that both models classify."""
 
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]
     top_k: Annotated[int, Meta(ge=1, description="How many labels to list for each answer.")] = 1
 
 
 class Cost(Struct, frozen=True):
-    """What an answer took; null where it is not known."""
+    """The cost of an answer; null if unknown."""
 
     processor_ms: Annotated[
         float | None,
@@ -175,10 +176,10 @@ def refused(index: int, name: str | None, error: NodeError) -> Prediction:
 
 
 def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
-    """Makes a node's error the request's, for wires that have no error of one.
+    """Raises the first node's error as the request's, for APIs without errors per node.
 
     Raises:
-        NoNodeError: the first bad node's error.
+        NoNodeError: the first invalid node's error.
     """
     for prediction in predictions:
         if (error := prediction.error) is not None:
@@ -186,4 +187,4 @@ def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
             raise NoNodeError(error.code, message, error.details)
 
 
-STUDENTS = Form(Prediction, refused)  # the student's predictions, made at once as they are told
+STUDENTS = Form(Prediction, refused)  # the student's predictions, built as structs of the answer
