@@ -1,4 +1,4 @@
-"""The routes for operators: health, description, reloading, the OpenAPI document."""
+"""Routes for operators: health, description, reload, the OpenAPI document."""
 
 from typing import Annotated
 
@@ -16,13 +16,13 @@ from understudy.engine.limits import Limits
 
 
 class Status(Struct, frozen=True):
-    """Of the process or of the model."""
+    """The status of the process or of the model."""
 
     status: Annotated[str, Meta(description="ok")] = "ok"
 
 
 class Info(Struct, frozen=True):
-    """The bundle that answers, and what may be asked of it."""
+    """The served bundle, its limits and its teacher."""
 
     model: Annotated[str, Meta(description="The bundle's name.")]
     model_version: Annotated[str, Meta(description="A digest of the bundle's files.")]
@@ -81,7 +81,7 @@ def describe_service(served: Parts) -> Info:
 
 
 class Reloaded(Struct, frozen=True):
-    """The bundle that answers from now on."""
+    """The bundle that is served from now on."""
 
     model: str
     model_version: str
@@ -90,7 +90,7 @@ class Reloaded(Struct, frozen=True):
 
 
 router = APIRouter(tags=["operations"], route_class=StructRoute)
-beside = APIRouter(include_in_schema=False)  # what is no part of the document
+beside = APIRouter(include_in_schema=False)  # routes outside the OpenAPI document
 
 
 @router.get("/health/live", summary="Whether the process is up", dependencies=[ANYONE])
@@ -128,7 +128,7 @@ async def reload(served: Served) -> Reloaded:
 
 @beside.get("/metrics", dependencies=[ANYONE])
 async def metrics(served: Served) -> Response:
-    """Prometheus asks without a key; what it gets holds no text and no id."""
+    """Renders metrics for Prometheus, which sends no key; they contain no text and no id."""
     team = served.team
     text = served.metrics.render() if team is None else await team.scrape(served.metrics)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
@@ -146,6 +146,6 @@ def root_path_of(request: Request) -> str:
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """Of each operation."""
+    """Makes the examples of each operation."""
     ok = Examples(response=Status())
     return {"live": ok, "ready": ok, "info": Examples(response=describe_service(parts))}
