@@ -39,7 +39,8 @@ class Reloading:
     async def after_others(self, serving: Callable[[], Sequence[Worker]]) -> None:
         """Reloads because of a signal, after a running reload.
 
-        The running one may have read the folder too early. Further signals meanwhile are covered by the waiting one.
+        The running one may have read the folder too early. Further signals meanwhile are covered
+        by the waiting one.
 
         Args:
             serving: returns the serving workers when the reload starts.

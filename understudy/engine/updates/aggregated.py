@@ -41,8 +41,8 @@ def run_alone(layer: Layer, h: NDArray[np.float32]) -> NDArray[np.float32]:
     if "table" not in getattr(layer, "inputs", ("table",)):
         return run_dense(layer, h, h)
     none = np.empty(0, np.int64)
-    nobody = Neighborhoods(np.zeros(len(h) + 1, np.int64), none, none)
-    return run_blocks(layer, h, np.zeros((1, h.shape[1]), np.float32), nobody, "none")
+    isolated = Neighborhoods(np.zeros(len(h) + 1, np.int64), none, none)
+    return run_blocks(layer, h, np.zeros((1, h.shape[1]), np.float32), isolated, "none")
 
 
 def scales(degrees: NDArray[np.int64], weighting: str) -> NDArray[np.float32]:
