@@ -28,7 +28,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     id: Annotated[
         Annotated[str, Meta(max_length=LONGEST_ECHO)] | None,
-        Meta(description="Of a stored node. Beside a text it is only echoed."),
+        Meta(description="Of a stored node. If there is a text, it is only echoed."),
     ] = None
     text: Annotated[
         str | None,
@@ -46,21 +46,21 @@ class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]
     route: Annotated[
         Route,
-        Meta(description="Who answers; auto asks the teacher where the student is unsure."),
+        Meta(description="Which model answers; auto asks the teacher if the student is unsure."),
     ] = "student"
     top_k: Annotated[
         int, Meta(ge=1, description="How many labels to list for each node, best first.")
     ] = 1
     explain: Annotated[
         bool,
-        Meta(description="Tell what the student's answers rest on; it costs a batch and more."),
+        Meta(description="Explain the student's answers; costs at least one batch."),
     ] = False
 
 
 class ErrorDetail(Struct, frozen=True):
     """An error."""
 
-    code: Annotated[str, Meta(description="Stable; what clients branch on.")]
+    code: Annotated[str, Meta(description="Stable; for clients to branch on.")]
     message: Annotated[str, Meta(description="For people; may change.")]
     details: Annotated[
         dict[str, Detail], Meta(description="Named values, for example the field.")
@@ -76,30 +76,28 @@ class ErrorBody(Struct, frozen=True):
 class InferenceErrorBody(Struct, frozen=True):
     """The body of every error below /v2."""
 
-    error: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
+    error: Annotated[str, Meta(description="A stable code, a colon, and a message.")]
 
 
 class Prediction(Struct, frozen=True):
     """The answer for one node; `label` and `score` are null if `error` is set."""
 
     index: Annotated[int, Meta(description="Position in the request.")]
-    id: Annotated[str | None, Meta(description="As sent.")]
+    id: Annotated[str | None, Meta(description="As in the request.")]
     label: Annotated[str | None, Meta(description="The most probable label.")] = None
     score: Annotated[
         float | None,
-        Meta(description="Its calibrated probability; null where a teacher tells none."),
+        Meta(description="Its calibrated probability; null if a teacher gives none."),
     ] = None
     top: Annotated[tuple[LabelScore, ...], Meta(description="The top_k labels, best first.")] = ()
-    route: Annotated[AnsweredBy, Meta(description="Who answered.")] = "student"
+    route: Annotated[AnsweredBy, Meta(description="Which model answered.")] = "student"
     cached: Annotated[bool, Meta(description="Whether a cache held the teacher's answer.")] = False
     error: ErrorDetail | None = None
     teacher_error: Annotated[
         ErrorDetail | UnsetType,
-        Meta(description="On route auto: why the student answers although it is unsure."),
+        Meta(description="On route auto: why the teacher could not answer instead."),
     ] = UNSET
-    explanation: Annotated[Explanation | UnsetType, Meta(description="Where it was asked for.")] = (
-        UNSET
-    )
+    explanation: Annotated[Explanation | UnsetType, Meta(description="If requested.")] = UNSET
 
 
 class ClassifyResponse(Struct, frozen=True):
@@ -107,7 +105,7 @@ class ClassifyResponse(Struct, frozen=True):
 
     model: str
     model_version: Annotated[str, Meta(description="A digest of the bundle's files.")]
-    graph_version: Annotated[int, Meta(description="How many times the graph has changed.")]
+    graph_version: Annotated[int, Meta(description="Number of changes of the graph.")]
     predictions: tuple[Prediction, ...]
 
 
@@ -126,9 +124,9 @@ class Cost(Struct, frozen=True):
         Meta(description="Milliseconds of computing for all unseen nodes; 0 for look-ups."),
     ] = None
     input_tokens: Annotated[
-        int | None, Meta(description="That the teacher read; estimated, four characters each.")
+        int | None, Meta(description="Read by the teacher; estimated, four characters each.")
     ] = None
-    output_tokens: Annotated[int | None, Meta(description="That it wrote; estimated likewise.")] = (
+    output_tokens: Annotated[int | None, Meta(description="Written by it; estimated likewise.")] = (
         None
     )
     money: Annotated[
@@ -142,14 +140,14 @@ class Comparison(Struct, frozen=True):
     index: Annotated[int, Meta(description="Position in the request.")]
     student: Prediction
     teacher: Prediction
-    agree: Annotated[bool | None, Meta(description="Null where one of them has no answer.")]
+    agree: Annotated[bool | None, Meta(description="Null if one of them has no answer.")]
     student_ms: Annotated[
         float, Meta(description="Milliseconds until the student had answered all nodes.")
     ]
     teacher_ms: Annotated[float | None, Meta(description="Milliseconds for this one question.")]
     auto: Annotated[
         AnsweredBy | None,
-        Meta(description="Whom the route auto would take the answer of; null without any."),
+        Meta(description="The model whose answer route auto takes; null without any."),
     ]
     student_cost: Cost
     teacher_cost: Cost

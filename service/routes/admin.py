@@ -30,11 +30,9 @@ class Info(Struct, frozen=True):
     made_by: Annotated[str, Meta(description="The release that made it.")]
     student: StudentInfo
     encoder: EncoderInfo
-    graph: Annotated[GraphInfo, Meta(description="As it was exported.")]
-    graph_version: Annotated[
-        int, Meta(description="How many times it has changed since it was imported.")
-    ]
-    durable: Annotated[bool, Meta(description="Whether its changes outlive the process.")]
+    graph: Annotated[GraphInfo, Meta(description="As exported.")]
+    graph_version: Annotated[int, Meta(description="Number of changes since the import.")]
+    durable: Annotated[bool, Meta(description="Whether changes outlive the process.")]
     labels: tuple[str, ...]
     metrics: Annotated[
         dict[str, float], Meta(description="Of the student, measured when it was trained.")
@@ -42,16 +40,16 @@ class Info(Struct, frozen=True):
     provider: Annotated[str, Meta(description="What runs the networks: cpu or cuda.")]
     limits: Limits
     teacher: Annotated[bool, Meta(description="Whether there is a teacher to ask.")]
-    auto: Annotated[str, Meta(description="What the route auto does, in a line.")]
+    auto: Annotated[str, Meta(description="The rule of route auto, in one line.")]
     deferral: Annotated[
-        Deferral | None, Meta(description="What deferring to the teacher brought on validation.")
+        Deferral | None, Meta(description="The effect of deferring to the teacher, on validation.")
     ]
     measured_teacher: Annotated[
         TeacherRecord | None, Meta(description="The teacher that was measured with the student.")
     ]
     served_teacher: Annotated[
         Verdict | None,
-        Meta(description="Whether the teacher to ask is that one; null before it was met."),
+        Meta(description="Whether the current teacher is that one; null before the check."),
     ]
 
 
@@ -86,7 +84,7 @@ class Reloaded(Struct, frozen=True):
     model: str
     model_version: str
     previous_version: Annotated[str, Meta(description="Of the bundle that answered before.")]
-    seconds: Annotated[float, Meta(description="That opening and checking it took.")]
+    seconds: Annotated[float, Meta(description="Duration of opening and checking it.")]
 
 
 router = APIRouter(tags=["operations"], route_class=StructRoute)

@@ -31,10 +31,10 @@ router = APIRouter(tags=["graph"], route_class=StructRoute)
 class NodesQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The nodes to list."""
 
-    after: Annotated[str, Meta(description="Id behind which the page begins.")] = ""
+    after: Annotated[str, Meta(description="Id after which the page starts.")] = ""
     limit: Annotated[int, Meta(ge=1, le=MOST_LISTED, description="Nodes at most.")] = 100
-    label: Annotated[str, Meta(description="That they were given; none for any.")] = ""
-    split: Annotated[str, Meta(description="Such as train; none for any.")] = ""
+    label: Annotated[str, Meta(description="Only nodes with this given label; empty: any.")] = ""
+    split: Annotated[str, Meta(description="Only of this split, such as train; empty: any.")] = ""
 
 
 class ListedNode(Struct, frozen=True):
@@ -42,8 +42,8 @@ class ListedNode(Struct, frozen=True):
 
     id: str
     text: str
-    label: Annotated[str | None, Meta(description="As given, not as predicted.")]
-    split: Annotated[str | None, Meta(description="Of the graph as it was exported.")]
+    label: Annotated[str | None, Meta(description="Given, not predicted.")]
+    split: Annotated[str | None, Meta(description="Of the exported graph.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
 
 
@@ -51,14 +51,14 @@ class NodePage(Struct, frozen=True):
     """Nodes in the order of their ids."""
 
     nodes: tuple[ListedNode, ...]
-    next: Annotated[str | None, Meta(description="What `after` is of the next page; null: none.")]
+    next: Annotated[str | None, Meta(description="The `after` of the next page; null: none.")]
     graph_version: int
 
 
 class SearchQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The words to search for."""
 
-    q: Annotated[str, Meta(max_length=200, description="Begins an id, or words of id and text.")]
+    q: Annotated[str, Meta(max_length=200, description="Start of an id, or words of id and text.")]
     limit: Annotated[int, Meta(ge=1, le=MOST_FOUND, description="Nodes at most.")] = 10
 
 
@@ -67,7 +67,7 @@ class ShownNode(Struct, frozen=True):
 
     id: str
     title: Annotated[str, Meta(description="The first line of its text.")]
-    label: Annotated[str | None, Meta(description="As given.")]
+    label: Annotated[str | None, Meta(description="Given, not predicted.")]
     predicted: Annotated[str, Meta(description="The student's answer.")]
     score: Annotated[float, Meta(description="Its calibrated probability.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
@@ -85,11 +85,11 @@ class SurroundingsBody(Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     id: str
     limit: Annotated[
-        int, Meta(ge=0, le=MOST_SHOWN, description="Neighbors at most that are not in `beside`.")
+        int, Meta(ge=0, le=MOST_SHOWN, description="Maximum of neighbors that are not in `beside`.")
     ] = 24
     beside: Annotated[
         tuple[str, ...],
-        Meta(max_length=MOST_SHOWN, description="Ids that are shown; unknown ones are passed by."),
+        Meta(max_length=MOST_SHOWN, description="Ids that are shown; unknown ones are ignored."),
     ] = ()
 
 

@@ -46,7 +46,7 @@ class NodeBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     text: Text = None
     label: Label = None
     neighbors: Annotated[
-        tuple[NodeId, ...], Meta(description="Stored nodes to link it to, beside those it has.")
+        tuple[NodeId, ...], Meta(description="Stored nodes to link it to, in addition.")
     ] = ()
 
 
@@ -83,9 +83,9 @@ class MutationsBody(Struct, frozen=True, forbid_unknown_fields=True):
 class Changed(Struct, frozen=True):
     """A visible change, which is durable if the service has a data folder."""
 
-    graph_version: Annotated[int, Meta(description="In which it first shows.")]
+    graph_version: Annotated[int, Meta(description="The first one that includes it.")]
     repeated: Annotated[
-        bool, Meta(description="It was made before under the same key; nothing was done now.")
+        bool, Meta(description="Whether it was applied before under this key; nothing was done.")
     ] = False
 
 
@@ -94,7 +94,7 @@ class StoredNode(Struct, frozen=True):
 
     id: str
     text: str
-    label: Annotated[str | None, Meta(description="As given, not as predicted.")]
+    label: Annotated[str | None, Meta(description="Given, not predicted.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
     graph_version: int
 

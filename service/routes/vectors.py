@@ -50,14 +50,12 @@ class EmbeddingsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_de
         str | Annotated[tuple[str | Node, ...], Meta(min_length=1)],
         Meta(description="Ids of stored nodes, texts of unseen ones, or nodes as in /classify."),
     ]
-    model: Annotated[str | None, Meta(description="By default the one that is served.")] = None
+    model: Annotated[str | None, Meta(description="By default the served one.")] = None
     encoding_format: Annotated[
         Literal["float", "base64"] | None, Meta(description="Null, which some clients send: float.")
     ] = "float"
-    dimensions: Annotated[
-        int | None, Meta(description="Of a vector; the model's own, or none.")
-    ] = None
-    user: Annotated[str | None, Meta(description="Not read.")] = None
+    dimensions: Annotated[int | None, Meta(description="Of a vector; must be the model's.")] = None
+    user: Annotated[str | None, Meta(description="Ignored.")] = None
 
 
 class Embedding(Struct, frozen=True):
@@ -91,9 +89,7 @@ class SimilarQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The number of similar nodes, and their label."""
 
     k: Annotated[int, Meta(ge=1, le=MOST_SIMILAR, description="How many, best first.")] = 10
-    label: Annotated[str | None, Meta(description="Only nodes that are predicted to have it.")] = (
-        None
-    )
+    label: Annotated[str | None, Meta(description="Only nodes with this predicted label.")] = None
 
 
 class SimilarNode(Struct, frozen=True):
@@ -101,7 +97,7 @@ class SimilarNode(Struct, frozen=True):
 
     id: str
     similarity: Annotated[float, Meta(description="Cosine of the last hidden states.")]
-    label: Annotated[str, Meta(description="As the student predicts it.")]
+    label: Annotated[str, Meta(description="As predicted by the student.")]
 
 
 class SimilarNodes(Struct, frozen=True):

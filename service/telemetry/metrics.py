@@ -87,14 +87,16 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.requests = Counter("requests", "Answers.", ["operation", "status"])
         self.request_seconds = Histogram(
-            "request_seconds", "From a request's head to its answer's.", labels=["operation"]
+            "request_seconds",
+            "From a request's head to its answer's end.",
+            labels=["operation"],
         )
         self.queue_seconds = Histogram("queue_seconds", "Wait of an unseen node for its batch.")
         self.encode_seconds = Histogram("encode_seconds", "Reading the texts of a batch.")
         self.inference_seconds = Histogram("inference_seconds", "The layers over a batch.")
         self.batch_nodes = Histogram("batch_nodes", "Unseen nodes of a batch.", SIZES)
         self.batch_tokens = Histogram("batch_tokens", "Estimated tokens of a batch.", SIZES)
-        self.abandoned = Counter("abandoned_nodes", "Dropped unread: nobody waits any more.")
+        self.abandoned = Counter("abandoned_nodes", "Nodes dropped because their client left.")
         self.predictions = Counter("predictions", "Answered nodes.", ["route"])
         self.rejections = Counter("rejections", "Refused requests and connections.", ["reason"])
         self.cache = Counter("cache_lookups", "Cache look-ups.", ["cache", "outcome"])
@@ -103,7 +105,7 @@ class Metrics(Collector):
         self.teacher_seconds = Histogram("teacher_seconds", "One question to the teacher.")
         self.teacher_answers = Counter("teacher_answers", "Questions.", ["outcome"])
         self.agreement = Counter("teacher_agreement", "Shadowed answers.", ["outcome"])
-        self.decisions = Counter("decisions", "Questions of standard wires.", ["route"])
+        self.decisions = Counter("decisions", "Questions of compatible APIs.", ["route"])
         self.upstream_seconds = Histogram("upstream_seconds", "One request to the upstream.")
         self.upstream_answers = Counter("upstream_answers", "Requests to it.", ["outcome"])
         self.mutations = Counter("mutations", "Changes of the graph.")

@@ -37,7 +37,7 @@ MESSAGES = 2**17
 
 LogOdds = Annotated[
     float,
-    Meta(description="How far the label's log-odds fall without it; positive: it speaks for it."),
+    Meta(description="Fall of the label's log-odds without it; positive: it supports it."),
 ]
 OtherLabel = Annotated[str, Meta(description="The most probable label without it.")]
 OwnScore = Annotated[float, Meta(description="The explained label's probability without it.")]
@@ -55,7 +55,7 @@ class NeighborInfluence(Struct, frozen=True):
 class WordInfluence(Struct, frozen=True):
     """A word's contribution: the answer to the text without it."""
 
-    word: Annotated[str, Meta(description="In small letters; left out wherever it stands.")]
+    word: Annotated[str, Meta(description="In lower case; left out wherever it occurs.")]
     log_odds: LogOdds
     label: OtherLabel
     score: OwnScore
@@ -64,17 +64,17 @@ class WordInfluence(Struct, frozen=True):
 class Explanation(Struct, frozen=True):
     """What an answer rests on; each list starts with what supports the label most."""
 
-    label: Annotated[str, Meta(description="That is explained: the student's answer.")]
-    log_odds: Annotated[float, Meta(description="Of it, with everything in its place.")]
+    label: Annotated[str, Meta(description="The explained label: the student's answer.")]
+    log_odds: Annotated[float, Meta(description="Of the label, with nothing left out.")]
     neighbors: tuple[NeighborInfluence, ...]
     untried_neighbors: Annotated[
-        int, Meta(description="Further ones, beyond the limit; those with most links went first.")
+        int, Meta(description="Number beyond the limit; those with most links come first.")
     ]
     words: Annotated[
         tuple[WordInfluence, ...] | None,
-        Meta(description="Null where a transformer reads the text, not its words."),
+        Meta(description="Null if a transformer encodes the text."),
     ]
-    untried_words: Annotated[int, Meta(description="Further ones, beyond the limit.")]
+    untried_words: Annotated[int, Meta(description="Number beyond the limit.")]
 
 
 @dataclass(frozen=True, slots=True)
