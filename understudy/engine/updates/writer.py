@@ -191,7 +191,7 @@ class Writer(Replica):
                 ticket.outcome.set_exception(failure_of(error))
                 continue
             taken.append(ticket)
-            # Recorded even if it changes nothing, so that a repetition under its key does nothing either.
+            # With a key it is recorded even if idle, so that a repetition does nothing either.
             if ticket.key is None and draft.is_idle():
                 draft.take_back()
                 ticket.applied = Applied(version + len(records), changed=False)
