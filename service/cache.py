@@ -244,9 +244,9 @@ class Cache:
         values: Any = await link.call(lambda redis: redis.mget([self.full(key) for key in keys]))
         if not isinstance(values, list) or len(values) != len(keys):
             return {}  # down, or not a Redis
-        told = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
-        good = {key: value for key, value in told.items() if self.keeps(value)}
-        self.count(MALFORMED, len(told) - len(good))
+        known = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        good = {key: value for key, value in known.items() if self.keeps(value)}
+        self.count(MALFORMED, len(known) - len(good))
         return good
 
     def keeps(self, value: Any) -> bool:

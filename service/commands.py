@@ -70,7 +70,7 @@ def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
 
 @with_setting_flags
 def serve(bundle: BundleFolder, **flags: Any) -> None:
-    """Serve a bundle over HTTP; a flag goes before its environment variable."""
+    """Serve a bundle over HTTP; a flag takes precedence over its environment variable."""
     exit_on_signals()
     settings = load_settings(**flags)
     check_root(settings.root_path)
@@ -105,7 +105,7 @@ def key(
     name: Annotated[str, typer.Option(help="Of the key, for logs and limits.")],
     role: Annotated[str, typer.Option(help="read, write or admin.")] = Role.read.name,
 ) -> None:
-    """Make an API key: it is printed once, the file keeps its digest only."""
+    """Make an API key; it is printed once, and the file keeps only its digest."""
     if role not in Role.__members__ or Role[role] is Role.anyone:
         raise SettingsError(f"--role is {role!r}: expected read, write or admin")
     typer.echo(add_key(keys_file, name, Role[role]))

@@ -59,10 +59,10 @@ def wrong_setting(error: ValidationError) -> SettingsError:
     """Makes the error of the first wrong value, without the value if it may be secret."""
     first = error.errors()[0]
     name = str(first["loc"][0])
-    told = first["msg"].removeprefix("Value error, ")
+    problem = first["msg"].removeprefix("Value error, ")
     shown = "" if name.endswith(SECRET) else f" is {first['input']!r}"
     return SettingsError(
-        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {told}",
+        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {problem}",
         setting=name,
     )
 

@@ -347,8 +347,8 @@ class Settings(BaseSettings):
     def given(self) -> QuestionSettings:
         """What the settings specify about the teacher's prompts."""
         prompts = {"tokens": self.teacher_tokens, "nested": self.teacher_nested}
-        said = {name: value for name, value in prompts.items() if value is not None}
-        return QuestionSettings(self.teacher_hops, said)
+        set_here = {name: value for name, value in prompts.items() if value is not None}
+        return QuestionSettings(self.teacher_hops, set_here)
 
     @property
     def upstream(self) -> UpstreamOptions | None:

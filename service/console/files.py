@@ -48,8 +48,8 @@ class File:
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        told = {**HEADERS, "etag": self.tag}
-        return tuple((name.encode(), value.encode()) for name, value in told.items())
+        named = {**HEADERS, "etag": self.tag}
+        return tuple((name.encode(), value.encode()) for name, value in named.items())
 
 
 @cache

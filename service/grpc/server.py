@@ -171,9 +171,9 @@ class GrpcServer:
             except DecodeError:
                 malformed = MalformedMessageError(f"the message is no inference.{name}Request")
                 return await self.refuse(context, malformed)
-            told = await method(request, context)
-            self.calls.answered(told.ByteSize())
-            return told
+            reply = await method(request, context)
+            self.calls.answered(reply.ByteSize())
+            return reply
 
         return answer
 
@@ -191,8 +191,10 @@ class GrpcServer:
         return message_class("ModelReadyResponse")(ready=ready)
 
     async def ServerMetadata(self, _: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        told = json.loads((await self.succeed(context, "GET", "/v2")).content)
-        return message_class("ServerMetadataResponse")(name=told["name"], version=told["version"])
+        metadata = json.loads((await self.succeed(context, "GET", "/v2")).content)
+        return message_class("ServerMetadataResponse")(
+            name=metadata["name"], version=metadata["version"]
+        )
 
     async def ModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         answer = await self.succeed(context, "GET", model_path(request.name, request.version))

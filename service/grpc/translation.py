@@ -75,10 +75,10 @@ def grpc_response(answer: Answer, raw: bool) -> Any:
         raw: whether tensors are sent as bytes, as in the request; otherwise value by value.
     """
     head = int(answer.headers[LENGTH_HEADER.encode()])
-    told, rest = RESPONSE.decode(answer.content[:head]), memoryview(answer.content)[head:]
-    response = Response(model_name=told.model_name, model_version=told.model_version)
-    response.id = told.id or ""
-    for tensor in told.outputs:
+    answered, rest = RESPONSE.decode(answer.content[:head]), memoryview(answer.content)[head:]
+    response = Response(model_name=answered.model_name, model_version=answered.model_version)
+    response.id = answered.id or ""
+    for tensor in answered.outputs:
         size = tensor.parameters[BINARY_SIZE]
         content, rest = bytes(rest[:size]), rest[size:]
         output = response.outputs.add(

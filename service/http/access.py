@@ -206,9 +206,9 @@ def keys_in(path: Path) -> tuple[Key, ...]:
             f"{path} is damaged, or no file of keys ({type(error).__name__}: {error}); name "
             "another one, which `understudy key` makes"
         ) from error
-    for told, word in (("name", "name"), ("sha256", "secret")):
-        counts = Counter(getattr(key, told) for key in keys)
-        twice = [key.name for key in keys if counts[getattr(key, told)] > 1]
+    for attribute, word in (("name", "name"), ("sha256", "secret")):
+        counts = Counter(getattr(key, attribute) for key in keys)
+        twice = [key.name for key in keys if counts[getattr(key, attribute)] > 1]
         if twice:
             raise SettingsError(
                 f"{path} has several keys of one {word}, {', '.join(twice)}: take all but one out"

@@ -289,9 +289,9 @@ def check_media_type(path: str, headers: Headers) -> None:
         kind, _, parameters = value.partition(b";")
         if is_json(kind.strip().lower()) and is_utf_8(parameters):
             return
-    said = "nothing" if value is None else shown(value)
+    declared = "nothing" if value is None else shown(value)
     raise MediaTypeError(
-        f"the header `content-type` says {said}: send the body with `content-type: "
+        f"the header `content-type` says {declared}: send the body with `content-type: "
         "application/json` (curl: --json instead of -d, or -H 'content-type: application/json'), "
         "in UTF-8"
     )

@@ -33,14 +33,14 @@ class Rule:
 def rule_of(manifest: Manifest, threshold: float | None) -> Rule:
     """Returns the bundle's rule, or one with a given threshold of the student's score."""
     if threshold is not None:
-        told = f"auto defers where confidence is below {threshold:g}, as --auto-threshold says"
-        return Rule(CONFIDENCE, threshold, told)
+        words = f"auto defers where confidence is below {threshold:g}, as --auto-threshold says"
+        return Rule(CONFIDENCE, threshold, words)
     deferral = manifest.calibration.deferral
     if deferral is None:
         return Rule(CONFIDENCE, None, OLD_BUNDLE)
     if deferral.signal not in (CONFIDENCE, AGREEMENT):
-        told = f"auto never defers: this release does not know the signal {deferral.signal!r}"
-        return Rule(CONFIDENCE, None, told)
+        words = f"auto never defers: this release does not know the signal {deferral.signal!r}"
+        return Rule(CONFIDENCE, None, words)
     return Rule(deferral.signal, deferral.threshold, deferral.summary)
 
 
@@ -56,8 +56,8 @@ def unsure_nodes(
         return set()
     if rule.signal == AGREEMENT:
         shares = engine.agreements(resolution, inference).tolist()
-        told = zip(resolution.positions, shares, strict=True)
-        return {position for position, share in told if share < rule.threshold}
+        pairs = zip(resolution.positions, shares, strict=True)
+        return {position for position, share in pairs if share < rule.threshold}
     return {p.index for p in predictions if p.score is not None and p.score < rule.threshold}
 
 

@@ -184,7 +184,7 @@ def shown_nodes(
     view, names = state.graph, engine.manifest.label_names
     temperature = engine.manifest.calibration.temperature
     labels, scores = best_labels(state.logits(rows), temperature, 1)
-    told = zip(
+    facts = zip(
         rows.tolist(),
         titles(view, rows.tolist()),
         labels[:, 0].tolist(),
@@ -201,7 +201,7 @@ def shown_nodes(
             round(score, SCORE_DECIMALS),
             degree,
         )
-        for row, title, label, score, degree in told
+        for row, title, label, score, degree in facts
     )
 
 

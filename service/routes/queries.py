@@ -47,8 +47,8 @@ class QueryFields:
             if name in self.passed_by:
                 continue
             if name not in known:
-                told = f"there are {', '.join(known)}" if known else "this route takes none"
-                raise InvalidFieldError(name, f"no parameter of the query is called so; {told}")
+                accepted = f"there are {', '.join(known)}" if known else "this route takes none"
+                raise InvalidFieldError(name, f"no parameter of the query is called so; {accepted}")
             if name in fields:
                 raise InvalidFieldError(name, "given more than once")
             fields[name] = value

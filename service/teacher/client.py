@@ -61,8 +61,8 @@ def check_endpoint(whose: str, url: str, key: str) -> None:
         check_address(url, key)
     except AddressError as error:
         flag = f"--{whose}-{error.part}"
-        told = f"{flag} is {error}" if error.part == "url" else f"{flag} holds {error}"
-        raise SettingsError(told, setting=f"{whose}_{error.part}") from error
+        problem = f"{flag} is {error}" if error.part == "url" else f"{flag} holds {error}"
+        raise SettingsError(problem, setting=f"{whose}_{error.part}") from error
 
 
 class EndpointTeacher:

@@ -264,16 +264,16 @@ def models_of(content: bytes) -> list[Model]:
 
 def identity_of(models: Sequence[Model]) -> str:
     """Returns the digests of a teacher's weights, if it reports them."""
-    told = (model.understudy for model in models if model.understudy is not None)
-    return next((f"{served.model_hash} {served.weights}" for served in told), "")
+    records = (model.understudy for model in models if model.understudy is not None)
+    return next((f"{served.model_hash} {served.weights}" for served in records), "")
 
 
 def compare(record: TeacherRecord, model: str, models: list[Model]) -> Verdict:
     """Compares what a server reports about itself with the bundle's record."""
-    for told in models:
+    for listed in models:
         # An endpoint's digests were unknown when it was measured.
-        if told.understudy is not None and record.kind != "endpoint":
-            return compare_digests(record, msgspec.structs.asdict(told.understudy))
+        if listed.understudy is not None and record.kind != "endpoint":
+            return compare_digests(record, msgspec.structs.asdict(listed.understudy))
     if record.kind == "endpoint" and model != record.model:
         return Verdict(
             "other",
@@ -286,17 +286,17 @@ def compare(record: TeacherRecord, model: str, models: list[Model]) -> Verdict:
     )
 
 
-def compare_digests(record: TeacherRecord, told: Mapping[str, str]) -> Verdict:
+def compare_digests(record: TeacherRecord, live: Mapping[str, str]) -> Verdict:
     for name, words in (
         ("model_hash", "the weights"),
         ("weights", "tuned weights"),
         ("prompt_hash", "prompts"),
     ):
         measured = str(getattr(record, name))
-        if told[name] != measured:
+        if live[name] != measured:
             return Verdict(
                 "other",
-                f"the served teacher has {words} {told[name][:SHOWN] or 'none'}, the measured one "
+                f"the served teacher has {words} {live[name][:SHOWN] or 'none'}, the measured one "
                 f"{measured[:SHOWN] or 'none'}: serve the folder that `understudy distill` was "
                 "given, or distil and export again",
             )

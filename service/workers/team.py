@@ -147,8 +147,8 @@ def served_by(parts: "Parts") -> Served:
     """Describes what a worker serves now."""
     engine, asking = parts.slot.engine, parts.classifier.asking
     descriptions = () if asking is None else asking.descriptions(engine)
-    told = msgspec.json.encode(descriptions)
-    return Served(engine.model_version, sha256(told).hexdigest() if descriptions else "")
+    content = msgspec.json.encode(descriptions)
+    return Served(engine.model_version, sha256(content).hexdigest() if descriptions else "")
 
 
 class SharedReloader(Reloader):

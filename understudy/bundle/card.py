@@ -56,37 +56,37 @@ def read_recipe(bundle: Bundle) -> Facts:
 
 def facts_of(manifest: Manifest, recipe: Facts) -> Facts:
     """Makes the card's content as JSON, without facts that only the finished bundle has."""
-    told = msgspec.to_builtins(manifest)
-    metrics, others = by_split(told["metrics"])
-    if not told["graph"]["texts"]:  # empty means unknown, not none
-        del told["graph"]["texts"]
-    if not told["graph"]["neighbors"]:
-        del told["graph"]["neighbors"]
+    built = msgspec.to_builtins(manifest)
+    metrics, others = by_split(built["metrics"])
+    if not built["graph"]["texts"]:  # empty means unknown, not none
+        del built["graph"]["texts"]
+    if not built["graph"]["neighbors"]:
+        del built["graph"]["neighbors"]
     return {
-        "name": told["name"],
-        "labels": list(told["label_names"]),
-        "graph": {**told["graph"], **recipe.get("graph", {})},
-        "student": {**recipe.get("student", {}), **told["student"]},
-        "encoder": told["encoder"],
-        "teacher": {**(told.get("teacher") or {}), **(recipe.get("teacher") or {})} or None,
+        "name": built["name"],
+        "labels": list(built["label_names"]),
+        "graph": {**built["graph"], **recipe.get("graph", {})},
+        "student": {**recipe.get("student", {}), **built["student"]},
+        "encoder": built["encoder"],
+        "teacher": {**(built.get("teacher") or {}), **(recipe.get("teacher") or {})} or None,
         "recipe": {
             key: recipe[key] for key in ("terms", "training", "objectives") if key in recipe
         },
         "metrics": metrics,
         "training_figures": others,
-        "calibration": told["calibration"],
-        "variants": told["variants"],
+        "calibration": built["calibration"],
+        "variants": built["variants"],
     }
 
 
 def full_facts(bundle: Bundle) -> Facts:
     """Makes all facts about a finished bundle, as JSON."""
-    told = msgspec.to_builtins(bundle.manifest)
+    built = msgspec.to_builtins(bundle.manifest)
     return {
         **facts_of(bundle.manifest, read_recipe(bundle)),
         "version": bundle.manifest.version,
-        **{key: told[key] for key in ("created", "made_by", "schema_version", "parity", "files")},
-        "bytes": sum(entry["bytes"] for entry in told["files"].values()),
+        **{key: built[key] for key in ("created", "made_by", "schema_version", "parity", "files")},
+        "bytes": sum(entry["bytes"] for entry in built["files"].values()),
     }
 
 

@@ -51,8 +51,8 @@ class Bundle:
                 self.path(name), mmap_mode=mode, allow_pickle=False
             )
         except OSError as error:
-            told = f"{self.folder / name} cannot be read: {error.strerror or error}"
-            raise BundleDamagedError(told) from error
+            problem = f"{self.folder / name} cannot be read: {error.strerror or error}"
+            raise BundleDamagedError(problem) from error
         except (EOFError, ValueError) as error:
             raise BundleDamagedError(f"{self.folder / name} is no array: {error}") from error
         return array

@@ -51,9 +51,9 @@ def query_path(path: str, query: Mapping[str, str | int | None]) -> str:
     Raises:
         InvalidRequestError: a value cannot be encoded in a URL.
     """
-    said = {name: value for name, value in query.items() if value not in (None, "")}
+    given = {name: value for name, value in query.items() if value not in (None, "")}
     try:
-        return f"{path}?{urlencode(said)}"
+        return f"{path}?{urlencode(given)}"
     except UnicodeEncodeError as error:
         raise InvalidRequestError(f"the query of {path} holds half a character") from error
 

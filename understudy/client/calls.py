@@ -167,9 +167,9 @@ def node(node_id: str) -> Request[StoredNode]:
 
 
 def nodes(after: str, limit: int, label: str | None, split: str | None) -> Request[NodePage]:
-    said: dict[str, str | int | None] = {"after": after, "limit": limit}
-    said |= {"label": label, "split": split}
-    return Request("GET", query_path("/nodes", said), parse_page)
+    query: dict[str, str | int | None] = {"after": after, "limit": limit}
+    query |= {"label": label, "split": split}
+    return Request("GET", query_path("/nodes", query), parse_page)
 
 
 def search(text: str, limit: int) -> Request[tuple[FoundNode, ...]]:

@@ -140,8 +140,8 @@ def ask(
     rows = [None if answer is None else list(rows_of(answer)) for answer in answers]
     good = (
         node
-        for part, told in zip(parts, rows, strict=True)
-        for node, row in zip(part, told or (), strict=False)
+        for part, answered_rows in zip(parts, rows, strict=True)
+        for node, row in zip(part, answered_rows or (), strict=False)
         if not failed(row)
     )
     companion = next(good, None)

@@ -116,8 +116,8 @@ def advising() -> Iterator[None]:
     try:
         yield
     except BundleError as error:
-        told = str(error).partition("; ")[0]
-        raise type(error)(f"{told}; {ADVICE}") from error
+        problem = str(error).partition("; ")[0]
+        raise type(error)(f"{problem}; {ADVICE}") from error
 
 
 def verify(bundle: Bundle) -> None:

@@ -48,9 +48,9 @@ class RemoteFolder:
         except SnapshotStoreError:
             raise
         except Exception as error:  # every file system has its own errors
-            told = str(error).strip().partition("\n")[0]
+            words = str(error).strip().partition("\n")[0]
             raise SnapshotStoreError(
-                f"{self.where} cannot be {what} ({self.argument}): {told or type(error).__name__}"
+                f"{self.where} cannot be {what} ({self.argument}): {words or type(error).__name__}"
             ) from error
 
     def check_bucket(self) -> None:

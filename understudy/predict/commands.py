@@ -126,10 +126,10 @@ def predict(
     workers: Workers = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
 ) -> None:
-    """Classify the rows of a file; the same command goes on where a killed one was.
+    """Classify the rows of a file; the same command resumes a killed run.
 
     A row is the id of a stored node, or a text with the ids of its neighbours. A row that cannot
-    be answered has its error set and is told of; with --strict it ends the run.
+    be answered gets an error and is reported; with --strict it ends the run.
     """
     asked = understood(
         source,

@@ -83,17 +83,17 @@ def stdin_rows(
         SourceError, BadInputError: as in `read_rows`.
     """
 
-    def said(words: str) -> str:
+    def renamed(words: str) -> str:
         return words.replace(str(path), STDIN)
 
     def report(stage: str, done: int, total: int) -> None:
         progress(stage.replace(path.name, STDIN), done, total)
 
     try:
-        for row in read_rows(path, kind, options, lambda words: tell(said(words)), report):
-            yield replace(row, where=said(row.where), problem=said(row.problem))
+        for row in read_rows(path, kind, options, lambda words: tell(renamed(words)), report):
+            yield replace(row, where=renamed(row.where), problem=renamed(row.problem))
     except GraphError as error:
-        raise type(error)(said(str(error))) from error
+        raise type(error)(renamed(str(error))) from error
 
 
 def object_rows(

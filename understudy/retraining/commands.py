@@ -52,11 +52,11 @@ def from_service(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Write the graph that is served, with all changes, to train on it anew.
+    """Write the served graph, with all changes, to a graph folder for retraining.
 
-    Its lineage and position go along: a bundle that is made of it can be served in the place of
-    the one that is served now. Labels are those that nodes were given; a node that was added later
-    is in no split, unless it joins train.
+    Its lineage and position are kept: a bundle made from it can replace the one that is served
+    now. Labels are the given ones; a node that was added later is in no split, unless it joins
+    train.
     """
     by_url = is_service(source)
     refuse_unread(context, by_url)

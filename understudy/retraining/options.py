@@ -54,8 +54,8 @@ def check_options(options: RefreshOptions) -> None:
     for name, amount in (("tolerance", options.tolerance), ("timeout", options.timeout)):
         if not math.isfinite(amount):  # no difference exceeds NaN
             raise RefreshError(f"--{name} must be a number, not {amount}")
-    for name, said in (("budget", options.budget), ("teach-options", options.teach_options)):
-        if said and options.teacher is None:
+    for name, given in (("budget", options.budget), ("teach-options", options.teach_options)):
+        if given and options.teacher is None:
             raise RefreshError(f"--{name} is a teacher's; name one with --teacher")
     try:
         shlex.split(options.teach_options)
@@ -66,9 +66,9 @@ def check_options(options: RefreshOptions) -> None:
 def asks_the_hard_ones(options: RefreshOptions) -> bool:
     """Whether the teacher is asked first about nodes that the served model is unsure of."""
     words = shlex.split(options.teach_options)
-    said = {word.partition("=")[0] for word in words}
-    limited = options.budget or said.intersection(LIMITS)
-    return bool(limited) and not said.intersection(ORDERS)
+    given = {word.partition("=")[0] for word in words}
+    limited = options.budget or given.intersection(LIMITS)
+    return bool(limited) and not given.intersection(ORDERS)
 
 
 def teach_words(options: RefreshOptions, hard: Path | None = None) -> list[object]:
@@ -111,8 +111,8 @@ def distill_words(
     training, shape, terms = config["training"], config["student"], config["terms"]
     words: list[object] = ["--epochs", options.epochs or training["epochs"]]
     words += ["--device", options.device]
-    said = {name: training[name] for name in TRAINING if name in training}
-    for name, value in (said | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
+    kept = {name: training[name] for name in TRAINING if name in training}
+    for name, value in (kept | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
         words += [f"--{name.replace('_', '-')}", value]
     if training.get("batch_size"):  # otherwise it was full-batch; the graph may have grown
         words += ["--batch-size", training["batch_size"]]

@@ -138,7 +138,7 @@ class Refresh:
     def about(self) -> str:
         """Digests all options that the outcome depends on, except graph and served model."""
         options = self.options
-        said = [
+        inputs = [
             options.source,
             options.teacher,
             options.budget,
@@ -149,7 +149,7 @@ class Refresh:
             str(options.bundle.resolve()),
             str(options.student and options.student.resolve()),
         ]
-        return sha256(json.dumps(said).encode()).hexdigest()
+        return sha256(json.dumps(inputs).encode()).hexdigest()
 
     def check_served(self, version: str) -> None:
         """Checks that the service serves the bundle in the folder, which will be compared.

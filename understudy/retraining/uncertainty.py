@@ -24,6 +24,6 @@ def write_doubts(bundle: Path, graph: TextGraph, path: Path, progress: Progress 
     _, logits = logits_on(bundle, graph, progress)
     calibration = open_bundle(bundle, verify=False).manifest.calibration
     doubts = 1 - probabilities(logits, calibration.temperature).max(axis=1)
-    said = dict(zip(graph.ids.to_pylist(), doubts.tolist(), strict=True))
+    by_id = dict(zip(graph.ids.to_pylist(), doubts.tolist(), strict=True))
     with atomic_file(path) as temporary:
-        temporary.write_bytes(msgspec.json.encode(said))
+        temporary.write_bytes(msgspec.json.encode(by_id))
