@@ -57,7 +57,7 @@ Identity = Callable[[], Awaitable[str]]
 
 
 async def untold() -> str:
-    """The identity of a teacher that reports none."""
+    """Returns the identity of a teacher that reports none."""
     return ""
 
 

@@ -26,7 +26,7 @@ class Bundle:
     manifest: Manifest
 
     def path(self, name: str) -> Path:
-        """The path of a file that the manifest lists.
+        """Returns the path of a file that the manifest lists.
 
         Raises:
             BundleDamagedError: the manifest does not list it.

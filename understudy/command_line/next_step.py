@@ -30,7 +30,7 @@ def word_of(value: object) -> str:
 
 
 def program() -> list[str]:
-    """How to call this program here: by its name if the shell finds it."""
+    """Returns how to call this program here: by its name if the shell finds it."""
     found = shutil.which("understudy")
     if found is not None and Path(found).parent == Path(sys.executable).parent:
         return ["understudy"]

@@ -84,7 +84,7 @@ class SnapshotStore(RemoteFolder):
             return next((number for number, _ in self.whole()), None)
 
     def newest(self) -> Base | None:
-        """Where a replica with the newest snapshot starts; None if there is none."""
+        """Returns where a replica with the newest snapshot starts; None if there is none."""
         found = self.look()
         return None if found is None else found[1].base
 

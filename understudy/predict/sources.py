@@ -227,5 +227,5 @@ def unlabeled_rows(graph: GraphView) -> Iterator[Row]:
 
 
 def unlabeled(graph: GraphView) -> list[int]:
-    """The rows of the nodes without a label."""
+    """Finds the rows of the nodes without a label."""
     return [row for row in graph.live_rows().tolist() if graph.label(row) == UNLABELED]

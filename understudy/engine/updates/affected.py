@@ -302,7 +302,7 @@ class Incremental:
         return np.flatnonzero(degrees)
 
     def sources(self, number: int, moved: Moved, step: Step) -> Moved:
-        """What neighbours sum: activations, with GCN scaled by the node's own degree."""
+        """Returns what neighbours sum: activations, with GCN scaled by the node's own degree."""
         if self.student.weighting != "symmetric":
             return moved
         rows = union([moved.rows, step.touched], step.new.num_rows)
@@ -350,7 +350,7 @@ class Incremental:
     def before(
         self, number: int, sources: Moved, rows: NDArray[np.int64], step: Step
     ) -> NDArray[np.float32]:
-        """The summands that nodes contributed before the change; float32 [B, d]."""
+        """Returns the summands that nodes contributed before the change; float32 [B, d]."""
         values: NDArray[np.float32] = self.tables.layers[number].newest(rows)
         if self.student.weighting == "symmetric":  # changed nodes are replaced below
             values *= scales(step.old.degrees(rows), "symmetric")[:, None]

@@ -46,7 +46,7 @@ def run_alone(layer: Layer, h: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def scales(degrees: NDArray[np.int64], weighting: str) -> NDArray[np.float32]:
-    """Each node's own factor of its neighbours' edge weights; float32 [B]."""
+    """Computes each node's own factor of its neighbours' edge weights; float32 [B]."""
     if weighting == "symmetric":
         return np.asarray(1.0 / np.sqrt(degrees + 1.0), dtype=np.float32)
     return np.ones(len(degrees), np.float32)

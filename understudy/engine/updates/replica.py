@@ -144,7 +144,7 @@ class Replica:
             return not self.closed and not self.interrupted and bool(self.catch_up())
 
     def lag(self) -> Lag:
-        """How far the state may lag behind the log."""
+        """Estimates how far the state may lag behind the log."""
         if not self.log.shared:
             return Lag(0, 0.0)
         entries = max(self.log.number - self.state.version, 0)
@@ -332,7 +332,7 @@ class Replica:
             self.log.truncate(number, snapshot, keys)
 
     def moment(self) -> tuple[GraphState, list[NDArray[np.float32]], Keys]:
-        """The newest state, what its nodes owe their neighbours, and its idempotency keys."""
+        """Returns the newest state, what its nodes owe their neighbours, and its idempotency keys."""
         with self.lock:
             owed = self.incremental.owed_now(self.state.graph.num_rows)
             return self.state, owed, self.keys.copy()
