@@ -332,7 +332,7 @@ class Replica:
             self.log.truncate(number, snapshot, keys)
 
     def moment(self) -> tuple[GraphState, list[NDArray[np.float32]], Keys]:
-        """Returns the newest state, what its nodes owe their neighbours, and its idempotency keys."""
+        """Returns the newest state, what its nodes owe their neighbours, and its keys."""
         with self.lock:
             owed = self.incremental.owed_now(self.state.graph.num_rows)
             return self.state, owed, self.keys.copy()
