@@ -1,4 +1,4 @@
-"""The application: the parts of the service put together, its routes and its lifespan."""
+"""The application: joins the parts of the service with its routes and its lifespan."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -42,12 +42,12 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Service(Gateway):
-    """The whole application, with the parts that a server's process steers."""
+    """The whole application, with the parts that a server process controls."""
 
     parts: Parts
 
     def drain(self) -> None:
-        """From now on it is not ready, and every answer ends its connection."""
+        """Reports not ready from now on, and closes each connection after its answer."""
         self.draining = True
         self.parts.health.ending = True
 
@@ -59,12 +59,12 @@ def create_app(
     team: Team | None = None,
     keys: Sequence[Key] | None = None,
 ) -> Service:
-    """Builds the service around an engine that is loaded and has passed its first inference.
+    """Builds the service around an engine that is loaded and has passed its probe inference.
 
     Args:
-        open_engine: opens the bundle again, after the engine that is served, for a reload.
-        team: of the workers that it is one of.
-        keys: that callers need; None: those of the file that the settings name.
+        open_engine: opens the bundle again for a reload, given the served engine.
+        team: the team of workers that this process belongs to.
+        keys: the accepted API keys; None: those of the settings' key file.
 
     Raises:
         SettingsError: the keys cannot be read, or a setting is wrong.
@@ -100,11 +100,11 @@ def create_app(
 
 
 def build_application(parts: Parts, with_page: bool, lifespans: Sequence[Lifespan] = ()) -> FastAPI:
-    """All routes, their document and their errors.
+    """Builds the FastAPI application with all routes, the OpenAPI document and error handlers.
 
     Args:
-        with_page: and the page for people.
-        lifespans: what runs as long as the application, and ends before its parts do.
+        with_page: whether to add the web page.
+        lifespans: run as long as the application, and end before its parts are closed.
     """
     own = PAGE_ROUTES if with_page else []
 
@@ -122,8 +122,8 @@ def build_application(parts: Parts, with_page: bool, lifespans: Sequence[Lifespa
         routes=[
             *ROUTES,
             *own,
-        ],  # FastAPI looks through the routes of an included router several times
-        openapi_url=None,  # ours has examples of what is served
+        ],  # flat, because FastAPI searches the routes of an included router several times
+        openapi_url=None,  # our own document has examples of the served graph
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -140,12 +140,12 @@ def build_application(parts: Parts, with_page: bool, lifespans: Sequence[Lifespa
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
-    """Answers; the exception then goes on to the gateway, which logs it."""
+    """Answers a failure; the exception is then raised again for the gateway, which logs it."""
     return failure_response(error, request.url.path)
 
 
 async def answer_invalid_parameter(_: Request, error: Any) -> Response:
-    """A parameter of a path or a query that is no such value, as every other wrong field.
+    """Turns an invalid path or query parameter into the error of every other invalid field.
 
     Raises:
         InvalidFieldError: it names the parameter.
@@ -155,11 +155,11 @@ async def answer_invalid_parameter(_: Request, error: Any) -> Response:
 
 
 async def answer_routing_error(request: Request, error: Any) -> Response:
-    """Unknown paths and wrong methods, in the same body as every other error.
+    """Answers unknown paths and wrong methods with the body of every other error.
 
     Raises:
-        AccessError, RateLimitedError: who asks may not even know.
-        MalformedPathError: no path at all was sent.
+        AccessError, RateLimitedError: the caller may not learn which paths exist.
+        MalformedPathError: the request has no valid path.
     """
     exchange: Exchange = request.scope[SCOPE_KEY]
     method, sent = exchange.scope["method"], request.scope["path"]
@@ -175,16 +175,16 @@ async def answer_routing_error(request: Request, error: Any) -> Response:
 
 
 def allowed_methods(routes: Iterable[APIRoute], path: str) -> set[str]:
-    """What may be asked of a path."""
+    """Finds the methods that a path accepts."""
     allowed = {m for route in routes if route.path_regex.match(path) for m in route.methods or ()}
     return allowed | {"HEAD"} if "GET" in allowed else allowed
 
 
 def check_root(root_path: str) -> None:
-    """Refuses to be offered below a path of our own: nobody could tell which is meant.
+    """Refuses a root path that overlaps the service's own routes, which would be ambiguous.
 
     Raises:
-        SettingsError: a route is there, or below it.
+        SettingsError: a route has this path, or lies below it.
     """
     below = f"{root_path}/"
     taken = any(
@@ -201,7 +201,7 @@ def check_root(root_path: str) -> None:
 
 
 def beginning(path: str) -> str:
-    """The first part of a path."""
+    """Returns the first segment of a path."""
     return path.lstrip("/").partition("/")[0]
 
 
@@ -210,7 +210,7 @@ ROUTERS = [*(room.router for room in ROOMS), admin.beside, whole_graph.router, p
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 PAGE_ROUTES = [r for r in page.page.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
-# Of a path that answers one of them, and tells so whoever asks by another.
+# Methods of the MCP path; it answers one of them and refuses the others by itself.
 METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
-# Beside one of these paths nothing is, and any key may hear so.
+# First segments of known paths: for an unknown path that starts with one, any key gets a 404.
 BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"graph", "metrics", "page"}

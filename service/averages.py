@@ -1,10 +1,10 @@
-"""Moving averages, such as of the time that an answer takes."""
+"""Moving averages, for example of the time of an answer."""
 
 SMOOTHING = 0.2  # weight of the newest value
 
 
 def running_mean(known: float, newest: float) -> float:
-    """The exponential moving average after one more value.
+    """Updates an exponential moving average with one value.
 
     Args:
         known: the average so far; 0 before the first value.

@@ -1,6 +1,6 @@
-"""Bytes by content: first in the process, then in Redis, where there is one.
+"""Caches bytes by content: in the process, then in Redis if configured.
 
-What is kept is named by its content and never goes stale.
+Keys are derived from the content, so entries never become stale.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
 from understudy.graph.log.streams.server import writes_no_more
 
-ENTRY_BYTES = 200  # of Python's own around a key and a value
+ENTRY_BYTES = 200  # Python's overhead per entry
 logger = logging.getLogger(__name__)
 FIRST_PAUSE = 0.1  # seconds between two attempts to reconnect; doubles
 LONGEST_PAUSE = 5.0
-STEADY_SECONDS = 60.0  # of service, after which an outage is a new one and pauses begin anew
-# What the client raises where there is no Redis, or something that speaks another protocol.
+STEADY_SECONDS = 60.0  # after this long without failures, pauses start from the shortest again
+# Errors of the client if there is no Redis, or a server of another protocol.
 AWAY = (RedisError, OSError, TimeoutError, ValueError, TypeError)
-DATABASE = re.compile(r"^unix:///|^\w+://[^/?]*/?\d*(\?|$)")  # the client takes 0 for a wrong one
+DATABASE = re.compile(r"^unix:///|^\w+://[^/?]*/?\d*(\?|$)")  # the client turns wrong names into 0
 Result = TypeVar("Result")
 NAMESPACE = "understudy"
-MALFORMED = "malformed"  # a look-up's outcome, beside hit or miss
+MALFORMED = "malformed"  # outcome of a look-up, besides hit and miss
 
 
 class MemoryCache:
-    """Bytes by key, the least recently used leave first; not for several threads.
+    """A least-recently-used cache of bytes; not thread-safe.
 
-    By hand, since `functools.lru_cache` has bounds neither in bytes nor in age.
+    Our own, because `functools.lru_cache` limits neither bytes nor age.
     """
 
     def __init__(self, max_bytes: int, seconds: float) -> None:
@@ -70,7 +70,7 @@ class MemoryCache:
             self.remove(next(iter(self.entries)))
 
     def forget(self, key: str) -> None:
-        """Removes an entry, if it is there."""
+        """Removes an entry, if it exists."""
         if key in self.entries:
             self.remove(key)
 
@@ -84,13 +84,13 @@ def entry_size(key: str, value: bytes) -> int:
 
 
 def open_client(url: str, timeout_seconds: float, setting: str = "redis_url") -> Redis:
-    """A client that connects at its first call.
+    """Makes a client that connects at its first call.
 
     Args:
-        setting: that the URL is of.
+        setting: the setting that holds the URL.
 
     Raises:
-        SettingsError: no URL of a Redis.
+        SettingsError: it is not a URL of a Redis.
     """
     try:
         client = Redis.from_url(
@@ -100,7 +100,7 @@ def open_client(url: str, timeout_seconds: float, setting: str = "redis_url") ->
             retry=Retry(NoBackoff(), 0),
         )
         pool = client.connection_pool
-        connection = pool.connection_class(**pool.connection_kwargs)  # opens nothing yet
+        connection = pool.connection_class(**pool.connection_kwargs)  # does not connect yet
         usable = DATABASE.search(url) and not connection.encoder.decode_responses
     except (RedisError, ValueError, TypeError) as error:
         raise wrong_url(setting) from error
@@ -110,7 +110,7 @@ def open_client(url: str, timeout_seconds: float, setting: str = "redis_url") ->
 
 
 def wrong_url(setting: str) -> SettingsError:
-    """Without the URL or what is wrong in it, since a piece of a password may be just that."""
+    """Makes the error without the URL or any part of it, which may hold a password."""
     return SettingsError(
         f"{flag_name(setting)} is no URL of a Redis; expected redis://host:6379/0 or "
         "redis://user:password@host:6379/0 (or rediss:// or unix://) with special characters "
@@ -120,10 +120,9 @@ def wrong_url(setting: str) -> SettingsError:
 
 
 class RedisLink:
-    """Calls Redis while it answers; a failure is counted and repaired in the background.
+    """Calls Redis while it answers; after a failure reconnects in the background.
 
-    A refused call, such as a write while Redis is full, is no failure: Redis is there, and what
-    it holds can be read.
+    A refused call, such as a write while Redis is full, is not a failure: Redis can still be read.
     """
 
     def __init__(self, url: str, timeout_seconds: float, metrics: Metrics) -> None:
@@ -133,7 +132,7 @@ class RedisLink:
             timeout_seconds: of one call.
 
         Raises:
-            SettingsError: no URL of a Redis.
+            SettingsError: it is not a URL of a Redis.
         """
         self.timeout_seconds = timeout_seconds
         self.metrics = metrics
@@ -145,7 +144,7 @@ class RedisLink:
         self.refusals = RareLog(logger)
 
     async def call(self, operation: Callable[[Redis], Awaitable[Result]]) -> Result | None:
-        """What Redis answers; None where it refuses, and at once while it is down."""
+        """Returns the answer of Redis; None if it refuses, and at once while it is down."""
         if not self.up:
             return None
         try:
@@ -154,7 +153,7 @@ class RedisLink:
         except ResponseError as error:
             self.metrics.cache_refusals.add()
             self.refusals.warning("refused", "Redis refuses, going on without: %s", words(error))
-            if writes_no_more(error):  # another may be where the address leads by now
+            if writes_no_more(error):  # after a failover the address may lead to another Redis
                 with suppress(*AWAY):
                     await self.client.connection_pool.disconnect(inuse_connections=False)
         except AWAY as error:
@@ -163,7 +162,7 @@ class RedisLink:
         return None
 
     def lose(self, why: str) -> None:
-        """Leaves Redis alone until it answers again."""
+        """Stops calling Redis until it answers again."""
         if not self.up:
             return
         self.up = False
@@ -173,7 +172,7 @@ class RedisLink:
         self.reconnecting = asyncio.create_task(self.reconnect(), name="redis")
 
     async def reconnect(self) -> None:
-        """Asks ever less often; one that goes again as soon as it came is asked less often, too."""
+        """Retries at growing intervals, which stay long if Redis keeps failing."""
         while not self.up:
             await asyncio.sleep(self.pause)
             self.pause = min(2 * self.pause, LONGEST_PAUSE)
@@ -194,22 +193,22 @@ class RedisLink:
 
 
 def words(error: ResponseError) -> str:
-    """What Redis said, without the command, which holds what was to be kept."""
+    """Extracts the error of Redis without the command, which holds the values."""
     return f"{type(error).__name__}: {str(error).rpartition('caused error: ')[2]}"
 
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    memory_bytes: int = 64 * 2**20  # of this process
-    seconds: int = 7 * 86_400  # that an entry lives
-    value_bytes: int = 64 * 2**10  # a larger value is not kept
+    memory_bytes: int = 64 * 2**20  # in this process
+    seconds: int = 7 * 86_400  # lifetime of an entry
+    value_bytes: int = 64 * 2**10  # larger values are not cached
 
 
 class Cache:
-    """One kind of values; Redis is shared with other processes, and may be away.
+    """A cache of one kind of values; Redis is shared with other processes, and may be down.
 
     Args:
-        remember: keep values in this process, too.
+        remember: whether to keep values in this process, too.
     """
 
     def __init__(
@@ -227,7 +226,7 @@ class Cache:
         self.metrics = metrics
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """Those of the keys that are known."""
+        """Returns the values of those keys that are cached."""
         found = {key: value for key in keys if (value := self.memory.get(key)) is not None}
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         self.count("memory", len(keys) - len(missing))
@@ -241,25 +240,25 @@ class Cache:
         return found
 
     async def shared(self, link: RedisLink, keys: Sequence[str]) -> dict[str, bytes]:
-        """Those of the keys that Redis knows; what cannot be of ours is left."""
+        """Returns the values that Redis has; those that cannot be ours are ignored."""
         values: Any = await link.call(lambda redis: redis.mget([self.full(key) for key in keys]))
         if not isinstance(values, list) or len(values) != len(keys):
-            return {}  # away, or no Redis
-        told = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
-        good = {key: value for key, value in told.items() if self.keeps(value)}
-        self.count(MALFORMED, len(told) - len(good))
+            return {}  # down, or not a Redis
+        known = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        good = {key: value for key, value in known.items() if self.keeps(value)}
+        self.count(MALFORMED, len(known) - len(good))
         return good
 
     def keeps(self, value: Any) -> bool:
         return isinstance(value, bytes) and len(value) <= self.options.value_bytes
 
     def refuse(self, key: str) -> None:
-        """Forgets a value that who asked for it cannot use, and counts it."""
+        """Removes a value that its reader could not use, and counts it."""
         self.memory.forget(key)
         self.count(MALFORMED, 1)
 
     async def put(self, values: Mapping[str, bytes]) -> None:
-        """Keeps values that are not too large."""
+        """Stores values, except too large ones."""
         kept = {key: value for key, value in values.items() if self.keeps(value)}
         for key, value in kept.items():
             self.memory.put(key, value)
@@ -281,14 +280,14 @@ class Cache:
 
 
 class SingleFlight(Generic[Result]):
-    """Runs work by key; who asks for what runs already waits for it with the others."""
+    """Runs work by key; concurrent callers with the same key share one run."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, asyncio.Task[Result]] = {}
         self.waiting: dict[asyncio.Task[Result], int] = {}
 
     async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """What the work returns; it is cancelled when nobody waits for it any more."""
+        """Returns the work's result; the work is cancelled when its last caller leaves."""
         task = self.tasks.get(key)
         if task is None:
             task = self.tasks[key] = asyncio.create_task(work())
@@ -305,13 +304,13 @@ class SingleFlight(Generic[Result]):
                     self.forget(key, task)
 
     def forget(self, key: str, task: asyncio.Task[Result]) -> None:
-        """Nobody joins what has ended, or is being cancelled."""
+        """Removes a task that ended or is being cancelled, so that no new caller joins it."""
         self.waiting.pop(task, None)
         if self.tasks.get(key) is task:
             del self.tasks[key]
 
     async def close(self) -> None:
-        """Cancels what runs; nothing may be run afterwards."""
+        """Cancels running work; nothing may be run afterwards."""
         tasks = list(self.waiting)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""`understudy serve`: a bundle over HTTP; `understudy key`: who may ask it."""
+"""`understudy serve`, which serves a bundle over HTTP, and `understudy key`, which makes keys."""
 
 import faulthandler
 import gc
@@ -33,7 +33,7 @@ BundleFolder = Annotated[
 
 
 def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command one flag for every setting; a flag that is not given is None."""
+    """Gives a command one flag per setting; a flag that is not given is None."""
     own = [
         parameter
         for parameter in inspect.signature(command).parameters.values()
@@ -49,10 +49,10 @@ def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
     choices = ""
     if get_origin(kind) is Literal:
         choices = " or ".join(map(str, get_args(kind)))
-        kind = str  # a Literal's choices are checked later
+        kind = str  # the settings check the choices
     shown = None
     if kind == Path | None:
-        kind, shown = str, "<path>"  # an empty one would become the current folder
+        kind, shown = str, "<path>"  # a Path would turn an empty value into the current folder
     default = field.default if field.default not in (None, "") else "none"
     allowed = f"{choices}; " if choices else ""
     variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
@@ -70,18 +70,18 @@ def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
 
 @with_setting_flags
 def serve(bundle: BundleFolder, **flags: Any) -> None:
-    """Serve a bundle over HTTP; a flag goes before its environment variable."""
+    """Serve a bundle over HTTP; a flag takes precedence over its environment variable."""
     exit_on_signals()
     settings = load_settings(**flags)
     check_root(settings.root_path)
     configure_logs(settings.log_level, settings.log_format == "json")
-    # A file of the bundle that is cut short ends the process by SIGBUS, which else says nothing.
+    # Truncating a mapped file of the bundle ends the process by SIGBUS; this prints a trace.
     faulthandler.enable(all_threads=False)
     (serve_alone if settings.workers == 1 else serve_together)(bundle, settings)
 
 
 def serve_alone(bundle: Path, settings: Settings) -> None:
-    """In this process."""
+    """Serves in this process."""
     for remark in remarks(settings, cores()):
         logger.warning("%s", remark)
     settings = share_of(settings, cores())
@@ -90,7 +90,7 @@ def serve_alone(bundle: Path, settings: Settings) -> None:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
             app = create_app(opened(None, progress), settings, opened)
         gc.collect()
-        gc.freeze()  # what was loaded stays: later collections need not walk through it
+        gc.freeze()  # later collections skip what was loaded
         asked = example(app.parts.slot.engine.state)
         keys = bool(app.parts.access.keys)
 
@@ -105,7 +105,7 @@ def key(
     name: Annotated[str, typer.Option(help="Of the key, for logs and limits.")],
     role: Annotated[str, typer.Option(help="read, write or admin.")] = Role.read.name,
 ) -> None:
-    """Make an API key: it is printed once, the file keeps its digest only."""
+    """Make an API key; it is printed once, and the file keeps only its digest."""
     if role not in Role.__members__ or Role[role] is Role.anyone:
         raise SettingsError(f"--role is {role!r}: expected read, write or admin")
     typer.echo(add_key(keys_file, name, Role[role]))

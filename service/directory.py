@@ -1,4 +1,4 @@
-"""Search and listing of nodes, built on first use and again for another graph."""
+"""Search and listing of nodes, built on first use and rebuilt for another graph."""
 
 from understudy.graph.mutable.listing import Listing
 from understudy.graph.mutable.search import Search
@@ -6,9 +6,9 @@ from understudy.graph.mutable.view import GraphView
 
 
 class Directory:
-    """Keeps what was made of a graph's base; to be called off the event loop.
+    """Caches the search and the listing of a graph's base; call it off the event loop.
 
-    Two threads may make the same thing at once; one of them is then kept.
+    Two threads may build the same thing at once; one result is then kept.
     """
 
     def __init__(self) -> None:

@@ -4,38 +4,38 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── SettingsError            a setting has no valid value
 ├── AddressError             the address cannot be listened on
 ├── OverloadedError          the queue is full
-├── RateLimitedError         a key asks more often than it may
+├── RateLimitedError         a caller exceeds its rate limit
 ├── DeadlineError            the answer did not come in time
-├── VersionNotReachedError   the graph has not the version that a request asks for
-├── SlowBodyError            the request did not come in time
-├── WireError                what came is no request that can be read
+├── VersionNotReachedError   the graph did not reach the requested version in time
+├── SlowBodyError            the request did not arrive in time
+├── WireError                the request cannot be read
 │   ├── MalformedHttpError   not HTTP
 │   ├── HeadTooLargeError    more bytes or headers than allowed before the body
-│   └── TargetTooLongError   most of them are the target's
+│   └── TargetTooLongError   most of these bytes are the target's
 ├── ConnectionsError         too many connections are open
-├── UpstreamError            the server behind gave no answer that can be told
+├── UpstreamError            the upstream server gave no usable answer
 ├── ReloadError              the new bundle cannot be served
 ├── ReloadRunningError       another reload is running
 ├── WorkersError             the service's processes cannot be started
 ├── WorkerGoneError          another process of the service gives no answer
-├── AccessError              who asks may not
-│   ├── ForeignHostError     the request is meant for another host
-│   ├── ForeignOriginError   another site's page sends it
+├── AccessError              the caller is not allowed
+│   ├── ForeignHostError     the request is addressed to another host
+│   ├── ForeignOriginError   a page of another site sent the request
 │   ├── UnauthorizedError    no key, or an unknown one
 │   └── ForbiddenError       the key's role does not suffice
 └── RequestError             the whole request is refused
     ├── MalformedJsonError   the body is not JSON
     ├── MalformedPathError   the path's encoding is broken
-    ├── MediaTypeError       the body does not say that it is JSON
-    ├── EncodingError        the body is compressed in an unknown way
-    ├── MalformedEncodingError  it is not compressed as it says
+    ├── MediaTypeError       the body is not declared as JSON
+    ├── EncodingError        the body's compression is not supported
+    ├── MalformedEncodingError  the body is not compressed as declared
     ├── InvalidFieldError    a field is missing, unknown, of a wrong type or beyond a limit
     ├── UnknownModelError    no model of that name
-    ├── NoUpstreamError      nothing of it is the student's, and nobody else is there
-    ├── NoNodeError          not one node can be answered: the first one's error
+    ├── NoUpstreamError      the student cannot answer, and there is no upstream server
+    ├── NoNodeError          no node can be answered: carries the first node's error
     └── BodyTooLargeError    the body has more bytes than allowed
 
-NodeError                    the engine's: one node is refused, the others are answered
+NodeError                    of the engine: one node is refused, the others are answered
 ├── TeacherError             the teacher gave no usable answer
 └── TeacherBusyError         too many questions wait for the teacher
 """
@@ -44,7 +44,7 @@ from collections.abc import Mapping
 
 from understudy.engine.errors import Detail, EngineError, NodeError, shortened
 
-# Characters that are told back; a name in a body may be as long as the body.
+# Limits of echoed characters; a name in a body may be as long as the body.
 SHOWN_FIELD, SHOWN_PROBLEM = 200, 400
 
 
@@ -208,7 +208,7 @@ class InvalidFieldError(RequestError):
         self.field, self.problem = field, problem
 
     def below(self, outer: str) -> "InvalidFieldError":
-        """The same where the field lies in another one."""
+        """Returns the same error with the field nested in an outer field."""
         return InvalidFieldError(f"{outer}.{self.field}".rstrip("."), self.problem)
 
 
@@ -246,7 +246,7 @@ class NoNodeError(RequestError):
 
 
 def code_of(error: EngineError) -> str:
-    """By which clients and figures know an error."""
+    """Returns the code by which clients and metrics identify an error."""
     return error.node_code if isinstance(error, NoNodeError) else error.code
 
 
@@ -254,8 +254,8 @@ class TeacherError(NodeError):
     """The teacher gave no usable answer.
 
     Attributes:
-        reason: the teacher's own words, for the log alone.
-        of_question: the question is to blame, or may be: others may well be answered.
+        reason: the teacher's own words, for the log only.
+        of_question: whether the question may be the cause, so that others may be answered.
     """
 
     code = "teacher_failed"

@@ -1,7 +1,8 @@
-"""What goes over the wire for a classification.
+"""Requests and answers of a classification.
 
-Structs, not pydantic models: decoding, checking and encoding them is most of what a stored node
-costs, and msgspec does it several times faster. Their JSON schema is in the OpenAPI document.
+They are structs rather than pydantic models: decoding, checking and encoding them dominates the
+cost of a look-up, and msgspec is several times faster. Their JSON schema is in the OpenAPI
+document.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ from understudy.engine.requests import Form, LabelScore
 
 Route = Literal["student", "teacher", "auto"]
 AnsweredBy = Literal["student", "teacher"]
-LONGEST_ECHO = 65_536  # characters of an id that is asked about; old graphs may have long ones
-LONGEST_NAME = 2_048  # characters of what a client calls a request or a question
+LONGEST_ECHO = 65_536  # characters of a requested id; old graphs may have long ones
+LONGEST_NAME = 2_048  # characters of a client's name for a request or a question
 Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
 
 
@@ -27,7 +28,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     id: Annotated[
         Annotated[str, Meta(max_length=LONGEST_ECHO)] | None,
-        Meta(description="Of a stored node. Beside a text it is only echoed."),
+        Meta(description="Of a stored node. If there is a text, it is only echoed."),
     ] = None
     text: Annotated[
         str | None,
@@ -40,26 +41,26 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The nodes to classify, and how."""
+    """The nodes to classify, with options."""
 
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]
     route: Annotated[
         Route,
-        Meta(description="Who answers; auto asks the teacher where the student is unsure."),
+        Meta(description="Which model answers; auto asks the teacher if the student is unsure."),
     ] = "student"
     top_k: Annotated[
         int, Meta(ge=1, description="How many labels to list for each node, best first.")
     ] = 1
     explain: Annotated[
         bool,
-        Meta(description="Tell what the student's answers rest on; it costs a batch and more."),
+        Meta(description="Explain the student's answers; costs at least one batch."),
     ] = False
 
 
 class ErrorDetail(Struct, frozen=True):
-    """What went wrong."""
+    """An error."""
 
-    code: Annotated[str, Meta(description="Stable; what clients branch on.")]
+    code: Annotated[str, Meta(description="Stable; for clients to branch on.")]
     message: Annotated[str, Meta(description="For people; may change.")]
     details: Annotated[
         dict[str, Detail], Meta(description="Named values, for example the field.")
@@ -67,38 +68,36 @@ class ErrorDetail(Struct, frozen=True):
 
 
 class ErrorBody(Struct, frozen=True):
-    """The body of every answer that is no success."""
+    """The body of every error."""
 
     error: ErrorDetail
 
 
 class InferenceErrorBody(Struct, frozen=True):
-    """The body of every answer below /v2 that is no success."""
+    """The body of every error below /v2."""
 
-    error: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
+    error: Annotated[str, Meta(description="A stable code, a colon, and a message.")]
 
 
 class Prediction(Struct, frozen=True):
-    """The answer for one node; `label` and `score` are null where `error` is set."""
+    """The answer for one node; `label` and `score` are null if `error` is set."""
 
     index: Annotated[int, Meta(description="Position in the request.")]
-    id: Annotated[str | None, Meta(description="As sent.")]
+    id: Annotated[str | None, Meta(description="As in the request.")]
     label: Annotated[str | None, Meta(description="The most probable label.")] = None
     score: Annotated[
         float | None,
-        Meta(description="Its calibrated probability; null where a teacher tells none."),
+        Meta(description="Its calibrated probability; null if a teacher gives none."),
     ] = None
     top: Annotated[tuple[LabelScore, ...], Meta(description="The top_k labels, best first.")] = ()
-    route: Annotated[AnsweredBy, Meta(description="Who answered.")] = "student"
+    route: Annotated[AnsweredBy, Meta(description="Which model answered.")] = "student"
     cached: Annotated[bool, Meta(description="Whether a cache held the teacher's answer.")] = False
     error: ErrorDetail | None = None
     teacher_error: Annotated[
         ErrorDetail | UnsetType,
-        Meta(description="On route auto: why the student answers although it is unsure."),
+        Meta(description="On route auto: why the teacher could not answer instead."),
     ] = UNSET
-    explanation: Annotated[Explanation | UnsetType, Meta(description="Where it was asked for.")] = (
-        UNSET
-    )
+    explanation: Annotated[Explanation | UnsetType, Meta(description="If requested.")] = UNSET
 
 
 class ClassifyResponse(Struct, frozen=True):
@@ -106,28 +105,28 @@ class ClassifyResponse(Struct, frozen=True):
 
     model: str
     model_version: Annotated[str, Meta(description="A digest of the bundle's files.")]
-    graph_version: Annotated[int, Meta(description="How many times the graph has changed.")]
+    graph_version: Annotated[int, Meta(description="Number of changes of the graph.")]
     predictions: tuple[Prediction, ...]
 
 
 class CompareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The nodes to ask both about."""
+    """The nodes that both models classify."""
 
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]
     top_k: Annotated[int, Meta(ge=1, description="How many labels to list for each answer.")] = 1
 
 
 class Cost(Struct, frozen=True):
-    """What an answer took; null where it is not known."""
+    """The cost of an answer; null if unknown."""
 
     processor_ms: Annotated[
         float | None,
         Meta(description="Milliseconds of computing for all unseen nodes; 0 for look-ups."),
     ] = None
     input_tokens: Annotated[
-        int | None, Meta(description="That the teacher read; estimated, four characters each.")
+        int | None, Meta(description="Read by the teacher; estimated, four characters each.")
     ] = None
-    output_tokens: Annotated[int | None, Meta(description="That it wrote; estimated likewise.")] = (
+    output_tokens: Annotated[int | None, Meta(description="Written by it; estimated likewise.")] = (
         None
     )
     money: Annotated[
@@ -141,14 +140,14 @@ class Comparison(Struct, frozen=True):
     index: Annotated[int, Meta(description="Position in the request.")]
     student: Prediction
     teacher: Prediction
-    agree: Annotated[bool | None, Meta(description="Null where one of them has no answer.")]
+    agree: Annotated[bool | None, Meta(description="Null if one of them has no answer.")]
     student_ms: Annotated[
         float, Meta(description="Milliseconds until the student had answered all nodes.")
     ]
     teacher_ms: Annotated[float | None, Meta(description="Milliseconds for this one question.")]
     auto: Annotated[
         AnsweredBy | None,
-        Meta(description="Whom the route auto would take the answer of; null without any."),
+        Meta(description="The model whose answer route auto takes; null without any."),
     ]
     student_cost: Cost
     teacher_cost: Cost
@@ -175,10 +174,10 @@ def refused(index: int, name: str | None, error: NodeError) -> Prediction:
 
 
 def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
-    """Makes a node's error the request's, for wires that have no error of one.
+    """Raises the first node's error as the request's, for APIs without errors per node.
 
     Raises:
-        NoNodeError: the first bad node's error.
+        NoNodeError: the first invalid node's error.
     """
     for prediction in predictions:
         if (error := prediction.error) is not None:
@@ -186,4 +185,4 @@ def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
             raise NoNodeError(error.code, message, error.details)
 
 
-STUDENTS = Form(Prediction, refused)  # the student's predictions, made at once as they are told
+STUDENTS = Form(Prediction, refused)  # the student's predictions, built as structs of the answer

@@ -1,4 +1,4 @@
-"""From settings to an engine, for a start and for a reload, alone or as one of several workers."""
+"""Opens an engine from settings, for a start or a reload, alone or as one of several workers."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ def open_engine(
     before: Engine | None,
     progress: Progress = silent,
 ) -> Engine:
-    """The bundle as it lies in its folder now.
+    """Opens the bundle as it is in its folder now.
 
     Args:
-        scratch: a folder of the log that ends with the service, where no other one is set.
-        before: that serves until this one takes over.
+        scratch: a temporary folder for the log, used if the settings name no data folder.
+        before: the engine that serves until this one takes over.
 
     Raises:
         EngineError, BundleError, JournalError: see `Engine.open`.

@@ -1,4 +1,4 @@
-"""The parts of one service, built from its settings and closed in the right order."""
+"""Builds the parts of a service from its settings, and closes them in the right order."""
 
 import asyncio
 import logging
@@ -51,7 +51,7 @@ from understudy.graph.mutable.view import GraphView
 from understudy.graph.readers.label_descriptions import read_label_descriptions
 
 log = logging.getLogger(__name__)
-HANG_SHARE = 0.8  # of the time that a question may take: then it tells that the teacher hangs
+HANG_SHARE = 0.8  # of the time limit of a question: after this long the teacher counts as hanging
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ class Parts:
     streams: Streams = field(default_factory=Streams)
 
     def begin(self) -> None:
-        """Begins what runs in the background."""
+        """Starts the background work."""
         if self.classifier.identity_check is not None:
             self.classifier.identity_check.begin(self.slot.engine.manifest)
 
     async def close(self) -> None:
-        """Nothing may be asked afterwards."""
+        """Closes all parts; the service cannot answer afterwards."""
         if self.classifier.identity_check is not None:
             await self.classifier.identity_check.close()
         if self.classifier.asking is not None:
@@ -103,14 +103,14 @@ def build_parts(
     team: Team | None = None,
     keys: Sequence[Key] | None = None,
 ) -> Parts:
-    """Builds; nothing is connected or started before the first request.
+    """Builds the parts; nothing connects or starts before the first request.
 
     Args:
         open_engine, team, keys: see `service.app.create_app`.
 
     Raises:
-        SettingsError: the keys cannot be read, or tracing is asked for and not installed.
-        GraphError: what describes the labels for the teacher cannot be read.
+        SettingsError: the keys cannot be read, or tracing is requested and not installed.
+        GraphError: the file of label descriptions cannot be read.
     """
     metrics, slot, executor = Metrics(), Slot(engine), SerialExecutor(settings.most_waiting)
     batcher = Batcher(settings.batches, metrics)
@@ -174,7 +174,7 @@ def build_parts(
 
 
 def keys_of(settings: Settings) -> tuple[Key, ...]:
-    """Those that callers need; none where nobody needs one.
+    """Loads the accepted API keys; empty if no key is needed.
 
     Raises:
         SettingsError: see `load_keys`.
@@ -189,7 +189,7 @@ def build_link(settings: Settings, metrics: Metrics) -> RedisLink | None:
 
 
 def build_health(settings: Settings, slot: Slot, batcher: Batcher) -> Health:
-    """Readiness of the engine that is served; a failure of inference has it probed again."""
+    """Builds the readiness check of the served engine; a failed inference triggers a probe."""
     health = Health(
         lambda: batcher.probe(slot.engine),
         settings.probe_seconds,
@@ -204,7 +204,7 @@ def build_health(settings: Settings, slot: Slot, batcher: Batcher) -> Health:
 
 
 def follows(engine: Engine) -> bool:
-    """Whether changes can be followed; where the log is away from all, nobody would be ready."""
+    """Whether changes can be followed; yes while the log is away, or no replica would be ready."""
     return engine.failure is None or isinstance(engine.failure, LogUnavailableError)
 
 
@@ -248,7 +248,7 @@ def build_asking(
 def teacher_setups(
     settings: Settings, endpoint: ClientOptions
 ) -> Callable[[Manifest], TeacherSetup]:
-    """How each bundle's teacher is asked; bundles that ask the same one alike share its backend."""
+    """Makes the teacher's setup of each bundle; equal teachers share one backend."""
     opened: WeakValueDictionary[tuple[object, ...], EndpointTeacher] = WeakValueDictionary()
 
     def backend(
@@ -272,10 +272,10 @@ def teacher_setups(
 
 
 def given_questions(manifest: Manifest, settings: Settings) -> QuestionSettings:
-    """What the settings say of questions, with the lines of the file that describes the labels.
+    """Reads the settings of prompts, including the file of label descriptions.
 
     Raises:
-        GraphError: the file cannot be read, or is about other labels.
+        GraphError: the file cannot be read, or describes other labels.
     """
     given, path = settings.given, settings.teacher_label_descriptions
     if path is None:
@@ -294,7 +294,7 @@ def build_identity_check(settings: Settings) -> IdentityCheck | None:
 def add_gauges(
     metrics: Metrics, slot: Slot, batcher: Batcher, health: Health, link: RedisLink | None
 ) -> None:
-    """Figures that are read when Prometheus asks, of what cannot be answered from, too."""
+    """Adds metrics read at scrape time, including those of a damaged engine."""
 
     def graph() -> GraphView:
         return slot.engine.writer.state.graph

@@ -1,4 +1,4 @@
-"""The HTTP server of one process: its socket, and a graceful end."""
+"""The HTTP server of one process: its socket and its graceful shutdown."""
 
 import asyncio
 import logging
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from service.grpc.server import GrpcServer
 
 BACKLOG = 2_048
-OTHER_FILES = 64  # that the process has open beside connections
+OTHER_FILES = 64  # open files of the process in addition to connections
 
 logger = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Says when it really listens, and goes on listening for a grace when it is told to end.
+    """Announces when it listens, and keeps listening for a grace period after SIGTERM.
 
-    During the grace readiness fails and answers end their connections, so that a load balancer
-    and its keep-alive connections turn elsewhere before the socket closes.
+    During the grace period readiness fails and answers close their connections, so that a load
+    balancer and its keep-alive connections move elsewhere before the socket closes.
 
     Args:
         listening: called once requests are accepted, with the URL and the address of gRPC.
-        open_grpc: takes the port of gRPC, where it is served, too.
+        open_grpc: binds the port of gRPC, if it is served.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
             logger.info("serving", extra={"url": self.url})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begins the grace on SIGTERM; a second signal, or SIGINT, ends it at once."""
+        """Starts the grace period on SIGTERM; a second signal, or SIGINT, ends it at once."""
         if sig == signal.SIGTERM and self.exit_at is None and self.grace_seconds:
             self.end_with_grace()
             self._captured_signals.append(sig)
@@ -83,14 +83,14 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def end_with_grace(self) -> None:
-        """Begins the grace, unless it has begun."""
+        """Starts the grace period, unless it has started."""
         self.service.drain()
         if self.exit_at is None:
             self.exit_at = monotonic() + self.grace_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         logger.info("ending")
-        if self.grpc is not None:  # before what answers its calls is closed
+        if self.grpc is not None:  # first, while the application can still answer its calls
             await self.grpc.stop(self.config.timeout_graceful_shutdown or 0)
         await super().shutdown(sockets)
 
@@ -105,13 +105,13 @@ class Server(uvicorn.Server):
 
 
 def bind(host: str, port: int, shared: bool = False) -> socket.socket:
-    """Takes the address without listening yet, so that nobody waits while a bundle loads.
+    """Binds the address without listening, so that no client waits while a bundle loads.
 
     Args:
-        shared: with other processes of this user.
+        shared: with other processes of this user (SO_REUSEPORT).
 
     Raises:
-        AddressError: the address is taken, not ours, or no address.
+        AddressError: the address is taken, not of this machine, or invalid.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -131,10 +131,10 @@ def bind(host: str, port: int, shared: bool = False) -> socket.socket:
 
 
 def bind_for_others(host: str, port: int) -> socket.socket:
-    """Takes an address that nobody else has, for processes of ours to share.
+    """Binds an address for several of our processes, if no other process listens there.
 
     Raises:
-        AddressError: see `bind`; or somebody listens there, be it one who would share, too.
+        AddressError: see `bind`; or another process listens there, even one that would share it.
     """
     with bind(host, port) as alone:
         port = alone.getsockname()[1]
@@ -168,7 +168,7 @@ def run_server(
 
     Args:
         listening: called with the URL, and the address of gRPC if any, once requests are accepted.
-        kind: of server.
+        kind: class of the server.
 
     Raises:
         AddressError: another process began to listen on the address first.
@@ -180,7 +180,7 @@ def run_server(
         loop="uvloop",
         http=wire_protocol(bounded, service.count_unread),
         ws="none",
-        proxy_headers=False,  # the gateway reads them, where a proxy is trusted
+        proxy_headers=False,  # the gateway reads them, if the proxy is trusted
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,
@@ -202,10 +202,10 @@ def run_server(
 def grpc_opener(
     service: Service, settings: Settings, calls: int
 ) -> "Callable[[], GrpcServer] | None":
-    """What takes the port of gRPC on the event loop; None where it is not asked for.
+    """Makes a function that binds gRPC's port on the event loop; None if gRPC is not served.
 
     Args:
-        calls: at a time.
+        calls: maximum number of concurrent calls.
     """
     if settings.grpc_port is None:
         return None
@@ -225,10 +225,10 @@ def grpc_opener(
 
 
 def bounded_by_files(limits: WireLimits, ports: int = 1) -> WireLimits:
-    """Makes room for as many open connections, or lowers their limit to the room there is.
+    """Raises the limit of open files to what connections need, or lowers the connections.
 
     Args:
-        ports: each of which takes as many.
+        ports: number of ports, each with that many connections.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ports * (limits.connections + REFUSED_CONNECTIONS) + OTHER_FILES
@@ -248,10 +248,10 @@ def bounded_by_files(limits: WireLimits, ports: int = 1) -> WireLimits:
 
 
 def exit_on_signals() -> None:
-    """Makes SIGTERM and SIGINT a plain exit, while loading as well as after serving.
+    """Makes SIGTERM and SIGINT a plain exit, during loading and after serving.
 
-    SIGHUP, which reloads while it serves, ends nothing before: the bundle is only being read.
-    uvicorn handles both while it serves and raises them again, to this, when it has drained.
+    SIGHUP, which reloads while serving, has no effect during loading. While uvicorn serves, it
+    handles the first two and raises them again, to this handler, after draining.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)

@@ -9,17 +9,17 @@ from service.http.guard import is_local
 from service.setting_names import check_extra, check_log
 from service.teacher.client import check_endpoint
 
-if TYPE_CHECKING:  # it has them checked here
+if TYPE_CHECKING:  # `settings` imports this module
     from service.settings import Settings
 
 ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 
 def check_settings(settings: "Settings") -> None:
-    """Refuses what would only be found wrong later, or by nobody.
+    """Refuses settings whose error would only show later, or never.
 
     Raises:
-        SettingsError: it names the setting.
+        SettingsError: names the setting.
     """
     check_root_path(settings.root_path)
     if settings.grpc_port is not None:
@@ -42,10 +42,10 @@ def check_settings(settings: "Settings") -> None:
 
 
 def check_root_path(path: str) -> None:
-    """Refuses what no request's path begins with.
+    """Refuses a root path that no request's path can start with.
 
     Raises:
-        SettingsError: it does not begin with a slash, ends with one, or holds what a path does not.
+        SettingsError: it does not start with a slash, ends with one, or has invalid characters.
     """
     if not ROOT_PATH.fullmatch(path):
         raise SettingsError(
@@ -56,10 +56,10 @@ def check_root_path(path: str) -> None:
 
 
 def check_alone(host: str) -> None:
-    """Refuses to listen where everybody could ask without a key.
+    """Refuses to listen without keys where other machines can connect.
 
     Raises:
-        SettingsError: the host lies beyond loopback.
+        SettingsError: the host is not loopback.
     """
     if not is_local(host):
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Settings by their names: as flags, in the environment and in a file, and what they need."""
+"""Names of settings: as flags, in the environment and in a file; and what settings require."""
 
 import os
 import tomllib
@@ -13,14 +13,14 @@ from pydantic import BaseModel, ValidationError, ValidationInfo
 from service.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
-SECRET = ("_key", "_url", "log", "snapshots")  # ends of names whose values may hold a password
+SECRET = ("_key", "_url", "log", "snapshots")  # suffixes of names whose values may hold a password
 
 
 def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
-    """Sees that what a setting needs is there.
+    """Checks that the extra that a setting needs is installed.
 
     Raises:
-        SettingsError: a module of an extra is not installed.
+        SettingsError: a module of the extra is not installed.
     """
     for module in modules:
         if not installed(module):
@@ -32,10 +32,10 @@ def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
 
 
 def check_log(log: str, data_folder: Path | None, snapshots: str) -> None:
-    """Sees that where the log is, and where its snapshots are, go together.
+    """Checks that the settings of the log and its snapshots are complete.
 
     Raises:
-        SettingsError: something lacks that one of them needs.
+        SettingsError: a setting that one of them needs is missing.
     """
     if log and data_folder is None:
         raise SettingsError("--log needs --data-folder, for snapshots", setting="data_folder")
@@ -51,30 +51,30 @@ def check_log(log: str, data_folder: Path | None, snapshots: str) -> None:
 def installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # what it lies in is not there
+    except ModuleNotFoundError:  # its parent package is not installed
         return False
 
 
 def wrong_setting(error: ValidationError) -> SettingsError:
-    """The first wrong value, without the value where it may be secret."""
+    """Makes the error of the first wrong value, without the value if it may be secret."""
     first = error.errors()[0]
     name = str(first["loc"][0])
-    told = first["msg"].removeprefix("Value error, ")
+    problem = first["msg"].removeprefix("Value error, ")
     shown = "" if name.endswith(SECRET) else f" is {first['input']!r}"
     return SettingsError(
-        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {told}",
+        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {problem}",
         setting=name,
     )
 
 
 def file_values(flags: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """The settings of the file, without those that the environment has.
+    """Reads the settings in the file, except those that the environment sets.
 
     Args:
         known: names of settings.
 
     Raises:
-        SettingsError: the file cannot be read, is no TOML, or has what is no setting.
+        SettingsError: the file cannot be read, is not TOML, or has an unknown setting.
     """
     named = flags.get("settings_file") or os.environ.get(f"{ENVIRONMENT_PREFIX}SETTINGS_FILE")
     if not named:
@@ -86,7 +86,7 @@ def file_values(flags: dict[str, Any], known: Collection[str]) -> dict[str, Any]
         raise SettingsError(
             f"--settings-file {named}: {reason}", setting="settings_file"
         ) from error
-    known = set(known) - {"settings_file"}  # a file names no other one
+    known = set(known) - {"settings_file"}  # a file cannot name another one
     for name in values.keys() - known:
         raise SettingsError(
             f"--settings-file {named}: {unknown(name, values[name], known)}",
@@ -96,7 +96,7 @@ def file_values(flags: dict[str, Any], known: Collection[str]) -> dict[str, Any]
 
 
 def unknown(name: str, value: Any, known: Collection[str]) -> str:
-    """What is wrong with an entry of the file; its value may be secret."""
+    """Explains what is wrong with an entry of the file, without its value, which may be secret."""
     if isinstance(value, dict):
         return f"settings stand by themselves, in no table such as [{name}]"
     near = get_close_matches(name.replace("-", "_").lower(), known, 1)
@@ -108,11 +108,11 @@ def flag_name(setting: str) -> str:
 
 
 def check_given(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
-    """A value as it was given, unless it would be taken for one that nobody meant.
+    """Refuses values that would be silently misread; returns all others.
 
     Raises:
-        ValueError: an empty path, as of a variable that is not set, which Python would take for
-            the current folder; or, for a number, yes or no, which would be 1 and 0.
+        ValueError: an empty path, as from an unset variable, which Python reads as the current
+            folder; or true or false for a number, which Python reads as 1 and 0.
     """
     assert info.field_name is not None
     annotation = cls.model_fields[info.field_name].annotation

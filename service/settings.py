@@ -1,4 +1,4 @@
-"""The service's settings: flags before environment before a file before defaults, read once."""
+"""The service's settings, read once: flags, then environment, then a file, then defaults."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -27,13 +27,13 @@ TEACHER = TeacherOptions()
 
 
 class Settings(BaseSettings):
-    """Each field is also a flag of `understudy serve` and a variable UNDERSTUDY_<FIELD>."""
+    """Settings; each is also a flag of `understudy serve` and a variable UNDERSTUDY_<FIELD>."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
     check = field_validator("*", mode="before")(check_given)
 
     settings_file: Path | None = Field(
-        default=None, description="TOML file of settings, by these names with underscores."
+        default=None, description="TOML file with settings, named as here, with underscores."
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.", min_length=1)
     port: int = Field(
@@ -46,30 +46,28 @@ class Settings(BaseSettings):
         ge=0,
         le=65_535,
     )
-    mcp: bool = Field(
-        default=False, description="Offer tools at /mcp by the Model Context Protocol."
-    )
+    mcp: bool = Field(default=False, description="Serve tools at /mcp (Model Context Protocol).")
     keys_file: Path | None = Field(
-        default=None, description="Keys that callers need, made with `understudy key`."
+        default=None, description="File of accepted API keys, made with `understudy key`."
     )
     allow_remote_without_key: bool = Field(
-        default=False, description="Listen beyond loopback although anybody there may then ask."
+        default=False, description="Listen beyond loopback without keys; anyone may then ask."
     )
     allowed_hosts: str = Field(
         default="",
-        description="Further hosts as which it may be addressed without keys, with commas.",
+        description="Further host names of requests without keys, with commas.",
     )
     trusted_proxies: str = Field(
         default="",
-        description="Proxies whose x-forwarded-for is believed: addresses, networks; with commas.",
+        description="Proxies whose x-forwarded-for is trusted: addresses or networks, with commas.",
     )
     root_path: str = Field(
         default="",
         description="Path under which a proxy offers the service, such as /understudy.",
     )
-    page: bool = Field(default=True, description="Show a page for people at /.")
+    page: bool = Field(default=True, description="Serve the web page at /.")
     rate_limit: float = Field(
-        default=0.0, description="Requests per second and key, or address; 0 for no limit.", ge=0
+        default=0.0, description="Requests per second and key (or address); 0 for no limit.", ge=0
     )
     rate_burst: int = Field(default=20, description="Requests at once after a pause.", ge=1)
     threads: int = Field(default=1, description="Threads of one inference.", ge=1)
@@ -88,12 +86,12 @@ class Settings(BaseSettings):
     )
     max_explained_neighbors: int = Field(
         default=DEFAULTS.explained_neighbors,
-        description="Neighbors of one node that an explanation leaves out, each once.",
+        description="Neighbors of one node left out one by one in an explanation.",
         ge=0,
     )
     max_explained_words: int = Field(
         default=DEFAULTS.explained_words,
-        description="Words of one text that an explanation leaves out, each once.",
+        description="Words of one text left out one by one in an explanation.",
         ge=0,
     )
     max_mutations: int = Field(
@@ -101,48 +99,49 @@ class Settings(BaseSettings):
     )
     data_folder: Path | None = Field(
         default=None,
-        description="Where changes of the graph are kept, beside the bundle, not in it; without it "
-        "they end with the process.",
+        description="Folder for changes of the graph, outside the bundle; without it they end with "
+        "the process.",
     )
     log: str = Field(
         default="",
-        description="Redis that keeps the order of changes for processes on several machines, such "
-        "as redis://host:6379/0; else the data folder does, for those of this machine.",
+        description="Redis with the log of changes, for processes on several machines, such as "
+        "redis://host:6379/0; by default the log is in the data folder, for one machine.",
         repr=False,
     )
     log_allow_loss: bool = Field(
-        default=False, description="Take that Redis although it may lose acknowledged changes."
+        default=False, description="Accept a Redis that may lose acknowledged changes."
     )
     log_wait_disk: bool = Field(
-        default=False, description="Acknowledge once the disk of that Redis has a change (WAITAOF)."
+        default=False,
+        description="Acknowledge once a change is on disk of that Redis (WAITAOF).",
     )
     log_wait_replicas: int = Field(
         default=0, description="Acknowledge once so many replicas of that Redis have it.", ge=0
     )
     log_records: int = Field(
         default=100_000,
-        description="Records that Redis keeps behind snapshots, for who starts from older ones.",
+        description="Records that Redis keeps before snapshots, for older snapshots.",
         ge=0,
     )
     log_bytes: int = Field(
-        default=2**28, description="Bytes that these records may have; older ones go first.", ge=0
+        default=2**28,
+        description="Maximum bytes of these records; the oldest go first.",
+        ge=0,
     )
     snapshots: str = Field(
         default="",
-        description="URL where replicas of that log keep snapshots to start from (fsspec).",
+        description="URL (fsspec) where replicas of that log store snapshots to start from.",
         repr=False,
     )
     max_lag_seconds: float | None = Field(
         default=None,
-        description="Seconds behind the log from which it is not ready; else it is, however far.",
+        description="Seconds behind the log from which it is not ready; by default no limit.",
         ge=2,
     )
     max_head_bytes: int = Field(
         default=WIRE.head_bytes, description="Bytes of a request before its body.", ge=1_024
     )
-    max_connections: int = Field(
-        default=WIRE.connections, description="Connections at a time.", ge=1
-    )
+    max_connections: int = Field(default=WIRE.connections, description="Open connections.", ge=1)
     receive_seconds: float = Field(
         default=WIRE.receive_seconds, description="Seconds that a request may take to arrive.", gt=0
     )
@@ -153,18 +152,18 @@ class Settings(BaseSettings):
     )
     send_seconds: float = Field(
         default=WIRE.send_seconds,
-        description="Seconds after which a client is let go that does not read its answers.",
+        description="Seconds after which a client that reads no answers is closed.",
         gt=0,
     )
     request_seconds: float = Field(
-        default=30.0, description="Seconds after which an unfinished answer is given up.", gt=0
+        default=30.0, description="Time limit of a request, seconds.", gt=0
     )
     batch_tokens: int = Field(
         default=BATCHES.batch_tokens, description="Estimated tokens of one batch.", ge=1
     )
     batch_window_ms: float = Field(
         default=1_000 * BATCHES.window_seconds,
-        description="Milliseconds that a batch waits for company, under load.",
+        description="Milliseconds that a batch waits for further nodes, under load.",
         ge=0,
     )
     queue_tokens: int = Field(
@@ -172,7 +171,7 @@ class Settings(BaseSettings):
     )
     queue_seconds: float = Field(
         default=BATCHES.queue_seconds,
-        description="Seconds that an unseen node may wait, estimated; beyond, newest go first.",
+        description="Estimated seconds that an unseen node may wait; beyond, newest run first.",
         gt=0,
     )
     redis_url: str = Field(
@@ -187,7 +186,7 @@ class Settings(BaseSettings):
         ge=0,
     )
     cache_seconds: int = Field(
-        default=CacheOptions().seconds, description="Seconds that a cached value lives.", ge=1
+        default=CacheOptions().seconds, description="Lifetime of a cached value, seconds.", ge=1
     )
     cached_embeddings: int = Field(
         default=10_000, description="Text embeddings kept in memory; 0 for none.", ge=0
@@ -196,84 +195,84 @@ class Settings(BaseSettings):
         default="", description="OpenAI-compatible server, such as http://host:8001/v1."
     )
     teacher_model: str = Field(
-        default="", description="Model to ask for there; else the bundle's, or `teacher`."
+        default="", description="Its model name; by default the bundle's, or `teacher`."
     )
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
     teacher_wire: WireName = Field(
-        default="chat", description="How it is asked: chat completions, or a decision endpoint."
+        default="chat", description="Its API: chat completions, or a decision endpoint."
     )
     teacher_constraint: Constraint = Field(
-        default="auto", description="How it is held to the labels; auto: as the server can."
+        default="auto", description="How it is restricted to labels; auto: as it supports."
     )
     teacher_thinking: Thinking = Field(
-        default="auto", description="How it is kept from thinking; wait lets it; auto: as it can."
+        default="auto", description="How thinking is turned off; wait: not; auto: as it supports."
     )
     teacher_seconds: float = Field(default=30.0, description="Seconds of one question.", gt=0)
     teacher_concurrency: int = Field(
         default=TEACHER.concurrency, description="Questions at a time.", ge=1
     )
     teacher_hops: int | None = Field(
-        default=None, description="Hops that a question shows; else the bundle's, or 2.", ge=0
+        default=None, description="Hops in a prompt; by default the bundle's, or 2.", ge=0
     )
     teacher_tokens: int | None = Field(
         default=None,
-        description="Tokens of a node's description in a question; else the bundle's, or 380.",
+        description="Tokens of a node in a prompt; by default the bundle's, or 380.",
         ge=8,
     )
     teacher_nested: bool | None = Field(
-        default=None, description="Write questions hop by hop; else as the bundle says."
+        default=None, description="Write prompts hop by hop; default: as in the bundle."
     )
     teacher_input_price: float = Field(
-        default=0.0, description="Of a million tokens that it reads; 0: not told.", ge=0
+        default=0.0, description="Price of a million input tokens; 0: unknown.", ge=0
     )
     teacher_output_price: float = Field(
-        default=0.0, description="Of a million tokens that it writes; 0: not told.", ge=0
+        default=0.0, description="Price of a million output tokens; 0: unknown.", ge=0
     )
     teacher_label_descriptions: Path | None = Field(
-        default=None, description="A line about each label for its questions, as `teach` was given."
+        default=None, description="File of label descriptions for prompts, as given to `teach`."
     )
     auto_threshold: float | None = Field(
         default=None,
-        description="Score from which route auto trusts the student; else the bundle's rule.",
+        description="Score from which auto trusts the student; by default the bundle's rule.",
         ge=0,
         le=1,
     )
     upstream_url: str = Field(
         default="",
-        description="Who is asked below /v1 what the student does not answer: http://host:8001/v1.",
+        description="Server for requests below /v1 that the student cannot answer.",
     )
     upstream_model: str = Field(
-        default="", description="Model to ask for there; else the one that the caller names."
+        default="", description="Its model name; by default the one that the caller names."
     )
     upstream_key: str = Field(default="", description="Bearer token for it.", repr=False)
     upstream_seconds: float = Field(default=30.0, description="Seconds of one request.", gt=0)
     upstream_route: Literal["student", "auto"] = Field(
-        default="student", description="auto: it is also asked what auto would not leave to us."
+        default="student", description="auto: it also gets what route auto would defer."
     )
     shadow_share: float = Field(
         default=0.0, description="Share of answers that the teacher checks aside.", ge=0, le=1
     )
     grace_seconds: float = Field(
         default=0.0,
-        description="Seconds after SIGTERM during which it still listens, but is not ready.",
+        description="Seconds after SIGTERM while it still listens, but is not ready.",
         ge=0,
     )
     drain_seconds: int = Field(
-        default=30, description="Seconds that running requests get to finish at the end.", ge=0
+        default=30, description="Seconds for running requests to finish at shutdown.", ge=0
     )
     probe_seconds: float = Field(
         default=10.0,
-        description="Seconds for which a passed inference vouches for readiness.",
+        description="Seconds for which a passed inference counts as ready.",
         ge=0,
     )
     probe_timeout_seconds: float = Field(
         default=5.0, description="Seconds after which a hanging inference is not ready.", gt=0
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least that is logged."
+        default="info", description="Lowest level logged."
     )
     log_format: Literal["json", "text"] = Field(default="json", description="Of a log line.")
-    log_requests: bool = Field(default=False, description="Log every answer, not failures only.")
+    log_requests: bool = Field(default=False, description="Log every answer, not only failures.")
 
     @property
     def limits(self) -> Limits:
@@ -304,7 +303,7 @@ class Settings(BaseSettings):
 
     @property
     def proxies(self) -> tuple[Network, ...]:
-        """Raises SettingsError where one is no address and no network."""
+        """The trusted proxies; raises SettingsError if one is neither an address nor a network."""
         return parse_networks(self.trusted_proxies, "trusted_proxies")
 
     @property
@@ -333,7 +332,7 @@ class Settings(BaseSettings):
 
     @property
     def most_waiting(self) -> int:
-        """Requests of one kind; most connections are left to what is answered at once."""
+        """Waiting requests of one kind; most connections remain for requests answered at once."""
         return max(self.max_connections // 4, 1)
 
     @property
@@ -346,10 +345,10 @@ class Settings(BaseSettings):
 
     @property
     def given(self) -> QuestionSettings:
-        """What questions are to be like, as far as the settings say so."""
+        """What the settings specify about the teacher's prompts."""
         prompts = {"tokens": self.teacher_tokens, "nested": self.teacher_nested}
-        said = {name: value for name, value in prompts.items() if value is not None}
-        return QuestionSettings(self.teacher_hops, said)
+        set_here = {name: value for name, value in prompts.items() if value is not None}
+        return QuestionSettings(self.teacher_hops, set_here)
 
     @property
     def upstream(self) -> UpstreamOptions | None:
@@ -381,11 +380,11 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Reads the environment and the file; a flag that is not None goes before them.
+    """Reads the environment and the file; a flag that is not None takes precedence.
 
     Raises:
-        SettingsError: a value is wrong (the message names the setting), or the host lies beyond
-            loopback without leave.
+        SettingsError: a value is wrong (the message names the setting), or the host is not
+            loopback and that is not allowed.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:

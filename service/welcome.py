@@ -1,4 +1,4 @@
-"""What is printed once a service listens."""
+"""The message that is printed once the service listens."""
 
 import json
 import shlex
@@ -8,12 +8,12 @@ from understudy.engine.state import GraphState, probe_row
 
 
 def welcome(url: str, grpc: str | None, page: bool, keys: bool, asked: str) -> Iterator[str]:
-    """The lines.
+    """Yields the lines of the message.
 
     Args:
-        grpc: the address of gRPC, if it is served, too.
-        page: whether there is one for people.
-        keys: whether callers need one.
+        grpc: the address of gRPC, if it is served.
+        page: whether the web page is served.
+        keys: whether callers need a key.
         asked: see `example`.
     """
     shown = f"page at {url}/, " if page else ""
@@ -25,7 +25,7 @@ def welcome(url: str, grpc: str | None, page: bool, keys: bool, asked: str) -> I
 
 
 def example(state: GraphState) -> str:
-    """The body of a question about a stored node, as curl takes it from a shell."""
+    """Makes curl's arguments for a question about a stored node, quoted for a shell."""
     row = probe_row(state)
     node = {"text": "a text"} if row is None else {"id": state.graph.id(row)}
     return f"-d {shlex.quote(json.dumps({'nodes': [node]}, ensure_ascii=False))}"

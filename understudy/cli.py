@@ -76,7 +76,7 @@ COMMANDS = {
     ),
 }
 ANEW = "nothing half-made is left; the same command starts from the beginning"
-# What a signal leaves behind; serve and teacher-serve end at once and have nothing to go on with.
+# What an interrupted command leaves; serve and teacher-serve end at once and cannot be resumed.
 INTERRUPTED = {
     "data": ANEW,
     "teach": "the same command goes on from the last checkpoint, which is kept beside OUT; what an "
@@ -90,11 +90,11 @@ INTERRUPTED = {
     "demo": "the same command starts again; its teacher goes on from the last checkpoint",
 }
 PREFIX = "UNDERSTUDY_"
-# Beside the settings of `serve`; all but the first three are the tests' own.
+# In addition to the settings of `serve`; all but the first three are for tests.
 VARIABLES = ("CACHE", "KEY", "PLUGINS", "DATASETS", "LONG_TESTS", "TEST_REQUESTS")
-# What Kubernetes sets in every container beside a service that is called understudy.
+# Variables that Kubernetes sets in containers when a service is called understudy.
 FROM_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)$")
-# What a command needs beyond the core; pyproject.toml says what is in it.
+# The extra that a command needs; pyproject.toml lists its packages.
 EXTRAS = {
     **dict.fromkeys(("data", "teach", "plan", "distill", "evaluate"), "training"),
     **dict.fromkeys(
@@ -103,11 +103,11 @@ EXTRAS = {
     "export": "export",
     **dict.fromkeys(("teacher-serve", "demo", "bench", "refresh"), "dev"),
 }
-PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # what reads what is registered
+PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # commands that load plugins
 FROM_TORCH = re.compile(r"can't allocate memory: you tried to allocate (\d+) bytes")
-FROM_NUMPY = ("array is too big", "Maximum allowed")  # of arrays that no memory can hold
+FROM_NUMPY = ("array is too big", "Maximum allowed")  # errors for arrays too large for any memory
 BY_SIGNAL = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-# Only a room that has been imported can have raised; the others are not imported to find out.
+# Only an imported room can have raised an error, so none is imported to look.
 ERROR_ROOTS = {
     "understudy.plugins": "PluginError",
     "understudy.folders.errors": "FolderError",
@@ -125,7 +125,7 @@ ERROR_ROOTS = {
 
 
 def build_app(called: str | None) -> typer.Typer:
-    """The application with every command listed, and the room of `called` imported."""
+    """Builds the application: lists every command, and imports the room of `called` only."""
     app = typer.Typer(
         help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
@@ -158,15 +158,15 @@ def options_of_all(
         ),
     ] = False,
 ) -> None:
-    """What the program itself takes, before any command."""
+    """Options of the program itself, before any command."""
 
 
 def listed_only() -> None:
-    """Stands for a command whose room is not needed by this call."""
+    """Stands in for a command whose room this call does not need."""
 
 
 def unread_variables() -> Iterator[str]:
-    """What to say of each environment variable that is named like ours and read by nothing."""
+    """Yields a warning for each environment variable with our prefix that nothing reads."""
     given = {
         name.removeprefix(PREFIX)
         for name in os.environ
@@ -182,7 +182,7 @@ def unread_variables() -> Iterator[str]:
 
 
 def service_settings() -> Iterator[str]:
-    """The settings of `serve`, as variables without their prefix, where it is installed."""
+    """Yields the settings of `serve` as variables without their prefix, if it is installed."""
     try:
         settings = importlib.import_module("service.settings").Settings
     except ImportError:
@@ -200,11 +200,11 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def errors_in_a_line(extra: str = "dev", interrupted: str = "") -> Iterator[None]:
-    """Every error is one line on stderr and exit status 1; a signal ends with 128 + its number.
+    """Turns an error into one line on stderr and exit status 1; a signal gives 128 + its number.
 
     Args:
-        extra: what to install where a module is missing.
-        interrupted: what a signal leaves behind; empty says nothing.
+        extra: the extra to install if a module is missing.
+        interrupted: what to say after a signal; empty says nothing.
     """
     try:
         yield
@@ -214,7 +214,7 @@ def errors_in_a_line(extra: str = "dev", interrupted: str = "") -> Iterator[None
         if ended.code in BY_SIGNAL:
             end_by_signal(int(ended.code), interrupted)
         raise
-    except Exception as error:  # noqa: BLE001  the program's boundary: nothing else handles it
+    except Exception as error:  # noqa: BLE001  the program's outermost handler
         fail(message_of(error, extra))
 
 
@@ -225,7 +225,7 @@ def end_by_signal(status: int, interrupted: str) -> NoReturn:
 
 
 def message_of(error: Exception, extra: str) -> str:
-    """An error in words that say what to do about it."""
+    """Puts an error into words that say what to do about it."""
     if isinstance(error, expected_errors()):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and not is_own(str(error.name)):
@@ -245,7 +245,7 @@ def message_of(error: Exception, extra: str) -> str:
 
 
 def where_it_is_written(error: Exception) -> str:
-    """Writes an error's whole story into a file for those who mend it, and says where."""
+    """Writes an error's stack trace into a file for a bug report, and says where the file is."""
     tempfile, traceback = (importlib.import_module(name) for name in ("tempfile", "traceback"))
     try:
         handle, path = tempfile.mkstemp(prefix="understudy-error-", suffix=".txt")
@@ -257,19 +257,19 @@ def where_it_is_written(error: Exception) -> str:
 
 
 def fail(message: str) -> NoReturn:
-    """Ends with one line on stderr."""
+    """Ends the program with one line on stderr."""
     typer.secho(f"error: {' '.join(message.split())}", fg="red", err=True)
     sys.exit(1)
 
 
 @contextmanager
 def tidy_end() -> Iterator[None]:
-    """A request to end is obeyed by way of every `finally`, so that nothing half-made is left."""
+    """Turns a termination signal into SystemExit, so that every `finally` cleans up."""
 
     def end(number: int, _: FrameType | None) -> NoReturn:
         sys.exit(128 + number)
 
-    # What is ignored, as under nohup, stays so.
+    # Signals that are ignored, as under nohup, stay ignored.
     ours = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
     for number in ours:
         signal.signal(number, end)
@@ -284,7 +284,7 @@ def tidy_end() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command."""
     open_closed_ones()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: no name ends a command by its letters
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: unencodable characters are escaped
         sys.stdout.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = words[0] if words else None

@@ -1,1 +1,1 @@
-"""The student behind the APIs of other servers: of language models, and of text classifiers."""
+"""Serves the student through the APIs of other servers: of language models and text classifiers."""

@@ -1,4 +1,4 @@
-"""Choices among labels: which of them the student can answer, and its probabilities."""
+"""Choices among labels: which ones the student can answer, and their probabilities."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,15 +10,15 @@ from understudy.endpoint.naming import LabelReader
 from understudy.engine.requests import SCORE_DECIMALS
 
 Options = Sequence[str]
-Columns = NDArray[np.int64]  # positions in the label names
+Columns = NDArray[np.int64]  # indices of the label names
 
 
 class Shares(Struct):
-    """Among a question's options, in their order.
+    """The probabilities of a question's options, in their order.
 
     Attributes:
         best: position of the most probable option.
-        confidence: 0 where all options are as probable, 1 where one is certain.
+        confidence: 0 if all options are equally probable, 1 if one is certain.
     """
 
     best: int
@@ -27,10 +27,10 @@ class Shares(Struct):
 
 
 def own_choices(questions: Sequence[Options | None], reader: LabelReader) -> dict[int, Columns]:
-    """Position of each question whose options are all labels, each another one → these labels.
+    """Finds the questions whose options are distinct labels; position → these labels.
 
     Args:
-        questions: the options of each; None where it is no choice among texts.
+        questions: the options of each question; None if it is not a choice among texts.
     """
     found: dict[int, Columns] = {}
     for position, options in enumerate(questions):
@@ -52,10 +52,10 @@ def own_columns(options: Options, reader: LabelReader) -> Columns | None:
 
 
 def shares(logits: NDArray[np.float32], temperature: float, columns: Columns) -> Shares:
-    """The calibrated probabilities of some labels, divided by their sum.
+    """Computes the calibrated probabilities of some labels, normalised to sum 1.
 
-    The softmax of those logits alone is just that. The confidence is that of the specification of
-    `/v1/systemone`, 4.5: (p - 1/n) / (1 - 1/n) for the best option's p among n.
+    This is the softmax of their logits alone. The confidence follows the specification of
+    `/v1/systemone`, section 4.5: (p - 1/n) / (1 - 1/n) for the best option's p among n.
 
     Shapes:
         logits: [classes], before calibration
@@ -64,7 +64,7 @@ def shares(logits: NDArray[np.float32], temperature: float, columns: Columns) ->
     weights /= temperature
     best = int(weights.argmax())
     equal = np.flatnonzero(weights == weights[best])
-    if len(equal) > 1:  # the first label, as everywhere else, however the options are ordered
+    if len(equal) > 1:  # the first label, as everywhere, for any order of the options
         best = int(equal[columns[equal].argmin()])
     weights -= weights[best]
     np.exp(weights, out=weights)
@@ -82,5 +82,5 @@ def shares(logits: NDArray[np.float32], temperature: float, columns: Columns) ->
 def all_shares(
     logits: NDArray[np.float32], temperature: float, choices: Mapping[int, Columns]
 ) -> dict[int, Shares]:
-    """Position of each question → what the student says of its options."""
+    """Computes the student's probabilities of each question's options, by position."""
     return {at: shares(logits, temperature, columns) for at, columns in choices.items()}

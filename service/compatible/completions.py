@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`, where the answer is held to labels of the student."""
+"""`POST /v1/chat/completions`, if the answer is constrained to labels of the student."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,29 +18,29 @@ from service.http.repeats import look_through
 from service.messages import Node, encode
 
 MOST_ALTERNATIVES = 20
-UNLIKELY = -9_999.0  # OpenAI's word for a probability of 0
-NO_BRAINER = 0.0  # log-probability of what the constraint leaves no choice about
-UNREAD = ("system", "developer")  # roles
+UNLIKELY = -9_999.0  # OpenAI's log-probability for a probability of 0
+NO_BRAINER = 0.0  # log-probability of text that the constraint fixes
+UNREAD = ("system", "developer")  # roles whose messages are ignored
 REFERENCE = "#/$defs/"
 Constraint = Annotated[Any, Meta(description="What holds the answer to some texts.")]
 
 
 class ChatPart(Struct):
-    """A part of a message; only texts are the student's."""
+    """A part of a message; the student reads only texts."""
 
     type: str
     text: str = ""
 
 
 class ChatMessage(Struct):
-    """A message; the one of the user is the node."""
+    """A message; the user's message is the node."""
 
     role: str
     content: str | tuple[ChatPart, ...] | None = None
 
 
 class ChatRequest(Struct):
-    """A chat; fields that are not listed go upstream as they are."""
+    """A chat; fields that are not listed are passed upstream unchanged."""
 
     model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
     messages: Annotated[tuple[ChatMessage, ...], Meta(min_length=1)]
@@ -55,7 +55,7 @@ class ChatRequest(Struct):
 
 
 class Answered(Struct):
-    """What the student says."""
+    """The student's answer as a message."""
 
     content: str
     role: str = "assistant"
@@ -63,7 +63,7 @@ class Answered(Struct):
 
 
 class LabelToken(Struct):
-    """A piece of the answer: a label whole, or what stands before or behind it."""
+    """A piece of the answer: a whole label, or the fixed text around it."""
 
     token: str
     logprob: float
@@ -72,13 +72,13 @@ class LabelToken(Struct):
 
 
 class LabelTokens(Struct):
-    """The pieces of an answer, in their order."""
+    """The pieces of an answer, in order."""
 
     content: list[LabelToken]
 
 
 class ChatChoice(Struct):
-    """The one answer."""
+    """The only answer."""
 
     message: Answered
     logprobs: LabelTokens | None
@@ -87,7 +87,7 @@ class ChatChoice(Struct):
 
 
 class ChatUsage(Struct, frozen=True):
-    """The student has no tokens."""
+    """The student uses no tokens."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -95,7 +95,7 @@ class ChatUsage(Struct, frozen=True):
 
 
 class ChatResponse(Struct):
-    """The student's answer; an upstream's comes as it is."""
+    """The student's answer; an upstream's answer is passed on unchanged."""
 
     id: str
     created: int
@@ -106,10 +106,10 @@ class ChatResponse(Struct):
 
 
 class AnswerConstraint(Struct):
-    """What an answer is held to: one of the options between two fixed texts.
+    """A constraint of the answer: one of the options between two fixed texts.
 
     Attributes:
-        quoted: the options are written as JSON strings, without their quotes.
+        quoted: whether the options are escaped as JSON strings (the quotes are in the fixed texts).
     """
 
     options: list[str]
@@ -141,7 +141,7 @@ class AskedCompletion:
         )
 
     def node(self) -> Node | None:
-        """See `Asked`; a chat with answers is about no node."""
+        """See `Asked`; a chat with earlier answers has no node."""
         messages = self.request.messages
         asked = [number for number, m in enumerate(messages) if m.role not in UNREAD]
         if len(asked) != 1 or messages[asked[0]].role != "user":
@@ -154,7 +154,7 @@ class AskedCompletion:
         return None if content is None else node_of_text(content, where)
 
     def some(self, questions: Raw, _: Sequence[int]) -> Raw:
-        """See `Asked`: there is one alone."""
+        """See `Asked`; there is only one question."""
         return questions
 
     def answer_body(self, model: str, own: Mapping[int, Shares], _: bytes | None) -> bytes:
@@ -176,9 +176,9 @@ class AskedCompletion:
     def tokens(
         self, pieces: Sequence[str], constraint: AnswerConstraint, own: Shares
     ) -> list[LabelToken]:
-        """The label as one token with the most probable others; what is around it is certain."""
+        """Makes one token of the label with its alternatives; the text around it is certain."""
         most = self.request.top_logprobs or 0
-        # Rounded, another one's probability may be the best one's.
+        # After rounding, another option may have the same probability as the best one.
         order = sorted(
             range(len(constraint.options)), key=lambda n: (-own.probabilities[n], n != own.best)
         )
@@ -193,10 +193,10 @@ class AskedCompletion:
 
 
 def read_completion(content: bytes, _: Headers) -> AskedCompletion:
-    """Reads a body.
+    """Decodes a body.
 
     Raises:
-        MalformedJsonError, InvalidFieldError: it is no request of this wire.
+        MalformedJsonError, InvalidFieldError: it is not a request of this API.
     """
     request = decode(REQUEST, content)
     look_through(content)
@@ -208,7 +208,7 @@ def token_of(text: str, probability: float) -> LabelToken:
 
 
 def hindrance(request: ChatRequest) -> str:
-    """What of a request the student never does; empty if nothing."""
+    """Explains why the student cannot answer a request of this form; empty if it can."""
     if request.stream:
         return "`stream` is set, and the student's answers come whole"
     if request.n not in (None, 1):
@@ -217,7 +217,7 @@ def hindrance(request: ChatRequest) -> str:
 
 
 def constraint_of(request: ChatRequest) -> AnswerConstraint | None:
-    """What a request holds its answer to; None where that is not one of some texts, or unclear."""
+    """Finds a request's constraint; None unless there is exactly one, of a list of texts."""
     found = [
         held
         for held in (
@@ -232,14 +232,14 @@ def constraint_of(request: ChatRequest) -> AnswerConstraint | None:
 
 
 def constraint_by_format(given: Any) -> AnswerConstraint | None:
-    """OpenAI's `response_format` of the type json_schema."""
+    """Reads OpenAI's `response_format` of the type json_schema."""
     if not isinstance(given, dict) or not isinstance(given.get("json_schema"), dict):
         return None
     return constraint_by_schema(given["json_schema"].get("schema"))
 
 
 def constraint_by_outputs(given: Any) -> AnswerConstraint | None:
-    """vLLM's `structured_outputs`, with `choice` or `json`."""
+    """Reads vLLM's `structured_outputs`, with `choice` or `json`."""
     if not isinstance(given, dict):
         return None
     return constraint_by_choice(given.get("choice")) or constraint_by_schema(given.get("json"))
@@ -250,7 +250,7 @@ def constraint_by_choice(given: Any) -> AnswerConstraint | None:
 
 
 def constraint_by_schema(schema: Any) -> AnswerConstraint | None:
-    """A string out of an `enum`, or an object whose one property is such a string."""
+    """Reads a schema of a string with an `enum`, or of an object with one such property."""
     if not isinstance(schema, dict):
         return None
     options = enum_of(schema, schema)
@@ -267,7 +267,7 @@ def constraint_by_schema(schema: Any) -> AnswerConstraint | None:
 
 
 def enum_of(schema: Any, whole: Mapping[str, Any]) -> list[str] | None:
-    """The texts that a schema allows, or one that it refers to, as pydantic writes enums."""
+    """Returns the strings that a schema allows, directly or by a reference (as in pydantic)."""
     if not isinstance(schema, dict):
         return None
     reference = schema.get("$ref")

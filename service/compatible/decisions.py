@@ -1,4 +1,4 @@
-"""`POST /v1/decisions`, as OpenAI's clients speak it (the openai package from 3.57 on)."""
+"""`POST /v1/decisions`, the API of OpenAI's client (package openai from 3.57 on)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -14,14 +14,14 @@ from service.http.exchange import Headers, decode
 from service.messages import Name, Node, encode
 
 MOST_QUESTIONS, MOST_CHOICES = 400, 255
-OWN_TYPES = ("input_text", "input_json")  # of parts: what is a text or names a node
+OWN_TYPES = ("input_text", "input_json")  # types of parts that the student reads
 Instructions = Annotated[
     Any, Meta(description="A text or a list of parts; the student reads none.")
 ]
 
 
 class InputPart(Struct):
-    """A part of a message: a text, JSON, or what only an upstream reads."""
+    """A part of a message: a text, JSON, or something that only an upstream reads."""
 
     type: str
     text: str = ""
@@ -29,7 +29,7 @@ class InputPart(Struct):
 
 
 class InputItem(Struct):
-    """A message; calls and their outputs are for an upstream alone."""
+    """A message; calls and their outputs are read by an upstream only."""
 
     content: str | tuple[InputPart, ...] = ()
     role: str = ""
@@ -37,14 +37,14 @@ class InputItem(Struct):
 
 
 class ChoiceOption(Struct, gc=False):
-    """What may be chosen."""
+    """An option of a choice."""
 
     value: str | bool
     description: str | None = None
 
 
 class ChoiceQuestion(Struct, tag_field="type", tag="choice"):
-    """The student's, where every value is another one of its labels."""
+    """A choice; the student answers it if the values are distinct labels of it."""
 
     instructions: Instructions
     choices: Annotated[tuple[ChoiceOption, ...], Meta(min_length=2, max_length=MOST_CHOICES)]
@@ -52,14 +52,14 @@ class ChoiceQuestion(Struct, tag_field="type", tag="choice"):
 
 
 class PredicateQuestion(Struct, tag_field="type", tag="predicate"):
-    """Never the student's."""
+    """Answered by an upstream only."""
 
     instructions: Instructions
     name: Name | None = None
 
 
 class ScoreQuestion(Struct, tag_field="type", tag="score"):
-    """Never the student's."""
+    """Answered by an upstream only."""
 
     instructions: Instructions
     levels: tuple[Any, ...]
@@ -77,7 +77,7 @@ DecisionQuestions = Annotated[
 
 
 class DecisionRequest(Struct):
-    """Questions about one input; fields that are not listed go upstream as they are."""
+    """Questions about one input; fields that are not listed are passed upstream unchanged."""
 
     model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
     input: DecisionInput
@@ -85,7 +85,7 @@ class DecisionRequest(Struct):
 
 
 class Outline(Struct):
-    """The same with questions that are not taken apart."""
+    """The request with undecoded questions."""
 
     model: str
     input: DecisionInput
@@ -93,7 +93,7 @@ class Outline(Struct):
 
 
 class ChoiceProbability(Struct, gc=False):
-    """How probable an option is, among the options."""
+    """An option's probability among the options."""
 
     value: str | bool
     probability: float
@@ -109,14 +109,14 @@ class ChoiceAnswer(Struct, tag_field="type", tag="choice"):
 
 
 class PredicateAnswer(Struct, tag_field="type", tag="predicate"):
-    """Of an upstream."""
+    """An upstream's answer."""
 
     name: str | None
     probability: float
 
 
 class LevelProbability(Struct):
-    """How probable a level is."""
+    """A level's probability."""
 
     label: str
     value: int
@@ -124,7 +124,7 @@ class LevelProbability(Struct):
 
 
 class ScoreAnswer(Struct, tag_field="type", tag="score"):
-    """Of an upstream."""
+    """An upstream's answer."""
 
     name: str | None
     score: float
@@ -133,26 +133,26 @@ class ScoreAnswer(Struct, tag_field="type", tag="score"):
 
 
 class Refusal(Struct, tag_field="type", tag="refusal"):
-    """Neither the student's, nor is there an upstream."""
+    """The student cannot answer, and there is no upstream."""
 
     name: str | None
 
 
 class InputDetails(Struct, frozen=True):
-    """Of the tokens that were read."""
+    """Details of the tokens that were read."""
 
     cached_tokens: int = 0
     cache_write_tokens: int = 0
 
 
 class OutputDetails(Struct, frozen=True):
-    """Of the tokens that were written."""
+    """Details of the tokens that were written."""
 
     reasoning_tokens: int = 0
 
 
 class DecisionUsage(Struct, frozen=True):
-    """Of an upstream; the student has no tokens."""
+    """An upstream's tokens; the student uses none."""
 
     input_tokens: int = 0
     input_tokens_details: InputDetails = InputDetails()
@@ -162,7 +162,7 @@ class DecisionUsage(Struct, frozen=True):
 
 
 class DecisionResponse(Struct):
-    """An answer to each question, in their order; an upstream's are as it gave them."""
+    """An answer to each question, in order; an upstream's answers are unchanged."""
 
     model: str
     answers: tuple[ChoiceAnswer | PredicateAnswer | ScoreAnswer | Refusal, ...]
@@ -170,7 +170,7 @@ class DecisionResponse(Struct):
 
 
 class MergedResponse(Struct):
-    """The same with answers of an upstream."""
+    """The response with answers of an upstream."""
 
     model: str
     answers: list[Any]
@@ -178,7 +178,7 @@ class MergedResponse(Struct):
 
 
 class UpstreamResponse(Struct):
-    """What is read of an upstream's answer."""
+    """The parts of an upstream's answer that are read."""
 
     answers: list[Raw]
     usage: Raw
@@ -224,16 +224,16 @@ class AskedDecisions:
 
 
 def read_decisions(content: bytes, _: Headers) -> AskedDecisions:
-    """Reads a body.
+    """Decodes a body.
 
     Raises:
-        MalformedJsonError, InvalidFieldError: it is no request of this wire.
+        MalformedJsonError, InvalidFieldError: it is not a request of this API.
     """
     try:
         outline = OUTLINE.decode(content)
         questions = QUESTIONS.read(outline.questions)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        decode(REQUEST, content)  # tells what is wrong by its place in the whole body
+        decode(REQUEST, content)  # raises an error with the field's place in the whole body
         raise
     look_around(content, outline.questions)
     return AskedDecisions(outline.input, questions, content)
@@ -252,11 +252,11 @@ def options_of(question: DecisionQuestion) -> Options | None:
 
 
 def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
-    """The node of an input; None where it holds what the student cannot read.
+    """Finds the node of an input; None if the student cannot read it.
 
-    It is the one message of a user; those of developers and systems are not read. A JSON part
-    `{"node": …}` names it, whatever texts stand beside; else its texts, line by line, are the
-    node's.
+    It is the user's only message; messages of developers and systems are ignored. A JSON part
+    `{"node": …}` names the node, regardless of other texts; otherwise the message's texts, joined
+    by line feeds, are the node's.
 
     Raises:
         InvalidFieldError: see `service.compatible.nodes`.
@@ -284,7 +284,7 @@ def choice_answer(name: str | None, options: Options, own: Shares) -> ChoiceAnsw
 
 
 def read_reply(content: bytes, questions: int) -> UpstreamResponse:
-    """Raises UpstreamError where it does not answer as many questions."""
+    """Decodes an upstream's answer; raises UpstreamError if the number of answers is wrong."""
     try:
         answered = RESPONSE.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

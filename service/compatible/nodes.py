@@ -1,8 +1,8 @@
-"""How a request of a compatible API names the node that it is about.
+"""Finds the node that a request of a compatible API is about.
 
-One rule for every wire: where the input is a JSON object `{"node": …}`, as JSON or written as a
-text, that is the node, in the form of `/classify`. Any other text is that of an unseen node which
-is linked to nothing. Any other input is about no node.
+The rule is the same for every API: an input that is a JSON object `{"node": …}`, as JSON or as
+text, is that node, in the form of `/classify`. Any other text is that of an unseen node without
+neighbours. Any other input has no node.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from service.messages import Node
 
 
 class NamedNode(Struct, frozen=True):
-    """A node in the place of a text."""
+    """An object that names a node."""
 
     node: Node
 
@@ -26,10 +26,10 @@ VALUE = msgspec.json.Decoder()
 
 
 def node_of_text(text: str, where: str) -> Node:
-    """Of a text that may be a JSON object `{"node": …}`.
+    """Converts a text that may be a JSON object `{"node": …}`.
 
     Args:
-        where: in the request, the text stands.
+        where: place of the text in the request.
 
     Raises:
         InvalidFieldError: the object's node is not as in `/classify`, or has a field twice.
@@ -51,7 +51,7 @@ def node_of_text(text: str, where: str) -> Node:
 
 
 def node_of_object(value: Any, where: str) -> Node | None:
-    """Of a JSON value; None where it is no object `{"node": …}`.
+    """Converts a JSON value; None if it is not an object `{"node": …}`.
 
     Raises:
         InvalidFieldError: see `node_of_text`.

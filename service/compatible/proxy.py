@@ -1,4 +1,4 @@
-"""Requests of compatible APIs: questions about labels are answered here, the rest upstream."""
+"""Answers questions about labels itself, and passes other questions to an upstream server."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -25,13 +25,13 @@ FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Asked(Protocol):
-    """A request of one wire, read and checked.
+    """A decoded request of one API.
 
     Attributes:
-        content: the body as it came.
+        content: the body as received.
         path: of the same request below an upstream's URL.
-        refusable: an answer may be made of refusals alone.
-        reason: in words, why it is not the student's, as far as its form tells; else empty.
+        refusable: whether an answer may consist of refusals only.
+        reason: why the student cannot answer a request of this form; empty if it can.
     """
 
     @property
@@ -50,32 +50,32 @@ class Asked(Protocol):
     def reason(self) -> str: ...
 
     def node(self) -> Node | None:
-        """The node that it is about, see `service.compatible.nodes`; None where it is about none.
+        """Finds the request's node, see `service.compatible.nodes`; None if it has none.
 
         Raises:
-            InvalidFieldError: it names one badly.
+            InvalidFieldError: the node is invalid.
         """
 
     def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
-        """Some of the questions alone, each as it came.
+        """Selects some of the questions, undecoded.
 
         Args:
             questions: the body's field.
         """
 
     def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
-        """The answer: the student's, of the other questions the upstream's, else refusals.
+        """Encodes the answer: the student's answers, and for other questions the upstream's.
 
         Args:
-            reply: the upstream's answer to the other questions, in their order.
+            reply: the upstream's answer to the other questions, in order; None: they are refused.
 
         Raises:
-            UpstreamError: it is no answer to them.
+            UpstreamError: the reply does not answer them.
         """
 
 
 class Found(Struct):
-    """What the student answered.
+    """The student's answers.
 
     Attributes:
         model: the bundle's name.
@@ -87,11 +87,11 @@ class Found(Struct):
 
 
 class DecisionProxy:
-    """Answers the requests of every wire.
+    """Answers the requests of every compatible API.
 
     Args:
         upstream: asked what the student does not answer.
-        defers: also what the route `auto` would not leave to the student.
+        defers: whether it is also asked what the route `auto` would not leave to the student.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class DecisionProxy:
         self.classifier = classifier
         self.upstream = upstream
         self.defers = defers and upstream is not None
-        # Else a label is needed, to defer by its score or to be checked by the teacher aside.
+        # Otherwise a predicted label is needed, for deferring or for the teacher's check.
         self.looks_up = not self.defers and classifier.asking is None
         self.count = classifier.metrics.decisions.add
 
@@ -108,8 +108,8 @@ class DecisionProxy:
         """Answers a request.
 
         Raises:
-            NoUpstreamError: nothing of it is the student's, and the wire has no refusals.
-            See `Classifier.classify`, `Upstream.ask` and `Asked` for the others.
+            NoUpstreamError: the student can answer no question, and the API has no refusals.
+            See `Classifier.classify`, `Upstream.ask` and `Asked` for others.
         """
         large = exchange.size > LARGE_BYTES
         found = await self.student(exchange, asked, large)
@@ -138,14 +138,14 @@ class DecisionProxy:
         )
 
     async def student(self, exchange: Exchange, asked: Asked, large: bool) -> Found:
-        """What the student answers of a request; raises as `answer` does."""
+        """Gets the student's answers to a request; raises as `answer` does."""
         manifest = self.classifier.slot.engine.manifest
         choices = await self.choices(asked, manifest, large)
         node = asked.node() if choices else None
         if node is None:
             return Found(manifest.name, {})
         classified = await self.classified(exchange, node)
-        if classified.engine.manifest is not manifest:  # another bundle is served meanwhile
+        if classified.engine.manifest is not manifest:  # a reload happened meanwhile
             manifest = classified.engine.manifest
             choices = await self.choices(asked, manifest, large)
         if self.defers and await self.classifier.unsure(classified):
@@ -156,9 +156,9 @@ class DecisionProxy:
         return Found(manifest.name, own)
 
     async def classified(self, exchange: Exchange, node: Node) -> Classified:
-        """The node looked up or inferred; raises as `Classifier.classify` does.
+        """Looks up or infers the node; raises as `Classifier.classify` does.
 
-        A stored node's label and score, which nobody needs here, are a fifth of what it takes.
+        A stored node's label and score are skipped if unneeded; they are a fifth of the cost.
         """
         if self.looks_up and node.text is None:
             found = self.classifier.look_up((node,), 1)
@@ -178,7 +178,7 @@ class DecisionProxy:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> Result:
-        """What a function returns or raises; called off the event loop for a large request."""
+        """Calls a function, off the event loop for a large request."""
         if large:
             return await self.classifier.executor.run(function, *arguments, **options)
         return function(*arguments, **options)
@@ -193,7 +193,7 @@ def routed_response(content: bytes, route: bytes) -> EncodedResponse:
 
 
 def passed_on(reply: Reply) -> EncodedResponse:
-    """The upstream's answer as it came."""
+    """Passes on the upstream's answer unchanged."""
     headers: tuple[tuple[bytes, bytes], ...] = ((ROUTE_HEADER, UPSTREAM),)
     if reply.retry_after:
         headers += ((b"retry-after", reply.retry_after),)
@@ -201,11 +201,11 @@ def passed_on(reply: Reply) -> EncodedResponse:
 
 
 def forwarded(asked: Asked, positions: Sequence[int] | None, model: str) -> bytes:
-    """The body as it is sent upstream: as it came, but for what has to be another.
+    """Makes the body for the upstream, unchanged except for what must differ.
 
     Args:
-        positions: of the questions that are asked; None: all of them.
-        model: in the place of the caller's, if any.
+        positions: of the questions to ask; None: all of them.
+        model: replaces the caller's model, unless empty.
     """
     if positions is None and not model:
         return asked.content

@@ -1,4 +1,4 @@
-"""The questions of a request, which callers ask of one node after another in the same words."""
+"""Caches the questions of requests, since callers ask the same questions about many nodes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -11,16 +11,16 @@ from service.compatible.choices import Columns, Options, own_choices
 from service.http.repeats import look_through
 from understudy.endpoint.naming import LabelReader
 
-MOST_KEPT = 64  # of the questions that were read last
-LONGEST_KEPT = 16_384  # bytes of a request's questions; longer ones are read every time
-WireQuestions = TypeVar("WireQuestions")  # a wire's own form of the questions
+MOST_KEPT = 64  # sets of questions
+LONGEST_KEPT = 16_384  # bytes of a request's questions; longer ones are not cached
+WireQuestions = TypeVar("WireQuestions")  # an API's own form of the questions
 
 
 class Questions(Generic[WireQuestions]):
-    """Some questions, and what is known of them whatever node they are asked about.
+    """Decoded questions, with everything about them that does not depend on the node.
 
     Args:
-        options: of each question; None where it is no choice among texts.
+        options: of each question; None if it is not a choice among texts.
     """
 
     def __init__(self, given: WireQuestions, options: Sequence[Options | None]) -> None:
@@ -32,7 +32,7 @@ class Questions(Generic[WireQuestions]):
         return len(self.options)
 
     def own(self, reader: LabelReader) -> Mapping[int, Columns]:
-        """See `own_choices`; found once as long as the labels are the same."""
+        """See `own_choices`; computed once per set of labels."""
         found = self.found
         if found is None or found[0] is not reader:
             found = self.found = (reader, own_choices(self.options, reader))
@@ -40,7 +40,7 @@ class Questions(Generic[WireQuestions]):
 
 
 def look_around(content: bytes, questions: Raw) -> None:
-    """Looks through a body without its questions, which were looked through when they were new.
+    """Checks a body without its questions, which were checked when they were first read.
 
     Raises:
         InvalidFieldError, MalformedJsonError: see `look_through`.
@@ -49,7 +49,7 @@ def look_around(content: bytes, questions: Raw) -> None:
 
 
 class QuestionReader(Generic[WireQuestions]):
-    """Reads a wire's questions; those that were asked lately are not taken apart again."""
+    """Decodes an API's questions; recent ones come from a cache."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class QuestionReader(Generic[WireQuestions]):
         return Questions(given, self.options_of(given))
 
     def read(self, written: Raw) -> Questions[WireQuestions]:
-        """Reads them.
+        """Decodes questions.
 
         Raises:
-            msgspec.MsgspecError, UnicodeError, RecursionError: they are none of this wire.
+            msgspec.MsgspecError, UnicodeError, RecursionError: they do not follow the API.
             InvalidFieldError: one of them has a field twice.
         """
         content = bytes(written)

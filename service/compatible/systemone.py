@@ -1,4 +1,4 @@
-"""`POST /v1/systemone`, as Jev's clients speak it: see the specification that jevcompat holds."""
+"""`POST /v1/systemone`, the API of Jev's clients: see the specification in jevcompat."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ Text = Annotated[Any, Meta(description="A text, an object or an array; the stude
 
 
 class SystemOneChoice(Struct, tag_field="type", tag="choice"):
-    """The student's, where every option is another one of its labels."""
+    """A choice; the student answers it if the options are distinct labels of it."""
 
     criteria: Annotated[
         dict[str, Any],
@@ -28,14 +28,14 @@ class SystemOneChoice(Struct, tag_field="type", tag="choice"):
 
 
 class SystemOneNoul(Struct, tag_field="type", tag="noul"):
-    """Never the student's."""
+    """Answered by an upstream only."""
 
     criteria: dict[str, Any] | None = None
     instructions: Text = None
 
 
 class SystemOneScore(Struct, tag_field="type", tag="score"):
-    """Never the student's."""
+    """Answered by an upstream only."""
 
     criteria: Annotated[tuple[Any, ...], Meta(min_length=1, max_length=MOST_LEVELS)]
     instructions: Text = None
@@ -52,7 +52,7 @@ SystemOneQuestions = Annotated[dict[Name, SystemOneQuestion], Meta(min_length=1)
 
 
 class SystemOneRequest(Struct):
-    """Questions about one state; fields that are not listed go upstream as they are."""
+    """Questions about one state; fields that are not listed are passed upstream unchanged."""
 
     model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
     state: State
@@ -60,7 +60,7 @@ class SystemOneRequest(Struct):
 
 
 class Outline(Struct):
-    """The same with questions that are not taken apart."""
+    """The request with undecoded questions."""
 
     model: str
     state: State
@@ -76,13 +76,13 @@ class SystemOneChoiceAnswer(Struct, tag_field="type", tag="choice"):
 
 
 class SystemOneNoulAnswer(Struct, tag_field="type", tag="noul"):
-    """Of an upstream."""
+    """An upstream's answer."""
 
     noul: float
 
 
 class SystemOneScoreAnswer(Struct, tag_field="type", tag="score"):
-    """Of an upstream."""
+    """An upstream's answer."""
 
     score: float
     confidence: float
@@ -91,7 +91,7 @@ class SystemOneScoreAnswer(Struct, tag_field="type", tag="score"):
 
 
 class SystemOneRefusal(Struct, tag_field="type", tag="refusal"):
-    """Neither the student's, nor is there an upstream; only beside answers of the student."""
+    """The student cannot answer, and there is no upstream; only next to answers of the student."""
 
 
 SystemOneAnswer = (
@@ -100,14 +100,14 @@ SystemOneAnswer = (
 
 
 class SystemOneUsage(Struct):
-    """Of an upstream; the student has no tokens."""
+    """An upstream's tokens; the student uses none."""
 
     input_tokens: int = 0
     output_tokens: int = 0
 
 
 class SystemOneResponse(Struct):
-    """An answer to each question; an upstream's are as it gave them."""
+    """An answer to each question; an upstream's answers are unchanged."""
 
     model: str
     answers: dict[str, SystemOneAnswer]
@@ -115,7 +115,7 @@ class SystemOneResponse(Struct):
 
 
 class MergedAnswers(Struct):
-    """The same with answers of an upstream."""
+    """The response with answers of an upstream."""
 
     model: str
     answers: dict[str, Any]
@@ -123,7 +123,7 @@ class MergedAnswers(Struct):
 
 
 class UpstreamAnswers(Struct):
-    """What is read of an upstream's answer."""
+    """The parts of an upstream's answer that are read."""
 
     answers: dict[str, Raw]
     usage: Raw
@@ -142,7 +142,7 @@ class AskedSystemOne:
         self.state, self.questions, self.content = state, questions, content
 
     def node(self) -> Node | None:
-        """See `Asked`; an array and any other object are about no node."""
+        """See `Asked`; an array or any other object has no node."""
         state = self.state
         return (
             node_of_text(state, "state")
@@ -177,10 +177,10 @@ class AskedSystemOne:
 
 
 def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
-    """Reads a body.
+    """Decodes a body.
 
     Raises:
-        MalformedJsonError, InvalidFieldError: it is no request of this wire.
+        MalformedJsonError, InvalidFieldError: it is not a request of this API.
     """
     try:
         outline = OUTLINE.decode(content)
@@ -193,7 +193,7 @@ def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
 
 
 def tell_wrong(content: bytes) -> None:
-    """Raises what `read_system_one` does: by a question's name where a single one is wrong."""
+    """Raises the error of an invalid body; it names the question if a single one is wrong."""
     try:
         decode(REQUEST, content)
     except InvalidFieldError:
@@ -202,7 +202,7 @@ def tell_wrong(content: bytes) -> None:
 
 
 def name_question(content: bytes) -> None:
-    """Raises InvalidFieldError where a single question is wrong, by that question's name."""
+    """Raises InvalidFieldError with the question's name if a single question is wrong."""
     try:
         questions = SINGLE.decode(OUTLINE.decode(content).questions)
     except msgspec.MsgspecError:
@@ -228,7 +228,7 @@ def choice_answer(options: Options, own: Shares) -> SystemOneChoiceAnswer:
 
 
 def read_reply(content: bytes) -> UpstreamAnswers:
-    """Raises UpstreamError where it is no answer of this wire."""
+    """Decodes an upstream's answer; raises UpstreamError if it does not follow the API."""
     try:
         return RESPONSE.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Texts as other servers of classifiers take them: TEI's `/predict` and vLLM's `/classify`."""
+"""The APIs of other text classifiers: TEI's `/predict` and vLLM's `/classify`."""
 
 from time import time
 from typing import Annotated
@@ -21,7 +21,7 @@ PAIR = 'a list of texts is a pair of them on this wire; send several nodes as [[
 
 
 class PredictRequest(Struct, frozen=True):
-    """One text, or a list of lists of one text each, as text-embeddings-inference takes them."""
+    """One text, or a list of lists of one text each, as in text-embeddings-inference."""
 
     inputs: Text | Annotated[tuple[Text | tuple[Text, ...], ...], Meta(min_length=1)]
     raw_scores: Annotated[bool, Meta(description="The scores before the softmax.")] = False
@@ -45,7 +45,7 @@ class ClassifiedText(Struct):
 
 
 class TextUsage(Struct, frozen=True):
-    """The student has no tokens."""
+    """The student uses no tokens."""
 
     prompt_tokens: int = 0
     total_tokens: int = 0
@@ -65,18 +65,18 @@ class ClassifiedTexts(Struct):
 
 
 class TextsOutline(Struct):
-    """What tells vLLM's body from ours."""
+    """The fields by which vLLM's body is distinguished from ours."""
 
     input: Raw | UnsetType = UNSET
     nodes: Raw | UnsetType = UNSET
-    # Its names, of several releases, for probabilities instead of scores; all say yes by default.
+    # Names of the option in several releases, for probabilities or raw scores; true by default.
     use_activation: bool | None = None
     activation: bool | None = None
     softmax: bool | None = None
 
 
 class TextsRequest(Struct):
-    """vLLM's body as a request of ours; see `service.inference.classifier.TranslatedRequest`."""
+    """A request in vLLM's form; see `service.inference.classifier.TranslatedRequest`."""
 
     nodes: tuple[Node, ...]
     raw_scores: bool = False
@@ -100,13 +100,13 @@ TEXTS = msgspec.json.Decoder(str | tuple[str, ...])
 
 
 def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
-    """Reads a body that is not ours as vLLM's, if it can be nothing else.
+    """Decodes a body that is not ours as vLLM's, if it cannot be anything else.
 
     Args:
         refusal: why it is not ours.
 
     Raises:
-        InvalidFieldError: the refusal, or what is wrong with it as vLLM's.
+        InvalidFieldError: the refusal, or the error of the body as vLLM's.
     """
     outline = decode(OUTLINE, content)
     if isinstance(outline.input, UnsetType) or not isinstance(outline.nodes, UnsetType):
@@ -125,7 +125,7 @@ def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
 
 
 def nodes_of(request: PredictRequest) -> tuple[Node, ...]:
-    """Raises InvalidFieldError where pairs of texts are meant, or may be."""
+    """Converts the texts to nodes; raises InvalidFieldError for pairs of texts."""
     if isinstance(request.inputs, str):
         return (node_of_text(request.inputs, "inputs"),)
     nodes = []
@@ -137,29 +137,29 @@ def nodes_of(request: PredictRequest) -> tuple[Node, ...]:
 
 
 def predicted(request: PredictRequest, asked: Classified) -> bytes:
-    """TEI's answer: every label of each node, best first; of one text without the outer list."""
+    """Encodes TEI's answer: every label of each node, best first; one text without outer list."""
     names = asked.engine.manifest.label_names
     rows = []
     for prediction, row in zip(
         asked.predictions, scores_of(asked, request.raw_scores), strict=True
     ):
         scores, best = map(TextScore, names, row), best_of(prediction)
-        # Rounded, another one's score may be the same.
+        # After rounding, another label may have the same score as the best one.
         rows.append(sorted(scores, key=lambda entry: (-entry.score, entry.label != best)))
     return encode(rows[0] if isinstance(request.inputs, str) else rows)
 
 
 def best_of(prediction: Prediction) -> str:
-    """The label of an answered node."""
+    """Returns the label of an answered node."""
     assert prediction.label is not None
     return prediction.label
 
 
 def scores_of(asked: Classified, raw: bool) -> list[list[float]]:
-    """Of every node, in the order of the request, and every label: probabilities, or logits.
+    """Computes the scores of every node, in order, for every label: probabilities or logits.
 
     Raises:
-        NoNodeError: a node has no answer; these wires have no error of one.
+        NoNodeError: a node has no answer, because these APIs have no errors per node.
     """
     refuse_if_any_failed(asked.predictions)
     logits = joined_logits(asked.resolution, asked.inference)

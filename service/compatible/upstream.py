@@ -1,4 +1,4 @@
-"""The server that questions are passed on to where the student has no answer."""
+"""The upstream server, which gets the questions that the student cannot answer."""
 
 import asyncio
 import logging
@@ -14,37 +14,37 @@ from service.telemetry.metrics import Metrics
 from understudy.endpoint.errors import EndpointError
 from understudy.endpoint.wire import Wire
 
-ANSWER_BYTES = 32 * 2**20  # 400 questions of 255 options are a third of it
+ANSWER_BYTES = 32 * 2**20  # three times an answer to 400 questions of 255 options
 REFUSAL_BYTES = 2**20
-# What a server says of our key is nothing to tell a caller, whose own key was let in.
+# A refusal of our own key must not reach the caller, whose key was accepted.
 OF_OUR_KEY = frozenset({401, 403, 407})
-LEAST_SECRET = 8  # letters of a key; a shorter one is no secret, and may stand in any word
+LEAST_SECRET = 8  # characters; a shorter key is not masked, because it may occur in any word
 MASK = b"***"
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamOptions:
-    url: str  # up to and without /decisions, /systemone or /chat/completions
+    url: str  # without /decisions, /systemone or /chat/completions
     key: str = field(default="", repr=False)  # sent as a bearer token
-    model: str = ""  # asked for in the place of the caller's; empty: the caller's
-    seconds: float = 30.0  # of one request, its whole answer included
+    model: str = ""  # replaces the caller's model; empty: the caller's
+    seconds: float = 30.0  # of one request, including its whole answer
     connections: int = 64
-    requests: int = 250  # that wait; each holds a connection of ours, which look-ups need, too
+    requests: int = 250  # waiting; each holds a connection of ours, which look-ups need, too
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came."""
+    """An upstream's answer as received."""
 
     status: int
     content: bytes
     kind: bytes  # the media type
-    retry_after: bytes  # the header, empty where there is none
+    retry_after: bytes  # the header; empty if there is none
 
 
 class Upstream:
-    """Passes bodies on under our own key, and answers back."""
+    """Forwards bodies with our own key, and returns the answers."""
 
     def __init__(self, options: UpstreamOptions, metrics: Metrics) -> None:
         self.options = options
@@ -57,14 +57,14 @@ class Upstream:
         self.http = wire.client(options.seconds, options.connections)
 
     async def ask(self, path: str, body: bytes) -> Reply:
-        """Sends a body, with none of the caller's headers.
+        """Sends a body, without the caller's headers.
 
         Args:
             path: below the server's URL.
 
         Raises:
-            OverloadedError: too many wait for one.
-            UpstreamError: there is no answer that a caller could be told.
+            OverloadedError: too many requests wait.
+            UpstreamError: there is no answer, or one that must not reach the caller.
         """
         if self.waiting >= self.options.requests:
             raise OverloadedError("too many requests wait for the upstream", 1.0)
@@ -75,7 +75,7 @@ class Upstream:
             self.waiting -= 1
 
     async def counted(self, path: str, body: bytes) -> Reply:
-        """See `ask`."""
+        """Sends a body, and updates the metrics; see `ask`."""
         started = perf_counter()
         try:
             async with asyncio.timeout(self.options.seconds):
@@ -90,7 +90,7 @@ class Upstream:
         return reply
 
     def failed(self, error: UpstreamError) -> UpstreamError:
-        """Counted and logged."""
+        """Counts and logs an error."""
         self.metrics.upstream_answers.add("failed")
         self.log.warning(str(error), "%s", error)
         return error
@@ -113,7 +113,7 @@ class Upstream:
 
 
 def failure(error: Exception) -> UpstreamError:
-    """The same in this room's words."""
+    """Converts an error to one of this room."""
     if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return UpstreamError("gave no answer in time")
     if isinstance(error, EndpointError):

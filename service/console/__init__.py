@@ -1,1 +1,1 @@
-"""The page for people: files of our own, which a browser runs against the routes that all use."""
+"""The web page: our own files, with which a browser calls the public routes."""

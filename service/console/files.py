@@ -1,8 +1,8 @@
-"""The files of the page and of the reference, as they are sent.
+"""The files of the web page and of the reference, as they are sent.
 
-A page of our own rather than a framework's: it keeps no connection and no state in the server, so
-that any process answers any request; it is small; and nothing of it is inline, so that browsers
-can be told to run and to load nothing else.
+Our own page rather than a framework's: it keeps no connection and no state in the server, so that
+any process can answer any request; it is small; and nothing in it is inline, so that a strict
+content security policy is possible.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ POLICY = "; ".join(
     ]
 )
 HEADERS = {
-    "cache-control": "no-cache",  # asked again each time, and answered with 304
+    "cache-control": "no-cache",  # revalidated each time, and answered with 304
     "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -40,7 +40,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file, with all of its headers."""
+    """One file, with its headers."""
 
     content: bytes
     kind: str
@@ -48,13 +48,13 @@ class File:
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        told = {**HEADERS, "etag": self.tag}
-        return tuple((name.encode(), value.encode()) for name, value in told.items())
+        named = {**HEADERS, "etag": self.tag}
+        return tuple((name.encode(), value.encode()) for name, value in named.items())
 
 
 @cache
 def files() -> dict[str, File]:
-    """All files by their names, read when the first of them is asked for."""
+    """Returns all files by name; they are read at the first call."""
     return {path.name: read(path) for path in ASSETS.iterdir() if path.suffix in KINDS}
 
 

@@ -1,4 +1,4 @@
-"""The calls of gRPC that run: how many there may be, and how long they wait for their clients."""
+"""Limits gRPC calls: their number, and how long they wait for their clients."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,16 +16,16 @@ Call = asyncio.Task[Any]
 
 
 class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Hands calls that are not for us to what refuses them, before their messages are read.
+    """Refuses calls beyond the limit, or of unknown methods, before their messages are read.
 
-    The server would refuse them by itself, but nobody could count them.
+    grpcio would refuse them itself, but they could not be counted.
 
     Args:
-        most: that run at a time.
-        receive_seconds: until a call's message has come.
-        send_seconds: in which a client reads 64 KiB of its answer.
-        refusing: what answers calls beyond `most`, and those of methods that are not here.
-        count: of a call whose message was not read.
+        most: maximum number of running calls.
+        receive_seconds: time limit for a call's message.
+        send_seconds: time in which a client has to read 64 KiB of its answer.
+        refusing: handlers for calls beyond `most`, and for unknown methods.
+        count: counts a call whose message was not read.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self.send_seconds = send_seconds
         self.running = 0
         self.unread: set[Call] = set()
-        self.ends: dict[Call, asyncio.TimerHandle] = {}  # of calls that have their answers
+        self.ends: dict[Call, asyncio.TimerHandle] = {}  # of answered calls
         self.count = count
-        # As of a stream: else the message would be waited for.
+        # As for streams: otherwise grpcio would wait for the message first.
         self.too_many, self.unknown = map(grpc.stream_unary_rpc_method_handler, refusing)
 
     async def intercept_service(
@@ -61,14 +61,13 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return found
 
     async def message(self, messages: AsyncIterator[bytes]) -> bytes:
-        """The message of the call that runs.
+        """Receives the message of the current call.
 
-        A client that sends none would hold its call for good, and a few of them, before any key is
-        asked for, all calls that there may be.
+        Without a time limit, clients that send no message could hold all calls, even without a key.
 
         Raises:
-            SlowBodyError: it did not come in time.
-            MessageNotReadError: it is too large, or none comes.
+            SlowBodyError: it did not arrive in time.
+            MessageNotReadError: it is too large, or there is none.
         """
         late = False
         try:
@@ -76,7 +75,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 sent = await anext(messages, None)
         except TimeoutError:
             late, sent = True, None
-        self.unread.discard(current_call())  # unless its sender left
+        self.unread.discard(current_call())  # not reached if the client left
         if late:
             seconds = self.receive_seconds
             raise SlowBodyError(f"the message did not arrive within {seconds:g} s")
@@ -85,7 +84,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return sent
 
     def answered(self, size: int) -> None:
-        """The call that runs has its answer: one whose client does not read it is given up.
+        """Starts the time limit for reading the answer of the current call.
 
         Args:
             size: bytes of the answer.

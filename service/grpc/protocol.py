@@ -1,7 +1,7 @@
-"""The messages of the Open Inference Protocol, version 2, as its definition numbers them.
+"""The messages of the Open Inference Protocol, version 2, with the numbers of its definition.
 
-Made when the module is loaded, so that no generated code and no compiler is needed. They live in a
-pool of their own: a client's library in the same process may bring the same names.
+They are made when the module is loaded, without generated code or a compiler, in their own pool: a
+client library in the same process may define the same names.
 """
 
 from typing import Any
@@ -24,8 +24,8 @@ METHODS = (
     "ModelMetadata",
     "ModelInfer",
 )
-# Of every message its fields, as an interface definition says them. A name with a dot is a message
-# inside another one; fields of `one` exclude each other.
+# The fields of every message, in the syntax of a definition. A name with a dot is a nested message;
+# fields marked `one` exclude each other.
 DEFINITION = """
 ServerLiveRequest
 ServerLiveResponse: bool live = 1
@@ -64,7 +64,7 @@ CHOICE = "parameter_choice"
 
 
 def file_of(definition: str) -> FileDescriptorProto:
-    """The definition as protobuf has it."""
+    """Converts the definition to protobuf's form."""
     file = FileDescriptorProto(
         name="understudy/open_inference.proto", package=PACKAGE, syntax="proto3"
     )
@@ -113,5 +113,5 @@ POOL.AddSerializedFile(file_of(DEFINITION).SerializeToString())
 
 
 def message_class(name: str) -> Any:
-    """The class of a message; its fields are made when it is loaded, so no type knows them."""
+    """Returns a message class; its fields are made at run time, unknown to type checkers."""
     return GetMessageClass(POOL.FindMessageTypeByName(f"{PACKAGE}.{name}"))

@@ -1,7 +1,7 @@
-"""The gRPC server beside HTTP: every call is a request to the same application.
+"""The gRPC server next to HTTP: every call is a request to the same application.
 
-Browsers cannot call it, so the guards against other sites' pages have nothing to do here; keys,
-rates, limits, deadlines, figures and errors are those of HTTP, since each call goes through it.
+Browsers cannot call it, so guards against other sites' pages are not needed; keys, rates, limits,
+deadlines, metrics and errors are those of HTTP, since each call passes through it.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-# Of the call's metadata what HTTP reads, too.
+# Call metadata that are passed on as HTTP headers.
 PASSED_ON = (
     "authorization",
     "x-request-id",
@@ -59,41 +59,41 @@ PASSED_ON = (
     "traceparent",
     "tracestate",
 )
-LEAST_SECONDS = 0.001  # of a deadline that is all but over
-STREAMS = 100  # calls of one connection that run; its client has the others wait
-LONGEST_SECONDS = 2_000_000  # that gRPC can count in milliseconds
-HEADROOM_BYTES = LARGE_BYTES  # of a message around what becomes its body
-MOST_BYTES = 2**31 - 1  # of anything in gRPC
+LEAST_SECONDS = 0.001  # for a deadline that is almost over
+STREAMS = 100  # running calls of one connection; the client makes further ones wait
+LONGEST_SECONDS = 2_000_000  # that gRPC can represent in milliseconds
+HEADROOM_BYTES = LARGE_BYTES  # of a message, in addition to its body
+MOST_BYTES = 2**31 - 1  # largest size in gRPC
 
 
 @dataclass(frozen=True, slots=True)
 class GrpcOptions:
-    """Where it listens, and what one call may be."""
+    """The address to listen on, and limits of calls."""
 
     host: str
     port: int  # 0 picks a free one
     body_bytes: int
     head_bytes: int
-    calls: int  # at a time; of connections some more may be open, which are told so
-    receive_seconds: float  # until a call's message has come; also of a connection without calls
-    send_seconds: float  # in which a client reads 64 KiB of an answer, and shows that it lives
+    calls: int  # running at a time; some more connections may be open, to be refused
+    receive_seconds: float  # for a call's message; also for a connection without calls
+    send_seconds: float  # for a client to read 64 KiB of an answer, and to answer a ping
     shared: bool = False  # with other workers of the same service
 
 
 class GrpcServer:
-    """Answers the Open Inference Protocol; made, started and ended on the event loop."""
+    """Serves the Open Inference Protocol; create, start and stop it on the event loop."""
 
     def __init__(
         self, app: ASGIApp, options: GrpcOptions, executor: SerialExecutor, count: Count
     ) -> None:
-        """Takes the port; nothing is answered before `start`.
+        """Binds the port; answers nothing before `start`.
 
         Args:
-            executor: where large calls are translated.
-            count: of a refusal of which the application hears nothing.
+            executor: thread for translating large calls.
+            count: counts refusals that the application does not see.
 
         Raises:
-            AddressError: the address is taken, not ours, or no address.
+            AddressError: the address is taken, not of this machine, or invalid.
         """
         self.app = app
         self.executor = executor
@@ -107,7 +107,7 @@ class GrpcServer:
         idle, stuck = map(milliseconds, (options.receive_seconds, options.send_seconds))
         self.server = grpc.aio.server(
             options=(
-                # Else a second service would share the port unseen.
+                # Otherwise a second service could silently share the port.
                 ("grpc.so_reuseport", int(options.shared)),
                 (
                     "grpc.max_receive_message_length",
@@ -115,18 +115,18 @@ class GrpcServer:
                 ),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_metadata_size", min(options.head_bytes, MOST_BYTES)),
-                # Each takes a descriptor, of which HTTP needs some, too.
+                # Each connection takes a descriptor, which HTTP needs, too.
                 ("grpc.max_allowed_incoming_connections", options.calls + REFUSED_CONNECTIONS),
                 ("grpc.max_connection_idle_ms", idle),
                 ("grpc.server_handshake_timeout_ms", idle),
-                # What a client does not read is kept for it, so it has to show that it lives.
+                # Unread answers are kept in memory, so the client has to prove that it is alive.
                 ("grpc.keepalive_time_ms", stuck),
                 ("grpc.keepalive_timeout_ms", stuck),
                 ("grpc.max_concurrent_streams", STREAMS),
             ),
             interceptors=(self.calls,),
         )
-        # As of streams: nothing bounds how long the message of another call is waited for.
+        # As for streams: other handlers have no time limit for the message.
         handlers = {
             name: grpc.stream_unary_rpc_method_handler(
                 self.reading(name),
@@ -152,11 +152,11 @@ class GrpcServer:
         logger.info("serving gRPC", extra={"address": self.address})
 
     async def stop(self, seconds: float) -> None:
-        """Takes no new call, and gives those that run so long to finish."""
+        """Accepts no new call, and gives running ones so many seconds to finish."""
         await self.server.stop(seconds)
 
     def reading(self, name: str) -> Handler:
-        """A method with what reads its message: else grpcio alone would refuse one."""
+        """Wraps a method with our own reading of its message, so that refusals are counted."""
         parse, method = message_class(f"{name}Request").FromString, getattr(self, name)
 
         async def answer(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
@@ -171,9 +171,9 @@ class GrpcServer:
             except DecodeError:
                 malformed = MalformedMessageError(f"the message is no inference.{name}Request")
                 return await self.refuse(context, malformed)
-            told = await method(request, context)
-            self.calls.answered(told.ByteSize())
-            return told
+            reply = await method(request, context)
+            self.calls.answered(reply.ByteSize())
+            return reply
 
         return answer
 
@@ -191,8 +191,10 @@ class GrpcServer:
         return message_class("ModelReadyResponse")(ready=ready)
 
     async def ServerMetadata(self, _: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        told = json.loads((await self.succeed(context, "GET", "/v2")).content)
-        return message_class("ServerMetadataResponse")(name=told["name"], version=told["version"])
+        metadata = json.loads((await self.succeed(context, "GET", "/v2")).content)
+        return message_class("ServerMetadataResponse")(
+            name=metadata["name"], version=metadata["version"]
+        )
 
     async def ModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         answer = await self.succeed(context, "GET", model_path(request.name, request.version))
@@ -215,19 +217,19 @@ class GrpcServer:
         return grpc_response(answer, raw)
 
     async def refuse_call(self, _: Any, context: grpc.aio.ServicerContext) -> None:
-        """Answers a call that there are too many others for."""
+        """Answers a call beyond the limit."""
         await self.refuse(context, OverloadedError("too many calls are running", 1.0))
 
     async def refuse_method(self, _: Any, context: grpc.aio.ServicerContext) -> None:
-        """Answers a call of a method that is not here."""
+        """Answers a call of an unknown method."""
         failure = UnknownMethodError(f"{SERVICE} has the methods {', '.join(METHODS)} here")
         await self.refuse(context, failure, grpc.StatusCode.UNIMPLEMENTED)
 
     async def refuse_unread(self, context: grpc.aio.ServicerContext, failure: ServiceError) -> None:
-        """Answers a call that has no message, unless grpcio did: it refuses what is too large."""
+        """Answers a call without a message, unless grpcio already refused it as too large."""
         try:
             await self.refuse(context, failure, grpc.StatusCode.INVALID_ARGUMENT)
-        except grpc.aio.InternalError as error:  # it takes no second answer
+        except grpc.aio.InternalError as error:  # the call already has an answer
             raise asyncio.CancelledError from error
 
     async def refuse(
@@ -236,10 +238,10 @@ class GrpcServer:
         failure: ServiceError,
         code: grpc.StatusCode | None = None,
     ) -> None:
-        """Answers with a failure; the call is counted as any other one.
+        """Answers with a failure; the call is counted like any other.
 
         Args:
-            code: the status, where it is another than the failure's own.
+            code: the status, if it differs from that of the failure.
         """
         answer = await self.ask(context, "POST", "/v2", failure=failure)
         await refuse_failure(context, answer, code)
@@ -252,7 +254,7 @@ class GrpcServer:
         return True
 
     async def succeed(self, context: grpc.aio.ServicerContext, *request: Any) -> Answer:
-        """An answer that is a success; any other one ends the call."""
+        """Sends a request, and ends the call unless it succeeds."""
         answer = await self.ask(context, *request)
         await refuse_failure(context, answer)
         return answer
@@ -266,7 +268,7 @@ class GrpcServer:
         body: bytes = b"",
         failure: ServiceError | None = None,
     ) -> Answer:
-        """Asks the application; what it says about the answer goes along as trailing metadata."""
+        """Sends a request to the application; its headers become trailing metadata."""
         passed = passed_on(context)
         asker = peer(context)
         answer = await ask(self.app, method, path, (*passed, *headers), body, asker, failure)
@@ -281,21 +283,21 @@ class GrpcServer:
 
 
 def milliseconds(seconds: float) -> int:
-    """As gRPC takes them."""
+    """Converts seconds for gRPC's options."""
     return max(round(1_000 * min(seconds, LONGEST_SECONDS)), 1)
 
 
 async def refuse_failure(
     context: grpc.aio.ServicerContext, answer: Answer, code: grpc.StatusCode | None = None
 ) -> None:
-    """Ends the call with the status that an answer's stands for, unless it is a success."""
+    """Ends the call with the gRPC status of an answer, unless that is a success."""
     if answer.status != 200:
         code = code or CODES.get(answer.status, grpc.StatusCode.UNKNOWN)
         await context.abort(code, json.loads(answer.content)["error"])
 
 
 def passed_on(context: grpc.aio.ServicerContext) -> list[tuple[bytes, bytes]]:
-    """The headers that a call's metadata stands for; its deadline is one of them."""
+    """Converts a call's metadata and deadline to headers."""
     headers = [
         (name.encode(), value.encode("latin-1") if isinstance(value, str) else value)
         for name, value in context.invocation_metadata() or ()
@@ -308,7 +310,7 @@ def passed_on(context: grpc.aio.ServicerContext) -> list[tuple[bytes, bytes]]:
 
 
 def peer(context: grpc.aio.ServicerContext) -> tuple[str, int] | None:
-    """Address and port of "ipv4:127.0.0.1:5000" or "ipv6:%5B::1%5D:5000"."""
+    """Parses "ipv4:127.0.0.1:5000" or "ipv6:%5B::1%5D:5000" to address and port."""
     kind, _, rest = unquote(context.peer()).partition(":")
     host, _, port = rest.rpartition(":")
     if kind not in ("ipv4", "ipv6") or not port.isdigit():

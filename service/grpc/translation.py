@@ -1,6 +1,6 @@
-"""Messages of the protocol as its HTTP form has them: JSON with the tensors' bytes behind it.
+"""Translates messages to the protocol's HTTP form: JSON followed by the tensors' bytes.
 
-A tensor's raw contents are, byte for byte, those of the binary tensor data extension.
+A tensor's raw contents are identical to those of the binary tensor data extension.
 """
 
 import struct
@@ -29,11 +29,11 @@ from service.routes.tensors import (
 
 Response = message_class("ModelInferResponse")
 RESPONSE = msgspec.json.Decoder(InferResponse)
-OURS = (BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT)  # which gRPC has no use for
+OURS = (BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT)  # parameters that have no meaning in gRPC
 
 
 def parameters_of(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON has them."""
+    """Converts parameters to JSON values."""
     return {
         name: getattr(value, choice)
         for name, value in sent.items()
@@ -42,10 +42,10 @@ def parameters_of(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def http_request(request: Any) -> tuple[bytes, int]:
-    """A ModelInferRequest as a body, and how many bytes of it are JSON.
+    """Encodes a ModelInferRequest as a body; also returns how many bytes of it are JSON.
 
     Raises:
-        InvalidFieldError: there are raw contents, and not one for each input.
+        InvalidFieldError: the number of raw contents differs from the number of inputs.
     """
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):
@@ -69,16 +69,16 @@ def http_request(request: Any) -> tuple[bytes, int]:
 
 
 def grpc_response(answer: Answer, raw: bool) -> Any:
-    """An answer as a ModelInferResponse.
+    """Converts an answer to a ModelInferResponse.
 
     Args:
-        raw: the tensors go as bytes, as those of the request did; else value by value.
+        raw: whether tensors are sent as bytes, as in the request; otherwise value by value.
     """
     head = int(answer.headers[LENGTH_HEADER.encode()])
-    told, rest = RESPONSE.decode(answer.content[:head]), memoryview(answer.content)[head:]
-    response = Response(model_name=told.model_name, model_version=told.model_version)
-    response.id = told.id or ""
-    for tensor in told.outputs:
+    answered, rest = RESPONSE.decode(answer.content[:head]), memoryview(answer.content)[head:]
+    response = Response(model_name=answered.model_name, model_version=answered.model_version)
+    response.id = answered.id or ""
+    for tensor in answered.outputs:
         size = tensor.parameters[BINARY_SIZE]
         content, rest = bytes(rest[:size]), rest[size:]
         output = response.outputs.add(

@@ -1,1 +1,1 @@
-"""What surrounds every request: who may ask, how much, and in which form."""
+"""HTTP around every request: access, limits, reading and encoding."""

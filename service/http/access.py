@@ -1,7 +1,7 @@
-"""Whether a request may be answered at all: its key, its role, its rate.
+"""Access control: keys, roles and rate limits.
 
-A key has 256 random bits, so a plain SHA-256 is as hard to invert as a slow password hash; only
-that is kept.
+Only a key's SHA-256 is stored. A key has 256 random bits, so this is as hard to invert as a slow
+password hash.
 """
 
 import hashlib
@@ -30,11 +30,11 @@ from service.http.guard import SAFE_METHODS, Clients
 from understudy.folders import taking_turns
 from understudy.folders.errors import place_errors
 
-MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
-LONGEST_CALLER = 64  # characters that are kept; a longer name is kept as its digest
-# The bucket as one time stamp, in microseconds of Redis's own clock, so that no process's clock
-# matters; a stamp from before that clock was put back is no later than one of now can be. KEYS: the
-# caller. ARGV: microseconds a request, and of a full bucket.
+MAX_BUCKETS = 10_000  # callers remembered; the least recently seen one is dropped
+LONGEST_CALLER = 64  # characters; a longer name is stored as its digest
+# One time stamp per bucket, in microseconds of Redis's clock, so that clocks of processes do not
+# matter. Stamps are capped, in case that clock was set back. KEYS: the caller. ARGV: microseconds
+# per request, and of a full bucket.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -60,22 +60,22 @@ DIGEST = re.compile("[0-9a-fA-F]{64}")  # of SHA-256
 @dataclass(frozen=True, slots=True)
 class RateLimit:
     requests_per_second: float
-    burst: int  # requests at once after a pause
+    burst: int  # requests allowed at once after a pause
 
 
 class RateLimiter(Protocol):
-    """How often each caller may ask: a bucket of tokens that fills up steadily.
+    """Limits each caller's rate with a token bucket (generic cell rate algorithm).
 
-    By hand, since it is a dozen lines (generic cell rate algorithm) that say how long to wait, keep
-    a time stamp a caller, and are the same in Redis.
+    Our own, because it is a dozen lines with one time stamp per caller, says how long to wait, and
+    is the same in Redis.
     """
 
     async def wait_seconds(self, caller: str) -> float:
-        """0 and a request counted, or the seconds until one may be sent."""
+        """Counts a request and returns 0, or returns the seconds until one is allowed."""
 
 
 class MemoryRateLimiter:
-    """The buckets of one process."""
+    """Buckets in this process."""
 
     def __init__(self, limit: RateLimit) -> None:
         self.limit = limit
@@ -102,7 +102,7 @@ class MemoryRateLimiter:
 
 
 class RedisRateLimiter:
-    """Buckets in Redis; while it is away, those of this process alone."""
+    """Buckets in Redis; while it is down, buckets in this process."""
 
     def __init__(self, limit: RateLimit, link: RedisLink) -> None:
         self.link = link
@@ -120,7 +120,7 @@ class RedisRateLimiter:
 
 
 class Role(IntEnum):
-    """A higher role may do all that a lower one may."""
+    """Roles; a higher one includes all rights of the lower ones."""
 
     anyone = 0  # without a key
     read = 1
@@ -132,13 +132,13 @@ KEY_ROLES = tuple(role.name for role in Role if role is not Role.anyone)
 
 
 def default_role(method: str) -> Role:
-    """Of a path that no operation declares: nobody gets to change anything by an oversight."""
+    """Role for undeclared paths: admin for changes, so that an oversight grants no right."""
     return Role.read if method in SAFE_METHODS else Role.admin
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    name: str  # for people, in logs and limits
+    name: str  # for logs and limits
     role: Role
     sha256: str  # of the secret, in hexadecimal
 
@@ -148,7 +148,7 @@ def digest_of(secret: bytes) -> str:
 
 
 def find_key(keys: Sequence[Key], authorization: bytes) -> Key | None:
-    """The key of an `Authorization: Bearer` header; its time does not depend on which matches."""
+    """Finds the key of an `Authorization: Bearer` header, in time independent of the match."""
     if len(authorization) > MAX_HEADER_BYTES or authorization[: len(BEARER)].lower() != BEARER:
         return None
     digest = digest_of(authorization[len(BEARER) :].strip())
@@ -160,10 +160,10 @@ def find_key(keys: Sequence[Key], authorization: bytes) -> Key | None:
 
 
 def check_name(name: str) -> str:
-    """A name that can stand in a line of the log.
+    """Checks that a name fits into one line of the log.
 
     Raises:
-        SettingsError: it is empty, too long, or holds what cannot be printed.
+        SettingsError: it is empty, too long, or not printable.
     """
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise SettingsError(
@@ -174,10 +174,10 @@ def check_name(name: str) -> str:
 
 
 def load_keys(path: Path) -> tuple[Key, ...]:
-    """Reads a file of keys; one that others may write is remarked.
+    """Reads a file of keys; warns if other users may write it.
 
     Raises:
-        SettingsError: missing, damaged, or without a key.
+        SettingsError: it is missing, damaged, or has no key.
     """
     keys = keys_in(path)
     if not keys:
@@ -186,10 +186,10 @@ def load_keys(path: Path) -> tuple[Key, ...]:
 
 
 def keys_in(path: Path) -> tuple[Key, ...]:
-    """The keys of a file, of which there may be none left, and none yet in an empty file.
+    """Reads the keys of a file, which may be empty or have none.
 
     Raises:
-        SettingsError: missing, or damaged.
+        SettingsError: it is missing, or damaged.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -206,9 +206,9 @@ def keys_in(path: Path) -> tuple[Key, ...]:
             f"{path} is damaged, or no file of keys ({type(error).__name__}: {error}); name "
             "another one, which `understudy key` makes"
         ) from error
-    for told, word in (("name", "name"), ("sha256", "secret")):
-        counts = Counter(getattr(key, told) for key in keys)
-        twice = [key.name for key in keys if counts[getattr(key, told)] > 1]
+    for attribute, word in (("name", "name"), ("sha256", "secret")):
+        counts = Counter(getattr(key, attribute) for key in keys)
+        twice = [key.name for key in keys if counts[getattr(key, attribute)] > 1]
         if twice:
             raise SettingsError(
                 f"{path} has several keys of one {word}, {', '.join(twice)}: take all but one out"
@@ -217,11 +217,11 @@ def keys_in(path: Path) -> tuple[Key, ...]:
 
 
 def read_key(value: Any, path: Path) -> Key:
-    """A key as its file has it.
+    """Parses a key of a file.
 
     Raises:
-        SettingsError: its name, role or digest is none; it is named.
-        KeyError, TypeError: it is no key.
+        SettingsError: its name, role or digest is invalid; the message names the key.
+        KeyError, TypeError: it is not a key.
     """
     name, role, digest = check_name(str(value["name"])), str(value["role"]), str(value["sha256"])
     if role not in KEY_ROLES:
@@ -238,22 +238,22 @@ def read_key(value: Any, path: Path) -> Key:
 
 
 def add_key(path: Path, name: str, role: Role) -> str:
-    """Adds a new key to a file; a new one only its owner may read.
+    """Adds a new key to a file; a new file is readable by its owner only.
 
     Returns:
-        The secret, which is kept nowhere.
+        The secret, which is stored nowhere.
 
     Raises:
-        SettingsError: the file is damaged or has a key of that name, or it is no name.
+        SettingsError: the file is damaged or has a key of that name, or the name is invalid.
         OutputUnwritableError: it cannot be written.
     """
     check_name(name)
-    with taking_turns(path), place_errors(path):  # else one of two keys would be lost
+    with taking_turns(path), place_errors(path):  # otherwise one of two new keys would be lost
         return add_alone(path, name, role)
 
 
 def add_alone(path: Path, name: str, role: Role) -> str:
-    """See `add_key`; nobody else adds one meanwhile."""
+    """Adds a key under the lock of `add_key`."""
     keys = list(keys_in(path)) if path.exists() else []
     if any(key.name == name for key in keys):
         raise SettingsError(f"{path} has a key {name!r} already")
@@ -263,7 +263,7 @@ def add_alone(path: Path, name: str, role: Role) -> str:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=0o600)
     temporary.write_text(json.dumps({"keys": values}, indent=2) + "\n", encoding="utf-8")
-    if path.exists():  # who could read it still can, such as the service that root adds keys for
+    if path.exists():  # keep owner and mode: root may add keys for a service that runs as a user
         known = path.stat()
         temporary.chmod(stat.S_IMODE(known.st_mode))
         with suppress(PermissionError):
@@ -273,7 +273,7 @@ def add_alone(path: Path, name: str, role: Role) -> str:
 
 
 class Access:
-    """Checks callers; without keys everybody who can connect may do everything."""
+    """Checks callers; without keys every caller who can connect may do everything."""
 
     def __init__(
         self, keys: Sequence[Key], limiter: RateLimiter | None, clients: Clients | None = None
@@ -281,15 +281,15 @@ class Access:
         self.keys = tuple(keys)
         self.limiter = limiter
         self.clients = clients or Clients()
-        self.open = not self.keys and limiter is None  # to everybody who can connect
+        self.open = not self.keys and limiter is None  # no check needed
 
     async def check(self, role: Role, scope: Scope, exchange: Exchange) -> None:
-        """Lets a request pass that may; the exchange then knows the key's name.
+        """Lets allowed requests pass, and records the key's name in the exchange.
 
-        Callers without a known key are counted by their address, so that guessing is limited, too.
+        Callers without a known key are counted by address, so that guessing is limited, too.
 
         Args:
-            role: what the operation needs.
+            role: the role that the operation needs.
 
         Raises:
             ForeignHostError, ForeignOriginError: the guard's refusal.
@@ -311,13 +311,13 @@ class Access:
             check_role(key, role)
 
     def address(self, scope: Scope) -> str:
-        """The client's, or what stands for it where there is none."""
+        """Returns the client's address, or "unknown"."""
         client = scope.get("client")
         return self.clients.name(str(client[0]), scope["headers"]) if client else "unknown"
 
 
 def check_role(key: Key | None, role: Role) -> None:
-    """Lets a key pass whose role suffices.
+    """Checks that a key's role suffices.
 
     Raises:
         UnauthorizedError, ForbiddenError.

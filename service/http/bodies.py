@@ -1,4 +1,4 @@
-"""The cost of bodies: decompression, and the thread for work that would block the event loop."""
+"""Compression of bodies, and the thread for work that would block the event loop."""
 
 import asyncio
 import gzip
@@ -14,33 +14,33 @@ from service.errors import (
     OverloadedError,
 )
 
-LARGE_BYTES = 65_536  # of a body; smaller ones cost less than handing them over
-LARGE_ITEMS = 4_096  # labels or neighbours that are told; fewer take a few milliseconds
+LARGE_BYTES = 65_536  # of a body; smaller ones cost less than the hand-over to the thread
+LARGE_ITEMS = 4_096  # labels or neighbours in an answer; fewer take a few milliseconds
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-# Encoding → the window argument of zlib, which also says what is around the deflated data.
+# Encoding → the window argument of zlib, which also selects the container format.
 WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
-COMPRESSED_FROM = 1_024  # bytes; what is smaller fits a packet anyway
-LEVEL = 1  # of zlib: labels and scores repeat so much that more work saves little
+COMPRESSED_FROM = 1_024  # bytes; anything smaller fits a packet
+LEVEL = 1  # of zlib: labels and scores repeat so much that higher levels save little
 
 
 class SerialExecutor:
-    """Runs one function at a time on a thread: two would only keep the event loop waiting longer.
+    """Runs one function at a time on a thread; two would only delay the event loop more.
 
     Args:
-        most: that wait, before further requests are refused.
+        most: number of waiting calls from which requests are refused.
     """
 
     def __init__(self, most: int = 250) -> None:
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="executor")
         self.most = most
-        self.waiting = 0  # or running
+        self.waiting = 0  # including the running one
 
     def check(self) -> None:
-        """Refuses a request that begins here, where many wait: each holds a connection.
+        """Refuses a request if many wait, since each holds a connection.
 
         Raises:
-            OverloadedError: too many do.
+            OverloadedError: too many wait.
         """
         if self.waiting >= self.most:
             raise OverloadedError("too many requests are waiting", 1.0)
@@ -51,7 +51,7 @@ class SerialExecutor:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> Result:
-        """What `function` returns or raises."""
+        """Runs `function` on the thread; returns its result or raises its error."""
         assert not options
         loop = asyncio.get_running_loop()
         self.waiting += 1
@@ -61,19 +61,19 @@ class SerialExecutor:
             self.waiting -= 1
 
     def close(self) -> None:
-        """Waits for what runs."""
+        """Waits for the running function."""
         self.thread.shutdown()
 
 
 class Inflater:
-    """Inflates one body part by part.
+    """Decompresses one body part by part.
 
     Args:
         encoding: the header `content-encoding`.
-        limit: bytes of the inflated body.
+        limit: maximum bytes of the decompressed body.
 
     Raises:
-        EncodingError: it is not known, or is more than one.
+        EncodingError: the encoding is unknown, or there are several.
     """
 
     def __init__(self, encoding: bytes, limit: int) -> None:
@@ -87,11 +87,11 @@ class Inflater:
         self.limit = limit
 
     def inflate(self, data: bytes, last: bool) -> bytes:
-        """The next part.
+        """Decompresses the next part.
 
         Raises:
-            BodyTooLargeError: more bytes than allowed come out of it.
-            MalformedEncodingError: it is not what it says, is cut off, or goes on after its end.
+            BodyTooLargeError: the decompressed body has more bytes than allowed.
+            MalformedEncodingError: the data are invalid, cut off, or continue after their end.
         """
         try:
             inflated = self.stream.decompress(data, self.left + 1)
@@ -108,7 +108,7 @@ class Inflater:
 
 
 def wanted_encoding(accepted: str) -> str | None:
-    """gzip or deflate, if a client's `accept-encoding` allows one of them; rather gzip."""
+    """Chooses gzip (preferred) or deflate, if a client's `accept-encoding` allows one."""
     readable: dict[str, bool] = {}
     for entry in accepted.lower().split(","):
         name, _, weight = (part.strip() for part in entry.partition(";"))
@@ -118,7 +118,7 @@ def wanted_encoding(accepted: str) -> str | None:
 
 
 def is_zero(weight: str) -> bool:
-    """Whether "q=0.000" or the like was said."""
+    """Whether a weight is "q=0", with any number of zeros."""
     name, _, value = weight.partition("=")
     return name.strip() == "q" and value.strip().rstrip("0").rstrip(".") in ("", "0")
 

@@ -1,4 +1,4 @@
-"""The limit of connections, and the refusal of those beyond it."""
+"""Limits the number of connections, and refuses those beyond it."""
 
 import asyncio
 from math import ceil
@@ -7,37 +7,37 @@ from service.errors import ConnectionsError, ServiceError
 from service.http.exchange import REQUEST_ID, new_request_id
 from service.messages import ErrorBody, encode, error_detail
 
-REFUSED_CONNECTIONS = 64  # that are open at most until they have read why
+REFUSED_CONNECTIONS = 64  # kept open at most, to let their clients read the refusal
 
 
 class ConnectionLimit:
-    """Of all connections of a process."""
+    """Counts all connections of a process."""
 
     def __init__(self, most: int) -> None:
-        """Begins with none.
+        """Starts with no connections.
 
         Args:
-            most: connections whose requests are read.
+            most: number of connections whose requests are read.
         """
         self.most = most
         self.taken = 0
-        self.refused: dict[asyncio.Transport, None] = {}  # and open still, the first one first
+        self.refused: dict[asyncio.Transport, None] = {}  # still open, oldest first
 
     def take(self) -> bool:
-        """Whether there was a place for one more."""
+        """Takes a place for a connection; returns whether there was one."""
         free = self.taken < self.most
         self.taken += free
         return free
 
     def leave(self, transport: asyncio.Transport, had_place: bool) -> None:
-        """A connection was closed."""
+        """Releases the place of a closed connection."""
         if had_place:
             self.taken -= 1
         else:
             self.refused.pop(transport, None)
 
     def keep_open(self, transport: asyncio.Transport) -> None:
-        """A refused connection stays for a while; where many do, the first has to go."""
+        """Keeps a refused connection open for a while; closes the oldest beyond the limit."""
         self.refused[transport] = None
         if len(self.refused) > REFUSED_CONNECTIONS:
             first = next(iter(self.refused))
@@ -50,7 +50,7 @@ def no_place() -> ConnectionsError:
 
 
 def immediate_refusal(error: ServiceError) -> bytes:
-    """A refusal of what has not been read, without anything that would have to be waited for."""
+    """Encodes a refusal of an unread request, without anything to wait for."""
     content = encode(ErrorBody(error_detail(error)))
     lines = (
         b"HTTP/1.1 503 Service Unavailable",

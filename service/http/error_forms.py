@@ -1,4 +1,4 @@
-"""The body of an error, in the form of the API that was called."""
+"""Bodies of errors, in the form of the API that was called."""
 
 from typing import Annotated, Literal
 
@@ -20,7 +20,7 @@ OpenAIErrorType = Literal[
 
 
 class OpenAIError(Struct, frozen=True):
-    """What went wrong, in OpenAI's form."""
+    """An error in OpenAI's form."""
 
     message: Annotated[str, Meta(description="For people; may change.")]
     type: OpenAIErrorType
@@ -29,20 +29,20 @@ class OpenAIError(Struct, frozen=True):
 
 
 class OpenAIErrorBody(Struct, frozen=True):
-    """The body of every answer below /v1 that is no success, but for /v1/systemone."""
+    """The body of every error below /v1, except /v1/systemone."""
 
     error: OpenAIError
 
 
 class Failure(Struct, frozen=True):
-    """What went wrong, in the form of /v1/systemone."""
+    """An error in the form of /v1/systemone."""
 
     error_type: str
     message: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
 
 
 class Violation(Struct, frozen=True):
-    """What is wrong with a body."""
+    """A problem of a request's body."""
 
     loc: Annotated[tuple[str, ...], Meta(description="`body`, and the way to the field.")]
     msg: str
@@ -50,7 +50,7 @@ class Violation(Struct, frozen=True):
 
 
 class SystemOneErrorBody(Struct, frozen=True):
-    """The body of every answer of /v1/systemone that is no success."""
+    """The body of every error of /v1/systemone."""
 
     detail: Annotated[
         Failure | tuple[Violation, ...],
@@ -59,7 +59,7 @@ class SystemOneErrorBody(Struct, frozen=True):
 
 
 def error_kind(path: str) -> type[Struct]:
-    """Of the errors of a path."""
+    """Returns the struct of a path's errors."""
     if path == SYSTEM_ONE_PATH:
         return SystemOneErrorBody
     if below(path, OPENAI_PATH):
@@ -68,7 +68,7 @@ def error_kind(path: str) -> type[Struct]:
 
 
 def error_body(status: int, detail: ErrorDetail, path: str) -> tuple[int, Struct]:
-    """An error in the form of its path; the status may be the form's own, too."""
+    """Makes an error in the form of its path; some forms also change the status."""
     kind = error_kind(path)
     if kind is SystemOneErrorBody:
         return system_one_error(status, detail)
@@ -95,7 +95,7 @@ def openai_error(status: int, detail: ErrorDetail) -> OpenAIErrorBody:
 
 
 def system_one_error(status: int, detail: ErrorDetail) -> tuple[int, SystemOneErrorBody]:
-    """See the specification of /v1/systemone, 6: a wrong body is 422 with a list."""
+    """Makes an error of /v1/systemone (specification, section 6): a wrong body gives 422."""
     if status != 422 and detail.code != MALFORMED:
         error_type = ERROR_TYPES.get(status, "api_usage_error" if status < 500 else "api_error")
         message = f"{detail.code}: {detail.message}"

@@ -1,4 +1,4 @@
-"""Errors as answers: the one table from errors to statuses, and the one body."""
+"""Errors as answers: the table from errors to statuses, and the making of the body."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -62,30 +62,30 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.DeadlineError: 504,
 }
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
-# Seconds, where an error is told as the request's that was one node's; others say it themselves.
+# Seconds, for a node's error that became the request's; other errors carry their own.
 RETRY_OF_CODE = {kind.code: kind.retry_after for kind in STATUS_OF}
-# Of errors that come from the routing itself.
+# Codes of errors from routing.
 CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 
 def status_of(error: EngineError) -> int:
-    """An error that no request should meet is a defect of ours: 500."""
+    """Finds an error's status; 500 if it is not in the table, which is a defect of ours."""
     return STATUS_OF_CODE.get(errors.code_of(error), 500)
 
 
 def error_response(
     status: int, detail: ErrorDetail, path: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The one error body, in the form of the wire that is asked; see `error_body`."""
+    """Makes the answer of an error, in the form of the path's API; see `error_body`."""
     status, body = error_body(status, detail, path)
     return Response(encode(body), status, headers, media_type=JSON)
 
 
 def failure_response(error: Exception, path: str) -> Response:
-    """Any exception as an answer; one that is not ours says nothing, the log has it.
+    """Makes the answer of any exception; the details of unexpected ones are only in the log.
 
     Args:
-        path: that was asked.
+        path: of the request.
     """
     if not isinstance(error, EngineError):
         message = "something went wrong here; the log has it under this request's id"

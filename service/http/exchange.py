@@ -1,4 +1,4 @@
-"""One request and its response: reading, decoding, counting, encoding and sending."""
+"""One request and its response: reads, decodes, counts, encodes and sends."""
 
 import asyncio
 import re
@@ -38,30 +38,30 @@ TIMEOUT = b"x-timeout-seconds"
 IDEMPOTENCY_KEY = b"idempotency-key"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 SCOPE_KEY = "understudy.exchange"
-FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun
-KEEPS_ALIVE = "understudy.keeps_alive"  # the connection goes on although it is HTTP/1.0
+FAILURE = "understudy.failure"  # an error found by the protocol, maybe after the request began
+KEEPS_ALIVE = "understudy.keeps_alive"  # the connection stays open although it is HTTP/1.0
 UNNAMED = "other"
-# An escape of the first half of a character without one of the second half, or the other way round.
+# An escape of a lone surrogate: a high one without a low one after it, or vice versa.
 LONE_HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 NO_BODIES = (b"", b"{}", b"null")
-OF_A_NAME = " - at `key` in `$"  # msgspec's words for the name of a field
+OF_A_NAME = " - at `key` in `$"  # msgspec's words for a field's name
 Body = TypeVar("Body")
 JSON = "application/json"
 JSON_BYTES = JSON.encode()
 Headers = Mapping[bytes, bytes]
-# The body and the request's headers → a struct.
+# Makes a struct of the body and the request's headers.
 Read = Callable[[bytes, Headers], Any]
 
 
 class Exchange:
-    """Counts the body, notes the answer's start and adds the common headers.
+    """Limits the body, records the answer's status and adds the common headers.
 
     Args:
-        limit: bytes of the body.
-        executor: where large bodies are read and compressed.
+        limit: maximum bytes of the body.
+        executor: thread for reading and compressing large bodies.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Exchange:
         self.receive_message, self.send_message = receive, send
         self.limit = limit
         self.operation = UNNAMED
-        self.refusal: AccessError | None = None  # where anyone may not ask
-        self.key_name = ""  # whose key was sent
-        self.status = 0  # none sent yet
+        self.refusal: AccessError | None = None  # raised unless the route is open to everyone
+        self.key_name = ""  # of the key that was sent
+        self.status = 0  # 0 until the answer starts
         self.received = 0  # bytes
-        self.size = 0  # bytes of the body, inflated
+        self.size = 0  # bytes of the decompressed body
         self.inflater: Inflater | None = None
-        self.closing = False  # the connection is to end with this answer
-        self.headers = headers = dict(scope["headers"])  # of a repeated one the last
+        self.closing = False  # whether to close the connection after this answer
+        self.headers = headers = dict(scope["headers"])  # the last one of repeated headers
         self.authorization: bytes = headers.get(b"authorization", b"")
         request_id: bytes | None = headers.get(REQUEST_ID)
         if request_id is None or not VALID_REQUEST_ID.fullmatch(request_id):
@@ -88,14 +88,14 @@ class Exchange:
 
     @property
     def seconds(self) -> float:
-        """Since the request's head was read."""
+        """Seconds since the request's head was read."""
         return perf_counter() - self.started
 
     def wished_seconds(self) -> float | None:
-        """After how long the client does not want the answer any more, if it says so.
+        """Reads after how many seconds the client no longer wants the answer, if it says so.
 
         Raises:
-            InvalidFieldError: the header is no positive number.
+            InvalidFieldError: the header is not a positive number.
         """
         wish = self.headers.get(TIMEOUT)
         if wish is None:
@@ -109,12 +109,12 @@ class Exchange:
         return seconds
 
     async def receive(self) -> Message:
-        """The next part of the body, inflated.
+        """Receives the next part of the body, decompressed.
 
         Raises:
-            BodyTooLargeError: more bytes than allowed, declared, received or inflated.
-            EncodingError, MalformedEncodingError: it cannot be inflated.
-            WireError, SlowBodyError: the wire gave it up.
+            BodyTooLargeError: more bytes than allowed are declared, received or decompressed.
+            EncodingError, MalformedEncodingError: it cannot be decompressed.
+            WireError, SlowBodyError: the protocol gave up the request.
         """
         if not self.received:
             self.begin_body()
@@ -128,7 +128,7 @@ class Exchange:
                 raise BodyTooLargeError(self.limit)
             if self.inflater is not None:
                 last = not message.get("more_body", False)
-                # On a thread: a part can become as large as the limit.
+                # On a thread, because a small part may expand to the whole limit.
                 inflated = await asyncio.to_thread(self.inflater.inflate, body, last)
                 return {**message, "body": inflated}
         return message
@@ -150,8 +150,8 @@ class Exchange:
                 (b"x-total-time", b"%.3f" % (1_000 * self.seconds)),
             ]
             if self.closing or (b"expect" in self.headers and not self.received):
-                # After a refusal the client may keep its body, and what follows could not be
-                # told from it.
+                # After a refusal the client may still send its body, which would be read as the
+                # next request.
                 headers.append((b"connection", b"close"))
             elif KEEPS_ALIVE in self.scope:
                 headers.append((b"connection", b"keep-alive"))
@@ -160,14 +160,14 @@ class Exchange:
 
 
 def new_request_id() -> bytes:
-    return b"%016x" % getrandbits(64)  # no secret, and os.urandom takes longer
+    return b"%016x" % getrandbits(64)  # not a secret, and faster than os.urandom
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body; its size is limited by the gateway, its time by the protocol.
+    """Reads the whole body; the gateway limits its size, the protocol its time.
 
     Raises:
-        ClientDisconnect: the client left before it was whole.
+        ClientDisconnect: the client left before it was complete.
     """
     message = await receive()
     if not message.get("more_body", False) and message["type"] == "http.request":
@@ -184,10 +184,10 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def refuse_body(receive: Receive) -> None:
-    """Reads the body of a request that means nothing by one.
+    """Reads the body of a request that takes none.
 
     Raises:
-        InvalidFieldError: it holds more than an empty object, which would pass unheard.
+        InvalidFieldError: it is more than an empty object, and would be ignored.
     """
     content = await read_body(receive)
     if content.strip() not in NO_BODIES:
@@ -195,11 +195,11 @@ async def refuse_body(receive: Receive) -> None:
 
 
 def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Body:
-    """Parses and checks a body.
+    """Decodes and checks a body.
 
     Raises:
-        MalformedJsonError: not JSON, or not UTF-8.
-        InvalidFieldError: a field is missing, unknown or of a wrong type; it is named.
+        MalformedJsonError: it is not JSON, or not UTF-8.
+        InvalidFieldError: a field is missing, unknown or of a wrong type; the message names it.
     """
     try:
         return decoder.decode(body)
@@ -214,7 +214,7 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
 
 
 def why_unread(body: bytes) -> str:
-    """What a person can do about a body that is no JSON, where that is plain; else empty."""
+    """Explains an invalid body in words that help a person; empty if there is no explanation."""
     if not body.strip():
         return "it is empty"
     if body.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
@@ -241,14 +241,14 @@ async def send_answer(
     headers: Iterable[tuple[bytes, bytes]] = (),
     kind: bytes = JSON_BYTES,
 ) -> None:
-    """Sends a whole answer straight over ASGI."""
+    """Sends a whole answer directly over ASGI."""
     own = [(b"content-type", kind), (b"content-length", b"%d" % len(content)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": content})
 
 
 def whole_reader(kind: type[Struct]) -> Read:
-    """Reads a body at once."""
+    """Makes a function that decodes a body at once."""
     decoder = msgspec.json.Decoder(kind)
 
     def read(content: bytes, _: Headers) -> Struct:
@@ -258,10 +258,10 @@ def whole_reader(kind: type[Struct]) -> Read:
 
 
 def item_reader(kind: type[Struct]) -> Read:
-    """Reads the one list of structs in a body item by item, and any other body at once.
+    """Makes a function that decodes a body's list of structs item by item; other bodies at once.
 
-    msgspec does not let go of the interpreter while it decodes, not even on a thread: several
-    megabytes at once would hold everybody up.
+    msgspec holds the interpreter lock while it decodes, even on a thread: several megabytes at once
+    would block all other requests.
     """
     field = next((f for f in msgspec.structs.fields(kind) if struct_items(f.type)), None)
     if field is None:
@@ -284,7 +284,7 @@ def item_reader(kind: type[Struct]) -> Read:
 
 
 def struct_items(hint: Any) -> Any:
-    """What a list of structs holds, be it one kind or several; None for any other type."""
+    """Returns the struct, or structs, that a list type holds; None for any other type."""
     hint = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
     if get_origin(hint) is not tuple:
         return None
@@ -294,7 +294,7 @@ def struct_items(hint: Any) -> Any:
 
 
 def outline_of(kind: type[Struct], field: FieldInfo) -> type[Struct]:
-    """The same struct with undecoded items in the place of the list's own."""
+    """Makes the same struct with undecoded items in the list."""
     fields: list[Any] = []
     for own in msgspec.structs.fields(kind):
         wanted = own.type
@@ -306,9 +306,9 @@ def outline_of(kind: type[Struct], field: FieldInfo) -> type[Struct]:
 
 
 class EncodedResponse(Response):
-    """A struct, or bytes, as the answer; a large one is compressed where the client can read it.
+    """Sends a struct, or bytes; a large answer is compressed if the client accepts it.
 
-    It has none of the headers that Starlette's own look for, so that it costs a look-up little.
+    It skips the headers that Starlette handles, to make look-ups cheap.
     """
 
     def __init__(
@@ -344,9 +344,9 @@ class JsonBody:
     """Reads a body as a struct; a large one off the event loop.
 
     Args:
-        read: of a body that is not JSON alone.
-        other: reads a body that is none of this kind, or raises the reason that it is given.
-        once: looks through a body with unseen nodes, and raises where a field comes twice.
+        read: decodes a body that is not only JSON.
+        other: decodes a body of another kind, or raises the given error.
+        once: checks a body with unseen nodes, and raises if a field occurs twice.
     """
 
     def __init__(
@@ -367,7 +367,7 @@ class JsonBody:
         return await self.take(exchange)
 
     async def take(self, exchange: Exchange) -> Any:
-        """The body as a struct.
+        """Reads the body as a struct.
 
         Raises:
             MalformedJsonError, InvalidFieldError: see `decode`.
@@ -386,7 +386,7 @@ class JsonBody:
             return await exchange.executor.run(self.other, content, refusal)
 
     def read_once(self, read: Read, content: bytes, headers: Headers) -> Any:
-        """Reads a body, and looks through it where its answer would not show what was read."""
+        """Decodes a body, and checks for repeated fields if its answer would not reveal them."""
         body = read(content, headers)
         if self.once is not None and holds_texts(body):
             self.once(content)
@@ -394,5 +394,5 @@ class JsonBody:
 
 
 def holds_texts(body: Any) -> bool:
-    """Whether nodes of a body are unseen: of them no answer tells what was read."""
+    """Whether a body has unseen nodes, whose answers do not show what was read."""
     return any(node.text is not None for node in body.nodes)

@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, limits, timing, and no exception beyond it."""
+"""The outermost layer: request ids, limits, timing, and an answer for every exception."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ from understudy.engine.errors import (
 )
 
 logger = logging.getLogger(__name__)
-# What whoever runs the service has to mend, though the client only hears to try again.
+# Errors that the operator has to fix, although the client is only told to try again.
 OURS_TO_MEND = (JournalFailedError, ChangeUnsureError)
 CUT_OFF = (
     "the service ends, and this was not answered in time; a change may be made: send it again "
@@ -54,19 +54,18 @@ CUT_OFF = (
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """A route without FastAPI's router and what surrounds it, which cost more than a look-up.
+    """A route that bypasses FastAPI's router and middleware, which cost more than a look-up.
 
-    It is a route of the application, too, which says the same in the document: what it needs, and
-    the function that answers.
+    The same route is also registered in the application, for the OpenAPI document.
     """
 
     operation: str
     role: Role
     access: Access
-    read_query: Callable[[bytes], Any]  # raises at what the route does not take
+    read_query: Callable[[bytes], Any]  # raises for an unknown parameter
     body: JsonBody
     answer: Callable[[Exchange, Any], Awaitable[EncodedResponse]]
-    reach: Callable[[Exchange], Awaitable[None]]  # the version that it asks for
+    reach: Callable[[Exchange], Awaitable[None]]  # waits for the requested graph version
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[SCOPE_KEY]
@@ -76,7 +75,7 @@ class Direct:
         if scope["query_string"]:
             self.read_query(scope["query_string"])
         if TIMEOUT in exchange.headers:
-            exchange.wished_seconds()  # also where nothing is waited for
+            exchange.wished_seconds()  # validates the header, even if nothing is waited for
         asked = await self.body.take(exchange)
         if MIN_VERSION in exchange.headers:
             await self.reach(exchange)
@@ -85,20 +84,20 @@ class Direct:
 
 
 class Guard:
-    """Refuses what a page of another site may have sent, and what has more than one meaning.
+    """Refuses requests that pages of other sites may have sent, and ambiguous ones.
 
     Args:
-        hosts: None where keys are needed: then no page can ask unless it was given one.
+        hosts: None if keys are required: a page without a key is refused anyway.
     """
 
     def __init__(self, hosts: Hosts | None) -> None:
         self.hosts = hosts
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Lets a request pass that is meant for this service and says what it sends.
+        """Lets a request pass if it is addressed to this service and declares its body.
 
         Raises:
-            MalformedHttpError: a header that there is one of came twice, or none says the host.
+            MalformedHttpError: a header occurs twice that must not, or the host is missing.
             ForeignHostError, ForeignOriginError, MediaTypeError, EncodingError.
         """
         if len(headers) != len(scope["headers"]):
@@ -117,7 +116,7 @@ class Guard:
 
 
 class Gateway:
-    """Wraps an application; every request gets exactly one answer, an error body at worst."""
+    """Wraps an application; every request gets exactly one answer, if need be an error."""
 
     def __init__(
         self,
@@ -134,12 +133,12 @@ class Gateway:
         """Wraps `app`.
 
         Args:
-            direct: (method, path) → application, for routes that are to skip the router and
-                middleware of `app`, which cost more than a look-up.
-            executor: where large bodies are read and compressed.
-            log_answers: a line in the log for each one, not only for failures of ours.
-            guard: what is refused whoever asks; by default only what has more than one meaning.
-            root_path: under which a proxy offers the service; it may leave it away or not.
+            direct: (method, path) → application, for routes that bypass the router and middleware
+                of `app`, which cost more than a look-up.
+            executor: thread for reading and compressing large bodies.
+            log_answers: whether to log every answer, not only our failures.
+            guard: refuses requests; by default only ambiguous ones.
+            root_path: under which a proxy offers the service; the proxy may strip it or not.
         """
         self.app = app
         self.max_body_bytes = max_body_bytes
@@ -190,13 +189,13 @@ class Gateway:
             try:
                 self.guard.check(scope, exchange.headers)
             except AccessError as refusal:
-                exchange.refusal = refusal  # raised where not anyone may ask
+                exchange.refusal = refusal  # raised unless the route is open to everyone
             app = self.direct.get((scope["method"], scope["path"]))
             if app is None and self.root_path and is_bare_root(scope, self.root_path):
                 app = to_page(scope, self.root_path)
             if app is None:
                 app = self.app
-                if scope["method"] == "HEAD":  # routed as what it is the head of
+                if scope["method"] == "HEAD":  # routed like GET
                     scope = {**scope, "method": "GET"}
             await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
@@ -207,11 +206,11 @@ class Gateway:
                 raise
             logger.warning("a request was cut off, since the time to drain is over")
             await self.fail(NotReadyError(CUT_OFF), scope, exchange)
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client hears
+        except Exception as error:  # noqa: BLE001 - the boundary: every error gets an answer
             await self.fail(error, scope, exchange)
 
     async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
-        """Logs an error that is not the client's, and answers with it unless an answer began."""
+        """Logs an error that is not the client's, and answers it unless an answer has begun."""
         response = failure_response(error, scope["path"])
         if isinstance(error, EngineError):
             self.metrics.rejections.add(code_of(error))
@@ -223,7 +222,7 @@ class Gateway:
             await response(scope, exchange.receive, exchange.send)
 
     def count_unread(self, error: EngineError) -> None:
-        """Counts an answer to a connection of which nothing was read."""
+        """Counts the refusal of a connection whose request was not read."""
         self.metrics.rejections.add(error.code)
         self.metrics.requests.add(UNNAMED, str(status_of(error)))
 
@@ -245,26 +244,26 @@ class Gateway:
 
 
 def use_sent_path(scope: Scope) -> None:
-    """Puts the path as it was sent in the place of the decoded one."""
+    """Replaces the decoded path by the path as it was sent."""
     raw = scope.get("raw_path")
     if raw is not None and b"%" in raw:
         scope["path"] = raw.decode("latin-1")
 
 
 def is_bare_root(scope: Scope, root_path: str) -> bool:
-    """Whether the root path was asked for without the slash at its end."""
+    """Whether the root path was requested without a slash at the end."""
     return scope["path"] == root_path and scope["method"] in ("GET", "HEAD")
 
 
 def to_page(scope: Scope, root_path: str) -> Response:
-    """Leads to the page at the root path: what lies beside it, it names from there."""
+    """Redirects to the root path with a slash, because the page's links are relative to it."""
     query = scope["query_string"].decode("latin-1")
     location = f"{root_path}/?{query}" if query else f"{root_path}/"
     return Response(status_code=307, headers={"location": location})
 
 
 def mount(scope: Scope, root_path: str) -> None:
-    """Tells the application where it is, and takes that off the path."""
+    """Sets the application's root path, and strips it from the request's path."""
     scope["root_path"] = root_path
     for name, root in (("path", root_path), ("raw_path", root_path.encode())):
         path = scope.get(name)

@@ -1,8 +1,8 @@
-"""Addresses of clients and hosts, and which requests a web page of another site may have caused.
+"""Recognises clients and hosts, and requests that a web page of another site may have caused.
 
-A browser sends any page's request to a service on its own machine. Where keys are needed, such a
-request lacks one. Without keys it is told by what browsers add to it and no page can change: the
-host that it is meant for, the origin that it comes from, and a media type that no form can send.
+A browser sends any page's request to a service on its own machine. If keys are required, such a
+request lacks one. Without keys it is recognised by what browsers add and pages cannot change: the
+host, the origin, and media types that no form can send.
 """
 
 import ipaddress
@@ -26,26 +26,26 @@ from understudy.engine.errors import shortened
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-HOPS = 32  # proxies in a row that are looked at
-CLIENT_PREFIX = 64  # bits of an IPv6 address: what lies behind it is one client's to choose
+HOPS = 32  # maximum number of proxies that are followed
+CLIENT_PREFIX = 64  # bits of an IPv6 address; a client can choose the remaining bits itself
 Headers = Mapping[bytes, bytes]
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-# Beside JSON: no form sends it, and the Open Inference Protocol puts tensors behind JSON.
+# Accepted besides JSON: no form sends it, and the Open Inference Protocol appends tensors to JSON.
 BINARY = b"application/octet-stream"
-UNTYPED_PATHS = "/v2/"  # of that protocol, whose clients say no type
-OWN_FETCHES = (b"same-origin", b"none")  # none: the user typed the address
+UNTYPED_PATHS = "/v2/"  # of that protocol, whose clients send no media type
+OWN_FETCHES = (b"same-origin", b"none")  # none: the user entered the address
 ONCE = {b"host", b"authorization", b"content-type", b"content-encoding", b"origin"}
 ONCE |= {IDEMPOTENCY_KEY, MIN_VERSION, TIMEOUT}
 REMEMBERED_HOSTS = 64
 HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 CHARSET = re.compile(rb'(?:^|;)\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
-UTF_8 = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # each of which is read as UTF-8
+UTF_8 = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # all read as UTF-8
 
 
 def parse_address(text: str) -> Address | None:
-    """An IP address, without the port, brackets or zone that it may come with.
+    """Parses an IP address, ignoring port, brackets and zone.
 
-    An IPv4 address within an IPv6 one is that IPv4 address.
+    An IPv4-mapped IPv6 address becomes the IPv4 address.
     """
     text = text.strip()
     if text.startswith("["):
@@ -62,10 +62,10 @@ def parse_address(text: str) -> Address | None:
 
 
 def parse_networks(text: str, setting: str) -> tuple[Network, ...]:
-    """Addresses and networks, with commas between them.
+    """Parses addresses and networks, separated by commas.
 
     Raises:
-        SettingsError: one of them is neither.
+        SettingsError: an item is neither.
     """
     try:
         return tuple(ipaddress.ip_network(word) for word in words(text))
@@ -78,10 +78,10 @@ def parse_networks(text: str, setting: str) -> tuple[Network, ...]:
 
 
 def parse_hosts(text: str) -> tuple[str, ...]:
-    """Names and addresses, with commas between them; a leading dot stands for all names below.
+    """Parses names and addresses, separated by commas; a leading dot includes all subdomains.
 
     Raises:
-        SettingsError: one of them is neither, and no request would ever be for it.
+        SettingsError: an item is neither, so that no request could match it.
     """
     hosts = tuple(words(text))
     for host in hosts:
@@ -100,7 +100,7 @@ def words(text: str) -> Iterable[str]:
 
 
 class Clients:
-    """Tells clients apart by their addresses, also behind proxies that are trusted."""
+    """Identifies clients by address, also behind trusted proxies."""
 
     def __init__(self, trusted: Sequence[Network] = ()) -> None:
         self.trusted = tuple(trusted)
@@ -109,13 +109,13 @@ class Clients:
         return address is not None and any(address in network for network in self.trusted)
 
     def name(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The client's address; of an IPv6 one the network that is its own.
+        """Returns the client's address; of an IPv6 address only its network.
 
         Args:
             peer: address of the other end of the connection.
-            headers: of the request. Each proxy adds to `x-forwarded-for` whom it heard from, so
-                the last address that is no trusted proxy's is the client's; what stands before it
-                was the client's to write.
+            headers: of the request. Each proxy appends to `x-forwarded-for` the address of its
+                peer, so the last address that is not a trusted proxy is the client; earlier entries
+                may be forged by the client.
         """
         address = parse_address(peer)
         if self.trusted and self.is_trusted(address):
@@ -133,7 +133,7 @@ class Clients:
         for hop in reversed(hops):
             address = parse_address(hop)
             if address is None:
-                break  # nobody vouches for what stands before it
+                break  # entries before an invalid one cannot be trusted
             known = address
             if not self.is_trusted(address):
                 break
@@ -141,22 +141,22 @@ class Clients:
 
 
 class Hosts:
-    """The hosts as which the service may be addressed."""
+    """The hosts by which the service may be addressed."""
 
     def __init__(self, bound: str, allowed: Iterable[str]) -> None:
-        """Knows loopback, the address listened on, and what is allowed beside.
+        """Accepts loopback, the bound address, and the allowed hosts.
 
         Args:
-            bound: host that is listened on. Beyond loopback any address goes, and any name without
-                a dot: no page's owner can make such a name lead here.
-            allowed: further names and addresses; one with a leading dot stands for all below it.
+            bound: host that the service listens on. Beyond loopback, any address is accepted, and
+                any name without a dot: a page's owner cannot make such a name lead here.
+            allowed: further names and addresses; a leading dot includes all subdomains.
         """
         self.allowed = frozenset(name.lower().rstrip(".") for name in allowed)
         self.names = {"localhost", bound.lower()} | self.allowed
         self.suffixes = tuple(name for name in self.allowed if name.startswith("."))
         self.addresses = {address for name in self.names if (address := parse_address(name))}
         self.remote = not is_local(bound)
-        self.seen: set[bytes] = set()  # headers that were found to be ours
+        self.seen: set[bytes] = set()  # headers that were accepted
 
     def __contains__(self, header: bytes) -> bool:
         """Whether a header `host` names one of them, with any port."""
@@ -178,7 +178,7 @@ class Hosts:
         )
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Lets a request pass that is meant for this service and that no other site's page sends.
+        """Checks that a request is addressed to this service and not sent by another site's page.
 
         Raises:
             ForeignHostError, ForeignOriginError.
@@ -203,9 +203,9 @@ class Hosts:
             )
 
     def is_own(self, origin: bytes, host: bytes | None) -> bool:
-        """Whether a page has the origin that the request is sent to, or an allowed name's.
+        """Whether a page's origin is the host of the request, or an allowed name.
 
-        Behind a proxy the header `host` may be the proxy's for the service.
+        Behind a proxy the header `host` may be the proxy's name of the service.
         """
         scheme, _, authority = origin.lower().partition(b"://")
         if scheme not in (b"http", b"https") or not authority:
@@ -217,7 +217,7 @@ class Hosts:
 
 
 def is_visit(scope: Scope, headers: Headers) -> bool:
-    """Whether the user follows a link: the page that has the link sees nothing of the answer."""
+    """Whether the user follows a link: the linking page cannot read the answer."""
     return (
         scope["method"] == "GET"
         and headers.get(b"sec-fetch-mode") == b"navigate"
@@ -230,12 +230,12 @@ def is_loopback(address: Address | None) -> bool:
 
 
 def is_local(name: str) -> bool:
-    """Whether only this machine reaches it; a name other than localhost may not be such."""
+    """Whether a host is loopback only; names other than localhost count as remote."""
     return name == "localhost" or is_loopback(parse_address(name))
 
 
 def host_name(header: bytes) -> str | None:
-    """The name in `name:port`, in lower case, without brackets or a last dot, or None."""
+    """Extracts the name of `name:port`, in lower case, without brackets or final dot; or None."""
     try:
         text = header.decode("ascii").strip().lower()
     except UnicodeDecodeError:
@@ -260,7 +260,7 @@ def is_ipv6(text: str) -> bool:
 
 
 def check_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Refuses a second header where it would depend on the reader which of them counts."""
+    """Refuses repeated headers for which it is ambiguous which one counts."""
     seen = set()
     for name, _ in headers:
         if name in ONCE and name in seen:
@@ -269,7 +269,7 @@ def check_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
 
 
 def check_coding(coding: bytes) -> None:
-    """Refuses a body that is packed for its way in another form than in chunks.
+    """Refuses a transfer encoding other than chunked.
 
     Raises:
         EncodingError.
@@ -279,7 +279,7 @@ def check_coding(coding: bytes) -> None:
 
 
 def check_media_type(path: str, headers: Headers) -> None:
-    """Refuses a body that does not say that it is JSON, as a form's would not."""
+    """Refuses a body that is not declared as JSON, such as a form's."""
     value = headers.get(b"content-type")
     if value is None:
         sent = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
@@ -289,23 +289,23 @@ def check_media_type(path: str, headers: Headers) -> None:
         kind, _, parameters = value.partition(b";")
         if is_json(kind.strip().lower()) and is_utf_8(parameters):
             return
-    said = "nothing" if value is None else shown(value)
+    declared = "nothing" if value is None else shown(value)
     raise MediaTypeError(
-        f"the header `content-type` says {said}: send the body with `content-type: "
+        f"the header `content-type` says {declared}: send the body with `content-type: "
         "application/json` (curl: --json instead of -d, or -H 'content-type: application/json'), "
         "in UTF-8"
     )
 
 
 def is_json(kind: bytes) -> bool:
-    """Whether a media type, in lower case, is JSON's, or that of tensors behind JSON."""
+    """Whether a media type, in lower case, is JSON, or tensors appended to JSON."""
     return kind in (JSON_BYTES, BINARY) or (
         kind.startswith(b"application/") and kind.endswith(b"+json")
     )
 
 
 def is_utf_8(parameters: bytes) -> bool:
-    """Whether a media type names no other encoding, whose bytes would mean something else."""
+    """Whether a media type names no character encoding other than UTF-8."""
     found = CHARSET.search(parameters)
     return found is None or found[1].lower() in UTF_8
 

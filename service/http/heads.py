@@ -1,4 +1,4 @@
-"""The head of a request, before anybody reads it: its size, its target, and what it offers."""
+"""The head of a request: its size, its target, and offers of another protocol."""
 
 from collections.abc import Sequence
 
@@ -6,37 +6,37 @@ import httptools
 
 from service.errors import HeadTooLargeError, MalformedHttpError, TargetTooLongError, WireError
 
-SEPARATORS = 4  # bytes: a colon and a space, carriage return and line feed
+SEPARATORS = 4  # bytes: colon, space, carriage return and line feed
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 def head_size(target: bytes, headers: Headers) -> int:
-    """Bytes on the wire, without the method and the version."""
+    """Computes the bytes of a head, without method and version."""
     return len(target) + sum(len(name) + len(value) + SEPARATORS for name, value in headers)
 
 
 def too_large(target: bytes, limit: int) -> WireError:
-    """What is wrong with a head of more than `limit` bytes."""
+    """Makes the error of a head of more than `limit` bytes."""
     if 2 * len(target) > limit:
         return TargetTooLongError("the target is too long", limit=limit)
     return HeadTooLargeError(f"the request's head has more than {limit:,} bytes", limit=limit)
 
 
 def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """The head as its client would have sent it without offering another protocol."""
+    """Encodes the head without the offer of another protocol."""
     lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
     lines += [b"%s: %s" % (name, value) for name, value in headers if name != b"upgrade"]
     return b"\r\n".join([*lines, b"", b""])
 
 
 def origin_form(target: bytes) -> tuple[bytes, bytes]:
-    """Takes a target in absolute form apart.
+    """Splits a target in absolute form.
 
     Returns:
-        The target as a path with its query, and the authority, which is empty for `*`.
+        The path with its query, and the authority, which is empty for `*`.
 
     Raises:
-        MalformedHttpError: it is neither.
+        MalformedHttpError: it is not a target.
     """
     if target == b"*":
         return target, b""

@@ -1,7 +1,7 @@
 """Requests from inside the process: another protocol in front of the same application.
 
-What comes in so passes the gateway like any other request: ids, guards, keys, rates, limits,
-deadlines, figures, traces and errors are the same, and are not written twice.
+They pass the gateway like any other request, so that ids, guards, keys, rates, limits, deadlines,
+metrics, traces and errors are the same without a second implementation.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message
 from service.http.exchange import FAILURE, JSON_BYTES
 from understudy.engine.errors import EngineError
 
-HOST = b"localhost"  # which is always ours
+HOST = b"localhost"  # always accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,15 @@ async def ask(
     client: tuple[str, int] | None = None,
     failure: EngineError | None = None,
 ) -> Answer:
-    """The application's whole answer; cancelling the call is the client's leaving.
+    """Sends a request to the application and returns its whole answer.
+
+    Cancelling the call counts as the client leaving.
 
     Args:
         path: percent-encoded.
-        headers: beside the host and, where there is a body, that it is JSON.
-        client: address of who asks, for limits by address.
-        failure: the answer, where the request is refused before anything of it is read.
+        headers: in addition to the host and, with a body, the media type JSON.
+        client: address of the caller, for limits by address.
+        failure: an error to answer with, if the request is refused before anything of it is read.
     """
     own = [(b"host", HOST), *headers]
     if body:
@@ -66,7 +68,7 @@ async def ask(
     async def receive() -> Message:
         if coming:
             return coming.pop()
-        return await asyncio.Future()  # who waits for more is cancelled with the request
+        return await asyncio.Future()  # waits until it is cancelled with the request
 
     async def send(message: Message) -> None:
         sent.append(message)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with bounds: on heads, on connections, and on slow clients."""
+"""uvicorn's HTTP protocol with limits on heads, connections and slow clients."""
 
 import asyncio
 import logging
@@ -23,34 +23,34 @@ from service.http.connections import ConnectionLimit, immediate_refusal, no_plac
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
 
-LINGER_SECONDS = 2.0  # for a refused client to read why, before its connection is closed
-SENT_BYTES = 64 * 2**10  # to be read by a client within `send_seconds`
+LINGER_SECONDS = 2.0  # for a refused client to read the answer, before its connection is closed
+SENT_BYTES = 64 * 2**10  # that a client has to read within `send_seconds`
 UNKNOWN = "-"  # method and path of a request that could not be read
-# What comes next on a connection. NOTHING: it is thrown away; END: and all is said.
+# The next part on a connection. NOTHING: input is discarded; END: and all output was written.
 MESSAGE, HEAD, BODY, NOTHING, END = range(5)
-LONGEST_TARGET = 65_535  # bytes that httptools can take apart
-INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"  # of these all clients know that more comes
+LONGEST_TARGET = 65_535  # bytes that httptools can parse
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"  # every client continues to wait after this answer
 logger = logging.getLogger(__name__)
-FED_BYTES = 64 * 2**10  # to the parser at a time
-BYTES_OF_FRAMING = 16  # for each byte of a body: more than chunks of one byte need
-Count = Callable[[ServiceError], None]  # of a refusal told at once, which no application hears of
+FED_BYTES = 64 * 2**10  # passed to the parser at a time
+BYTES_OF_FRAMING = 16  # allowed per byte of a body: more than chunks of one byte need
+Count = Callable[[ServiceError], None]  # counts refusals that the application does not see
 
 
 @dataclass(frozen=True, slots=True)
 class WireLimits:
-    """Of a connection, below every route."""
+    """Limits of a connection, independent of the route."""
 
     head_bytes: int = 64 * 2**10  # request line and headers
     headers: int = 256
-    pipelined: int = 100  # requests that wait for the answers before theirs
+    pipelined: int = 100  # requests that wait for earlier answers
     connections: int = 1_000
-    receive_seconds: float = 30.0  # of a whole request; also of a connection that sends none
+    receive_seconds: float = 30.0  # for a whole request; also for a connection that sends none
     keep_alive_seconds: float = 5.0  # from an answer to the next request
-    send_seconds: float = 30.0  # without progress, where the client does not read
+    send_seconds: float = 30.0  # without progress, if the client does not read
 
 
 class LingeringTransport:
-    """Of a last answer: closing at once would take it away from a client that still sends."""
+    """Closes slowly after a last answer, so that a client that still sends can read it."""
 
     def __init__(self, protocol: "Connection") -> None:
         self.protocol = protocol
@@ -66,21 +66,21 @@ class LingeringTransport:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection; `check` has to be called now and then."""
+    """One connection; `check` must be called regularly."""
 
     limits = WireLimits()
     count: Count
-    connection_limit: ConnectionLimit  # of all connections together
-    scope: Any  # of the request that came last
+    connection_limit: ConnectionLimit  # shared by all connections
+    scope: Any  # of the latest request
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.part = MESSAGE
         self.since = self.loop.time()  # when this part began
-        self.half_closed = False  # the client sends nothing any more, and may wait for answers
-        # Since when how many bytes were taken by a client that is waited for, and how many wait.
+        self.half_closed = False  # whether the client stopped sending, and may wait for answers
+        # While the client is slow: since when, the bytes it took since, and the bytes that wait.
         self.unsent: tuple[float, int, int] | None = None
-        self.has_place = False  # among those whose requests are read
+        self.has_place = False  # within the limit of connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -93,10 +93,10 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def turn_away(self) -> None:
-        """Says that too many connections are open, and ends our side.
+        """Answers that too many connections are open, and ends our side.
 
-        What is sent meanwhile is thrown away: closed at once, the connection would be reset, and
-        its client might never read why.
+        Further input is discarded: closing at once would reset the connection, and the client might
+        not read the answer.
         """
         error = no_place()
         self.transport.write(immediate_refusal(error))
@@ -105,11 +105,11 @@ class Connection(HttpToolsProtocol):
         self.connection_limit.keep_open(self.transport)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Goes on answering a client that has closed its sending side alone.
+        """Keeps answering a client that only closed its sending side.
 
-        One that has left sends the same. It is told from the other by an interim answer, which its
-        machine refuses (see `check_left`), and which means nothing to who still listens. Over
-        HTTP/1.0 there are none, so there it counts as having left.
+        A client that left looks the same. An interim answer distinguishes them: the machine of a
+        client that left refuses it (see `check_left`), a listening client ignores it. HTTP/1.0 has
+        no interim answers, so there the client counts as having left.
 
         Returns:
             Whether the connection stays open.
@@ -127,7 +127,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def check_left(self) -> None:
-        """Lets a client go whose machine has refused what was sent to it."""
+        """Closes the connection if the client's machine has refused what was sent."""
         connection: socket.socket = self.transport.get_extra_info("socket")
         if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self.transport.abort()
@@ -144,7 +144,7 @@ class Connection(HttpToolsProtocol):
             self.since = self.loop.time()
 
     def refuse(self, error: ServiceError) -> None:
-        """Answers the request that comes now with an error, in its turn, and ends."""
+        """Answers the current request with an error, in its turn, and closes."""
         if self.part == BODY:
             cycle = self.cycle
             cycle.keep_alive = False
@@ -161,7 +161,7 @@ class Connection(HttpToolsProtocol):
             cycle.message_event.set()
 
     def begin(self, cycle: RequestResponseCycle) -> None:
-        """Starts the answer, or lets it wait for those before it."""
+        """Starts the answer, or queues it behind earlier ones."""
         earlier, self.cycle = self.cycle, cycle
         if earlier is None or earlier.response_complete:
             self._start_asgi_task(cycle, self.app)
@@ -169,7 +169,7 @@ class Connection(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
 
     def refused_cycle(self) -> RequestResponseCycle:
-        """For a request whose head is not whole."""
+        """Makes the cycle of a request whose head is incomplete."""
         known = self.headers if self.part == HEAD else []
         super().on_message_begin()
         self.headers += [header for header in known if header[0] == REQUEST_ID]
@@ -189,8 +189,8 @@ class Connection(HttpToolsProtocol):
         )
 
     def linger(self) -> None:
-        """Ends our side; the client's is closed when it has had time to read."""
-        if self.half_closed:  # there is nothing that it could still be sending
+        """Ends our side; the client's side is closed once it had time to read."""
+        if self.half_closed:  # the client cannot be sending any more
             self.transport.close()
             return
         if not self.transport.is_closing() and self.part != END:
@@ -199,10 +199,10 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def check(self, now: float) -> None:
-        """Ends what takes too long.
+        """Ends parts of a connection that take too long.
 
         Args:
-            now: the loop's second.
+            now: the event loop's time, seconds.
         """
         if self.half_closed and not self.transport.is_closing():
             self.check_left()
@@ -217,9 +217,9 @@ class Connection(HttpToolsProtocol):
         elif self.part == MESSAGE:
             self.check_idle(waited)
         elif self.part == NOTHING:
-            return  # until its last answer is sent
+            return  # until its last answer was sent
         elif self.flow.read_paused:
-            self.since = now  # it is we who do not read
+            self.since = now  # we are not reading: the client is not to blame
         elif waited > limits.receive_seconds:
             self.refuse(
                 SlowBodyError(f"the request did not arrive within {limits.receive_seconds:g} s")
@@ -234,10 +234,10 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def check_sending(self, now: float) -> None:
-        """Lets a client go that does not read."""
+        """Closes the connection of a client that does not read."""
         size = self.transport.get_write_buffer_size()
         since, taken, before = self.unsent or (now, 0, size)
-        # Where there are more, the others were taken: not before is more written.
+        # If the buffer grew, everything before was taken: only then is more written.
         taken += before - size if size <= before else before
         if now - since > self.limits.send_seconds:
             if taken < SENT_BYTES:
@@ -247,14 +247,14 @@ class Connection(HttpToolsProtocol):
 
 
 class WireProtocol(Connection):
-    """Reads requests within limits."""
+    """Reads requests within the limits."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.fed = 0  # bytes that the parser is given now
-        self.head_bytes = 0  # since the piece in which an unfinished head began
+        self.fed = 0  # bytes of the piece that the parser is given
+        self.head_bytes = 0  # since the piece in which an incomplete head began
         self.body_bytes = 0
-        self.framed_bytes = 0  # of a body as it came, since the piece in which it began
+        self.framed_bytes = 0  # of a body with its framing, since the piece in which it began
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= FED_BYTES:
@@ -283,7 +283,7 @@ class WireProtocol(Connection):
             self.check_size()
 
     def reason(self, error: httptools.HttpParserError) -> ServiceError:
-        """Why the parser stopped: our own limit, or something that is not HTTP."""
+        """Finds why the parser stopped: a limit of ours, or invalid HTTP."""
         cause = error.__context__
         if isinstance(cause, ServiceError):
             return cause
@@ -292,7 +292,7 @@ class WireProtocol(Connection):
         return MalformedHttpError("this is not HTTP/1.1, or not as it should be")
 
     def check_size(self) -> None:
-        """Ends a head or the framing of a body that goes on for too long."""
+        """Ends a head, or the framing of a body, that is too long."""
         limit = self.limits.head_bytes
         if self.part == HEAD:
             if self.head_bytes > limit:
@@ -307,9 +307,9 @@ class WireProtocol(Connection):
         return HeadTooLargeError(f"the request has more than {count} headers", limit=count)
 
     def ignore_upgrade(self, rest: bytes | memoryview) -> None:
-        """Reads the request as if none had been offered, so that its body is its own.
+        """Reads the request without the offer of another protocol, and its body as its own.
 
-        The parser takes what follows for another protocol's, so a new one gets the head again.
+        The parser treats the rest as the other protocol's, so a new parser gets the head again.
         """
         head = without_upgrade(
             self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
@@ -338,34 +338,34 @@ class WireProtocol(Connection):
         self.body_bytes = self.framed_bytes = 0
         if self.scope["http_version"] == "1.0" and self.parser.should_keep_alive():
             self.keep_alive()
-        self.headers = []  # trailers are nobody's headers
+        self.headers = []  # trailers are ignored
 
     def check_head(self) -> None:
-        """Refuses a head that is too large, and resolves a target that names a host.
+        """Refuses a head that is too large, and splits a target that names a host.
 
         Raises:
             HeadTooLargeError, TargetTooLongError, MalformedHttpError, OverloadedError.
         """
         limit = self.limits.head_bytes
-        if self.head_bytes or self.fed > limit:  # else it cannot be
+        if self.head_bytes or self.fed > limit:  # otherwise it cannot be too large
             if head_size(self.url, self.headers) > limit:
                 raise too_large(self.url, limit)
             if len(self.url) > LONGEST_TARGET:
                 raise TargetTooLongError("the target is too long", limit=LONGEST_TARGET)
         if len(self.headers) > self.limits.headers:
             raise self.too_many_headers()
-        if b"#" in self.url:  # else the parser would leave it away, and what is behind it
+        if b"#" in self.url:  # the parser would silently drop it and what follows
             raise MalformedHttpError("the target holds a `#`; in an id it is sent as %23")
         if self.url[:1] != b"/":
             self.url, host = origin_form(self.url)
-            if host:  # it goes before the header
+            if host:  # takes precedence over the header
                 others = [header for header in self.headers if header[0] != b"host"]
                 self.headers[:] = [(b"host", host), *others]
         if len(self.pipeline) >= self.limits.pipelined:
             raise OverloadedError("too many requests wait on this connection", 1.0)
 
     def keep_alive(self) -> None:
-        """Goes on after an answer to HTTP/1.0 if the client asked and its body's end is sure."""
+        """Keeps an HTTP/1.0 connection open, if the client asked and its body's end is certain."""
         if not any(name == b"transfer-encoding" for name, _ in self.headers):
             self.cycle.keep_alive = True
             self.scope[KEEPS_ALIVE] = True
@@ -381,7 +381,7 @@ class WireProtocol(Connection):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        if self.part != BODY:  # an upgrade was offered: it comes again
+        if self.part != BODY:  # an upgrade was offered: the message is parsed again
             return
         self.part = MESSAGE
         cycle = self.cycle
@@ -393,7 +393,7 @@ class WireProtocol(Connection):
 
 
 def wire_protocol(limits: WireLimits, count: Count) -> type[WireProtocol]:
-    """The protocol under these limits."""
+    """Makes the protocol class with these limits."""
     shared = ConnectionLimit(limits.connections)
     own = {"limits": limits, "count": staticmethod(count), "connection_limit": shared}
     return type("Protocol", (WireProtocol,), own)

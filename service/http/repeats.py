@@ -1,8 +1,8 @@
-"""Fields and headers that come twice in one request, which are refused as ambiguous.
+"""Refuses fields and headers that occur twice in one request, as ambiguous.
 
-msgspec takes the last of two fields. Answers about stored nodes show what was read, so there it is
-left to the caller to see, and a look-up does not pay for a second reading; everywhere else it would
-go unseen.
+msgspec takes the last of two fields. Answers about stored nodes show what was read, so there the
+caller can see it, and a look-up does not pay for a second parse; everywhere else it would go
+unnoticed.
 """
 
 import json
@@ -15,7 +15,7 @@ from service.http.exchange import Headers, JsonBody, Read
 
 
 def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
-    """Looks through one object of JSON; nothing is kept of it.
+    """Checks one JSON object; keeps nothing of it.
 
     Raises:
         InvalidFieldError: it has a field twice.
@@ -29,16 +29,16 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
         seen.add(name)
 
 
-# Numbers stay texts: one of thousands of digits, in a field that nobody reads, would be an error.
+# Numbers stay strings: one of thousands of digits, in a field that is not read, would be an error.
 DECODER = json.JSONDecoder(object_pairs_hook=refuse_repeats, parse_int=str, parse_float=str)
 
 
 def look_through(content: bytes) -> None:
-    """Looks through a body that was read already.
+    """Checks a decoded body again.
 
     Raises:
         InvalidFieldError: it has a field twice.
-        MalformedJsonError: a field that was not read is no JSON, or nested too deep.
+        MalformedJsonError: a field that was skipped is not JSON, or nested too deep.
     """
     try:
         DECODER.decode(content.decode())
@@ -49,7 +49,7 @@ def look_through(content: bytes) -> None:
 
 
 def without_repeats(read: Read) -> Read:
-    """Reads a body, and refuses one that has a field twice."""
+    """Wraps a decoder so that it refuses a body with a repeated field."""
 
     def read_checked(content: bytes, headers: Headers) -> Any:
         body = read(content, headers)
@@ -60,7 +60,7 @@ def without_repeats(read: Read) -> Read:
 
 
 class OnceBody(JsonBody):
-    """Each field of which comes once."""
+    """A body in which a repeated field is refused."""
 
     def __init__(self, kind: type[Struct]) -> None:
         super().__init__(kind)

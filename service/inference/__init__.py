@@ -1,1 +1,1 @@
-"""From a request to its answers."""
+"""From a request to its answers: look-ups, batches, deadlines, reloads."""

@@ -1,4 +1,4 @@
-"""Unseen nodes of all requests, run together within a budget of tokens."""
+"""Runs the unseen nodes of all requests in batches, within a budget of tokens."""
 
 import asyncio
 from collections import deque
@@ -24,30 +24,30 @@ from understudy.engine.requests import Resolution, UnseenNode
 from understudy.engine.student import Inference
 
 CHARACTERS_PER_TOKEN = 4  # of English text
-NEIGHBORS_PER_TOKEN = 16  # a neighbour's row is added up; a token passes a whole transformer
-TELLING = 0.25  # of a full batch, from which on a batch tells the rate though nothing waited
+NEIGHBORS_PER_TOKEN = 16  # summing a neighbour's row is much cheaper than a token's transformer
+TELLING = 0.25  # share of a full batch from which its speed is measured even if nothing waited
 LONGEST_RETRY = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
     batch_tokens: int = 4_096  # of one batch; a single larger node runs alone
-    window_seconds: float = 0.002  # longest wait for as much company as the last batch had
+    window_seconds: float = 0.002  # longest wait for a batch as large as the last one
     queue_tokens: int = 65_536  # waiting; more is refused, unless nothing waits
-    queue_seconds: float = 5.0  # estimated, of what goes before and does not fit into one batch
+    queue_seconds: float = 5.0  # estimated wait, if it is longer than one batch
     requests: int = 250  # waiting; each holds a connection, which look-ups need, too
 
 
 @dataclass(frozen=True, slots=True)
 class Batched(Inference):
-    """What one node got, or all of a request: then the longest of their times.
+    """The result of one node, or of a request, whose times are the maxima of its nodes.
 
     Shapes:
-        logits: float32 [classes] of one node, [N, classes] of a request's
+        logits: float32 [classes] of one node, [N, classes] of a request
         hidden: float32 [hidden], or [N, hidden]
 
     Attributes:
-        computing_ms: what of its batch's computing was a node's, by tokens; of a request the sum.
+        computing_ms: a node's share of its batch's computing time, by tokens; of a request the sum.
     """
 
     queue_ms: float
@@ -56,7 +56,7 @@ class Batched(Inference):
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One waiting node, with the engine and the state that resolved it."""
+    """A waiting node, with the engine and the state that resolved it."""
 
     engine: Engine
     resolution: Resolution
@@ -66,7 +66,7 @@ class Entry:
     row: asyncio.Future[Batched]
 
     def fail(self, error: Exception) -> None:
-        """Each waiter gets an error of its own: raising one adds to it."""
+        """Sets a copy of the error, because raising it adds to its traceback."""
         if not self.row.done():
             own = copy(error)
             own.__cause__ = error.__cause__
@@ -74,21 +74,21 @@ class Entry:
 
 
 class Batcher:
-    """One worker, one thread; every entry gets a row or an error, whatever happens."""
+    """One worker and one thread; every entry gets a row or an error in any case."""
 
     def __init__(self, options: BatchOptions, metrics: Metrics) -> None:
         self.options = options
         self.metrics = metrics
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        self.queue: deque[deque[Entry]] = deque()  # of each request its nodes, as they came
-        self.begun: deque[Entry] = deque()  # what is left of the request that goes next
-        self.queued_nodes = 0  # of all these
+        self.queue: deque[deque[Entry]] = deque()  # the nodes of each request, in order of arrival
+        self.begun: deque[Entry] = deque()  # the remaining nodes of the request that runs next
+        self.queued_nodes = 0  # in both
         self.queued_tokens = 0
         self.overload = Overload(options.queue_seconds)
         self.running_tokens = 0
-        self.requests = 0  # that wait or run
-        self.left = False  # whether some are queued still whose callers have left
-        self.company = 1  # nodes of the last batch and of what waited when it ended
+        self.requests = 0  # waiting or running
+        self.left = False  # whether callers have left whose entries are still queued
+        self.company = 1  # nodes of the last batch, and those that waited when it ended
         self.tokens_per_second = 0.0
         self.arrived = asyncio.Event()
         self.worker: asyncio.Task[None] | None = None
@@ -96,9 +96,9 @@ class Batcher:
         self.on_failure: Callable[[], None] = lambda: None
 
     async def infer(self, engine: Engine, resolution: Resolution) -> Batched:
-        """Runs the unseen nodes of a request, in company if there is any.
+        """Runs the unseen nodes of a request, batched with those of others.
 
-        A caller that is cancelled leaves entries that are dropped before any work.
+        The entries of a cancelled caller are dropped before they run.
 
         Raises:
             OverloadedError: see `admit`.
@@ -109,7 +109,7 @@ class Batcher:
         rows: list[Batched] = []
         self.requests += 1
         try:
-            while waiting:  # no name for an entry: its error will know this frame
+            while waiting:  # no variable for an entry: its error will reference this frame
                 rows.append(await waiting.popleft().row)
         except asyncio.CancelledError:
             self.left = True
@@ -144,12 +144,12 @@ class Batcher:
         return entries
 
     def admit(self, tokens: int) -> None:
-        """Refuses a request of so many tokens where too much waits before it.
+        """Refuses a request of so many tokens if too much waits before it.
 
         Raises:
             NotReadyError: the service is ending.
-            OverloadedError: too many requests or tokens, or their estimated time is longer than
-                anything may wait, or than this request has.
+            OverloadedError: too many requests or tokens wait, or their estimated time exceeds the
+                limit or this request's time.
         """
         if self.closed:
             raise NotReadyError("the service is ending")
@@ -160,12 +160,12 @@ class Batcher:
         if full or self.requests >= options.requests:
             raise self.refusal("queue_full", "too many unseen nodes are waiting")
         before = self.queued_tokens + self.running_tokens
-        # What fits into a batch with what runs is no queue, however slow the last batches were.
+        # What fits into one batch with the running one is not a queue, however slow batches were.
         if rate and before > options.batch_tokens and before / rate > options.queue_seconds:
             seconds, longest = before / rate, options.queue_seconds
             what = f"about {seconds:.1f} s of unseen nodes wait, more than {longest:g} s"
             raise self.refusal("queue_slow", what)
-        if self.overload.goes_on(monotonic()):  # they let this one pass
+        if self.overload.goes_on(monotonic()):  # newest first: the others let this one pass
             before = self.running_tokens + min(self.queued_tokens, options.batch_tokens)
         wait = hopeless_wait(before + tokens, rate) if before else None
         if wait is not None:
@@ -174,11 +174,11 @@ class Batcher:
             raise OverloadedError(what, self.retry_after())
 
     def drop_left(self) -> None:
-        """Takes out whom nobody waits for: they keep no others away while a batch runs."""
+        """Removes entries whose callers left, so that they block no others while a batch runs."""
         self.left = False
         queue, self.queue = self.queue, deque()
         for entries in (self.begun, *queue):
-            if entries and entries[-1].row.done():  # it is the last one that would be answered
+            if entries and entries[-1].row.done():  # the last entry is answered last
                 self.metrics.abandoned.add(amount=len(entries))
                 for entry in entries:
                     self.leave_queue(entry)
@@ -187,19 +187,19 @@ class Batcher:
                 self.queue.append(entries)
 
     def refusal(self, reason: str, what: str) -> OverloadedError:
-        """Counts a request for which there are too many others, whatever time it has."""
+        """Counts a request that is refused because of the load, and makes its error."""
         self.overload.refused(monotonic())
         self.metrics.rejections.add(reason)
         return OverloadedError(what, self.retry_after())
 
     def retry_after(self) -> float:
-        """Seconds until what waits now is probably done."""
+        """Estimates the seconds until what waits now is done."""
         if not self.tokens_per_second:
             return 1.0
         return min(max(self.queued_tokens / self.tokens_per_second, 1.0), LONGEST_RETRY)
 
     async def work(self) -> None:
-        """Forms batches and runs them, for good."""
+        """Forms batches and runs them, until cancelled."""
         while True:
             await self.gather_company()
             self.refuse_passed()
@@ -207,10 +207,10 @@ class Batcher:
             if batch:
                 await self.run(batch)
                 self.company = len(batch) + self.queued_nodes
-            del batch  # or the version that it read would stay until the next one
+            del batch  # otherwise its graph version would be kept until the next batch
 
     async def gather_company(self) -> None:
-        """Blocks for a first entry; then, where the last one was not alone, for a short window."""
+        """Waits for a first entry; then, if the last batch had several, for a short window."""
         while not self.queued_nodes:
             self.overload.ended()
             self.arrived.clear()
@@ -225,9 +225,9 @@ class Batcher:
                 await asyncio.wait_for(self.arrived.wait(), left)
 
     def refuse_passed(self) -> None:
-        """Where an overload lasts, refuses whom newer requests have passed, and will again.
+        """During a lasting overload, refuses requests that newer ones have passed.
 
-        These refusals do not prolong it: they come of the order, not of the load.
+        These refusals do not prolong the overload, because the order causes them, not the load.
         """
         now = monotonic()
         if not self.overload.lasts(now):
@@ -239,13 +239,13 @@ class Batcher:
                 self.leave_queue(entry)
             if passed[0].row.done():
                 self.metrics.abandoned.add(amount=len(passed))
-            else:  # it waits for its first row, and then for none
+            else:  # the caller waits for the first row, and for no other after its error
                 self.metrics.rejections.add("queue_slow")
                 what = "too many unseen nodes came after these"
                 passed[0].row.set_exception(OverloadedError(what, self.retry_after()))
 
     def take(self) -> list[Entry]:
-        """The next entries of one state that fit the budget; abandoned ones are dropped."""
+        """Takes the next entries of one state that fit the budget; abandoned ones are dropped."""
         batch: list[Entry] = []
         tokens = 0
         while entries := self.next_request():
@@ -264,9 +264,9 @@ class Batcher:
         return batch
 
     def next_request(self) -> deque[Entry]:
-        """What is left of the request that was begun, or all of another one; empty for none.
+        """Returns the rest of the request that was begun, or a new one; empty if there is none.
 
-        What is begun is ended first: else newer requests could keep each other from their ends.
+        A begun request is finished first; otherwise newer requests could delay each other forever.
         """
         if not self.begun and self.queue:
             newest_first = self.overload.goes_on(monotonic())
@@ -278,7 +278,7 @@ class Batcher:
         self.queued_tokens -= entry.tokens
 
     async def run(self, batch: Sequence[Entry]) -> None:
-        """Runs one batch on the thread and resolves every entry; nothing escapes."""
+        """Runs one batch on the thread and resolves every entry; raises nothing."""
         started = monotonic()
         first = batch[0]
         together = Resolution(first.resolution.state, unseen=[entry.node for entry in batch])
@@ -291,19 +291,19 @@ class Batcher:
             self.resolve(batch, inference, started)
             if tells:
                 self.learn_rate(self.running_tokens, monotonic() - started)
-        except Exception as failure:  # noqa: BLE001 - the worker's boundary: it lives on
+        except Exception as failure:  # noqa: BLE001 - the worker's boundary: it continues
             error = failure
             self.on_failure()
         finally:
             self.running_tokens = 0
             for entry in batch:
                 entry.fail(error)
-            del error  # it knows this frame: neither would be freed at once
+            del error  # it references this frame: the cycle would delay freeing both
 
     def tells_rate(self) -> bool:
-        """Whether the batch that was just taken is as those are that a queue is emptied by.
+        """Whether the current batch is representative of the speed of a full queue.
 
-        A few nodes that were all there was take longer, a token, than those of a full batch.
+        A few nodes alone take longer per token than a full batch.
         """
         return self.queued_nodes > 0 or self.running_tokens >= TELLING * self.options.batch_tokens
 
@@ -334,7 +334,7 @@ class Batcher:
         self.metrics.batch_tokens.observe(sum(entry.tokens for entry in batch))
 
     async def probe(self, engine: Engine) -> None:
-        """Runs an engine's own check where batches run; sees that the worker goes on.
+        """Runs an engine's probe on the batch thread, and checks that the worker runs.
 
         Raises:
             InferenceError: it failed.
@@ -346,7 +346,7 @@ class Batcher:
         await asyncio.get_running_loop().run_in_executor(self.thread, engine.probe)
 
     async def close(self) -> None:
-        """Refuses new entries, fails those that nobody will run, waits for what runs."""
+        """Refuses new entries, fails the queued ones, waits for the running batch."""
         self.closed = True
         if self.worker is not None:
             self.worker.cancel()
@@ -362,7 +362,7 @@ class Batcher:
 
 
 def give_up(entries: deque[Entry]) -> None:
-    """Nobody waits for these any more: another one's error speaks for all, or the caller left."""
+    """Discards entries whose caller left or already has an error."""
     for entry in entries:
         if not entry.row.cancel() and not entry.row.cancelled():
             entry.row.exception()  # seen
@@ -370,7 +370,7 @@ def give_up(entries: deque[Entry]) -> None:
 
 
 def token_cost(node: UnseenNode, encoder: EncoderInfo) -> int:
-    """What a node costs, in tokens of its encoder; at least 1."""
+    """Estimates a node's cost in tokens of its encoder; at least 1."""
     longest = encoder.max_tokens or encoder.max_characters // CHARACTERS_PER_TOKEN
     tokens = min(len(node.text) // CHARACTERS_PER_TOKEN + 2, max(longest, 2))
     return tokens + len(node.neighbors) // NEIGHBORS_PER_TOKEN

@@ -1,4 +1,4 @@
-"""Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
+"""Answers classify requests: look-ups at once, unseen nodes in batches, hard ones by teacher."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -53,11 +53,11 @@ NO_TIMES = tuple((name, b"0.000") for name in TIMES)
 
 
 class Classified(Struct):
-    """A request that is checked and looked up, and its answer as far as it is known.
+    """A request that was checked and looked up, with its answer so far.
 
     Attributes:
-        large: the answer is put together off the event loop.
-        inference: what unseen nodes took.
+        large: whether the answer is assembled off the event loop.
+        inference: the inference of the unseen nodes, with its times.
         taught: position of a node → the teacher's answer.
     """
 
@@ -72,7 +72,7 @@ class Classified(Struct):
     taught: Mapping[int, TeacherAnswer] | None = None
 
     def response(self) -> EncodedResponse:
-        """The answer on the wire; its headers say what unseen nodes took."""
+        """Encodes the answer; its headers state the times of unseen nodes."""
         response = ClassifyResponse(
             self.engine.manifest.name,
             self.engine.model_version,
@@ -90,7 +90,7 @@ class Classified(Struct):
 
 
 class TranslatedRequest(Protocol):
-    """The same request from another kind of client, which is answered in its own words."""
+    """The same request in another API, which defines the form of its answer."""
 
     @property
     def nodes(self) -> tuple[Node, ...]: ...
@@ -102,20 +102,19 @@ class TranslatedRequest(Protocol):
     def route(self) -> Route: ...
 
     def answer_body(self, asked: Classified) -> bytes:
-        """The body of the answer."""
+        """Encodes the body of the answer."""
 
 
 class Classifier:
     """Answers requests; inference never runs on the event loop.
 
     Args:
-        seconds: after which a request is given up.
-        executor: where large requests are looked up and put together.
-        asking: how the teacher is asked, where there is one.
-        threshold: score from which the student's answer counts as sure; None takes the
-            bundle's rule.
-        identity_check: by which the teacher is known for the one that was measured, before
-            `auto` asks it.
+        seconds: time limit of a request.
+        executor: thread for looking up and assembling large requests.
+        asking: asks the teacher, if there is one.
+        threshold: lowest score at which the student's answer counts as sure; None: the bundle's
+            rule.
+        identity_check: verifies, before `auto` asks the teacher, that it is the measured one.
         prices: of the teacher's tokens.
     """
 
@@ -146,7 +145,7 @@ class Classifier:
     async def respond(
         self, exchange: Exchange, request: "ClassifyRequest | TranslatedRequest"
     ) -> EncodedResponse:
-        """The answer to `POST /classify`; raises as `classify` does, and as `explained`."""
+        """Answers `POST /classify`; raises as `classify` and `explained` do."""
         if isinstance(request, ClassifyRequest) and request.explain:
             return (await explained(self, exchange, request)).response()
         asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
@@ -162,16 +161,16 @@ class Classifier:
         route: Route = "student",
         seconds: float | None = None,
     ) -> Classified:
-        """Answers nodes, for every protocol alike.
+        """Answers nodes, for every protocol.
 
         Args:
-            exchange: of the request: how large it is, how long it runs, and whether anybody waits.
-            seconds: after which it is given up, if less than any request gets.
+            exchange: of the request: its size, its running time, and whether the client waits.
+            seconds: time limit, if shorter than the general one.
 
         Raises:
-            NoNodeError: not one node can be answered.
-            DeadlineError, ClientDisconnect: nobody waits any more.
-            See `look_up` and `Batcher.infer` for the others.
+            NoNodeError: no node can be answered.
+            DeadlineError, ClientDisconnect: the time is over, or the client left.
+            See `look_up` and `Batcher.infer` for others.
         """
         if exchange.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
             asked = self.look_up(nodes, top_k, route)
@@ -191,7 +190,7 @@ class Classifier:
     async def compare(
         self, exchange: Exchange, nodes: tuple[Node, ...], top_k: int
     ) -> CompareResponse:
-        """Both answers for each node; raises as `classify` does."""
+        """Asks both models about each node; raises as `classify` does."""
         asked = await self.executor.run(self.look_up, nodes, top_k, "teacher", True)
         return await attend(self.both(asked), exchange, seconds_left(exchange, self.seconds))
 
@@ -201,10 +200,10 @@ class Classifier:
         """Checks a request and looks its nodes up.
 
         Args:
-            large: whether this is called off the event loop, as all that follows is to be.
+            large: whether this runs off the event loop, as all later steps then must.
 
         Raises:
-            InvalidFieldError: more nodes or labels than allowed, or a route that is not there.
+            InvalidFieldError: more nodes or labels than allowed, or an unavailable route.
         """
         engine = self.slot.engine
         limits = engine.limits
@@ -221,11 +220,11 @@ class Classifier:
             raise InvalidFieldError("route", "this service has no teacher; see --teacher-url")
 
     def rule(self, manifest: Manifest) -> Rule:
-        """What `auto` goes by."""
+        """Returns the rule of `auto`."""
         return rule_of(manifest, self.threshold)
 
     async def unsure(self, asked: Classified) -> set[int]:
-        """Positions of the nodes that `auto` takes to the teacher, once the student answered."""
+        """Finds the nodes that `auto` passes to the teacher, once the student answered."""
         rule = self.rule(asked.engine.manifest)
         found = asked.engine, asked.resolution, asked.inference, asked.predictions
         if rule.signal == CONFIDENCE:
@@ -233,7 +232,7 @@ class Classifier:
         return await self.executor.run(unsure_nodes, rule, *found)  # a hub has many neighbours
 
     async def refusal(self, manifest: Manifest) -> NodeError | None:
-        """Why `auto` may not ask the teacher that is there."""
+        """Explains why `auto` may not ask the current teacher; None if it may."""
         if self.identity_check is None:
             return None
         try:
@@ -253,12 +252,12 @@ class Classifier:
         self.count("teacher", taught)
 
     def count(self, route: AnsweredBy, nodes: int) -> None:
-        """Of answers that are given."""
+        """Counts given answers."""
         if nodes:
             self.metrics.predictions.add(route, amount=nodes)
 
     async def ask_student(self, asked: Classified) -> None:
-        """Takes the student's answers.
+        """Sets the student's answers.
 
         Raises:
             OverloadedError, NotReadyError, InferenceError: see `Batcher.infer`.
@@ -281,10 +280,10 @@ class Classifier:
         return inference
 
     async def ask_teacher(self, asked: Classified, seconds: float | None = None) -> None:
-        """Takes the teacher's answers, or its error where it fails.
+        """Sets the teacher's answers, or its error if it fails.
 
         Args:
-            seconds: after which it has failed; None: it is waited for.
+            seconds: after which the teacher has failed; None: no limit.
         """
         assert self.asking is not None
         answers = await self.asking.ask(asked.resolution, asked.engine, seconds=seconds)
@@ -296,10 +295,10 @@ class Classifier:
             asked.predictions = teacher_predictions(asked, answers)
 
     async def refine(self, asked: Classified) -> int:
-        """Keeps the student's answers where it is sure; else the teacher's, if that has one.
+        """Replaces the student's unsure answers by the teacher's, if it has one.
 
         Returns:
-            How many answers are the teacher's.
+            The number of answers that are the teacher's.
         """
         assert self.asking is not None
         predictions = asked.predictions
@@ -323,7 +322,7 @@ class Classifier:
         return sum(prediction.route == "teacher" for prediction in predictions)
 
     async def both(self, asked: Classified) -> CompareResponse:
-        """The student's answers, then the teacher's, so that neither slows the other down."""
+        """Asks the student, then the teacher, so that neither slows the other down."""
         started = perf_counter()
         await self.ask_student(asked)
         self.count("student", len(asked.resolution.positions))
@@ -355,7 +354,7 @@ class Classifier:
         return CompareResponse(engine.manifest.name, engine.model_version, version, comparisons)
 
     async def teacher_costs(self, asked: Classified) -> dict[int, Cost]:
-        """Position → what the teacher's answer cost, where it has one."""
+        """Computes what each of the teacher's answers cost, by position."""
         assert self.asking is not None
         taught = asked.taught or {}
         costs = {}
@@ -367,7 +366,7 @@ class Classifier:
 
 
 def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
-    """Makes the first node's error the request's, where every node has one.
+    """Raises the first node's error as the request's, if every node has one.
 
     Raises:
         NoNodeError: the first node's error.
@@ -378,7 +377,7 @@ def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
 
 
 def student_predictions(asked: Classified) -> list[Prediction]:
-    """One prediction a node, in the order of the request."""
+    """Makes the student's predictions, in the order of the request."""
     return asked.engine.predict(
         asked.nodes, asked.resolution, asked.inference, asked.top_k, STUDENTS
     )
@@ -387,7 +386,7 @@ def student_predictions(asked: Classified) -> list[Prediction]:
 def teacher_predictions(
     asked: Classified, answers: Mapping[int, TeacherAnswer | NodeError]
 ) -> list[Prediction]:
-    """One prediction a node, in the order of the request."""
+    """Makes the teacher's predictions, in the order of the request."""
     predictions = {
         position: refused(position, asked.nodes[position].id, error)
         for position, error in asked.resolution.errors.items()

@@ -1,4 +1,4 @@
-"""What is served now: changes of its graph, and another bundle in its place."""
+"""The served engine: changes of its graph, and its replacement by another bundle."""
 
 import asyncio
 import logging
@@ -28,15 +28,15 @@ from understudy.graph.errors import GraphError
 from understudy.graph.mutations import Mutation
 
 logger = logging.getLogger(__name__)
-TOLD = ReloadError, BundleForeignError, NotReadyError  # whose words are for whoever asked
+TOLD = ReloadError, BundleForeignError, NotReadyError  # errors whose message the caller may see
 MAX_WAITING = 256  # changes; more are refused
-LONGEST_WAIT = 86_400.0  # seconds; clocks do not take all that a client may wish
+LONGEST_WAIT = 86_400.0  # seconds; clocks cannot handle every number that a client may send
 
 
 class Slot:
-    """Holds the engine that new requests are resolved with; a reload puts another one in.
+    """Holds the engine that resolves new requests; a reload replaces it.
 
-    Requests that run keep the engine that they began with.
+    Running requests keep the engine that they started with.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -51,12 +51,12 @@ class Reload:
 
 
 class Reloader:
-    """Opens a bundle aside, on a thread, brings it up to the graph, then puts it into the slot.
+    """Opens a bundle on a thread, brings it up to the graph's version, and puts it into the slot.
 
     Args:
-        open_engine: opens the bundle from where it was opened first, after the engine that is
-            served; None where it was not opened from a folder.
-        attach: prepares an engine for service beside the one that is served.
+        open_engine: opens the bundle again, given the served engine; None if the service was not
+            started from a folder.
+        attach: prepares an engine for service while another one is served.
     """
 
     def __init__(
@@ -70,17 +70,16 @@ class Reloader:
         self.open_engine = open_engine
         self.attach = attach
         self.metrics = metrics
-        self.lock = asyncio.Lock()  # of the reload that runs
-        self.waiting = False  # a signal, for its turn
+        self.lock = asyncio.Lock()  # held by the running reload
+        self.waiting = False  # whether a signal's reload waits for its turn
 
     async def reload(self) -> Reload:
-        """Swaps the bundle; requests that run end with the one that they began with.
+        """Replaces the bundle; running requests finish with the one that they started with.
 
-        Changes of the graph go on: the new one has all of them, and answers from the version at
-        which it takes over, or a later one.
+        Changes of the graph continue: the new engine has all of them when it takes over.
 
         Raises:
-            ReloadError: the new bundle cannot be served; the old one goes on.
+            ReloadError: the new bundle cannot be served; the old one stays.
             ReloadRunningError: another reload is running.
         """
         if self.lock.locked():
@@ -89,21 +88,21 @@ class Reloader:
             return await self.reload_alone()
 
     async def reload_alone(self) -> Reload:
-        """The same, while no other reload runs."""
+        """Reloads under the lock."""
         started = perf_counter()
         try:
             engine, old = await self.swap()
         except Exception as error:
             self.metrics.reloads.add("failed")
             expected = isinstance(error, BundleError | GraphError | EngineError)
-            # Its words only: a record that somebody keeps would keep both engines.
+            # Only the message: a kept log record would keep both engines in memory.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
             reason = str(error) if isinstance(error, TOLD) else "see the log"
             raise ReloadError(f"the old bundle goes on: {reason}") from error
         self.metrics.reloads.add("done")
         seconds = perf_counter() - started
         logger.info("serving %s instead of %s", engine.model_version, old.model_version)
-        await asyncio.to_thread(old.close)  # reading it goes on to work
+        await asyncio.to_thread(old.close)  # reading it remains possible
         return Reload(engine, old.model_version, round(seconds, 3))
 
     async def swap(self) -> tuple[Engine, Engine]:
@@ -125,8 +124,11 @@ class Reloader:
         return engine, old
 
     def reload_in_background(self) -> None:
-        """For a signal: whatever happens is in the log. It waits for a reload that runs, which may
-        have read the folder before; who comes while one waits is heard with it."""
+        """Reloads because of a signal; errors are only logged.
+
+        It waits for a running reload, which may have read the folder before. Further signals
+        meanwhile are covered by the waiting one.
+        """
         if self.waiting:
             return
         self.waiting = True
@@ -142,7 +144,7 @@ class Reloader:
 
 
 class Changes:
-    """Bounds how many there are at once.
+    """Limits the number of waiting changes.
 
     Args:
         max_mutations: of one request.
@@ -157,18 +159,18 @@ class Changes:
     async def apply(
         self, mutations: Sequence[Mutation], key: str | None, seconds: float | None = None
     ) -> Applied:
-        """Hands a change to the engine's writer, which carries out together what waits.
+        """Passes a change to the engine's writer, which carries out together what waits.
 
         Args:
-            key: under which the same change is made once.
-            seconds: after which its answer is not wanted any more; None: it is waited for.
+            key: idempotency key.
+            seconds: after which the answer is no longer wanted; None: no limit.
 
         Raises:
             InvalidFieldError: more mutations than allowed.
             OverloadedError: too many changes wait.
             DeadlineError: its turn did not come in time; nothing was done.
-            ChangeUnsureError: it had begun by then, and goes on.
-            See `Engine.apply` for the others.
+            ChangeUnsureError: it had started by then, and continues.
+            See `Engine.apply` for others.
         """
         self.check_number(len(mutations))
         if self.waiting >= MAX_WAITING:

@@ -1,4 +1,4 @@
-"""Deadlines of requests: no work for an answer that would come too late."""
+"""Deadlines of requests: avoids work for answers that would be too late."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -13,22 +13,22 @@ from service.errors import DeadlineError
 from service.http.exchange import Exchange
 
 Result = TypeVar("Result")
-# Of the request that runs: the monotonic second after which its answer is not wanted.
+# The monotonic second after which the answer of the running request is not wanted.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-# Of what is left of a request's time, for the answer without that which is late.
+# The part of a request's remaining time that is reserved for an answer without the late part.
 SPARED_SHARE, SPARED_SECONDS = 0.1, 1.0
-SAFETY = 1.25  # a wait is estimated from how fast batches were, which the next ones may not be
+SAFETY = 1.25  # factor on estimated waits: the next batches may be slower than the last ones
 
 
 def hopeless_wait(tokens: int, tokens_per_second: float) -> float | None:
-    """The estimated wait, if it is longer than the request that runs may take.
+    """Estimates the wait, if it exceeds the running request's time.
 
     Args:
-        tokens: estimated ones of everything that goes before, and of the request's own nodes.
-        tokens_per_second: how many are done lately; 0 where it is not known yet.
+        tokens: estimated, of everything before the request and of its own nodes.
+        tokens_per_second: recent speed; 0 if unknown.
 
     Returns:
-        Seconds, or None where the request may wait.
+        Seconds, or None if the request may wait.
     """
     until = deadline.get()
     if until is None or not tokens_per_second:
@@ -38,9 +38,9 @@ def hopeless_wait(tokens: int, tokens_per_second: float) -> float | None:
 
 
 def spared() -> float | None:
-    """Seconds for which the request that runs may wait for what it can be answered without.
+    """Seconds that the running request may wait for an optional part of its answer.
 
-    None where it may wait for ever.
+    None if there is no limit.
     """
     until = deadline.get()
     if until is None:
@@ -50,7 +50,7 @@ def spared() -> float | None:
 
 
 def seconds_left(exchange: Exchange, longest: float) -> float:
-    """What is left of a request's time, from the setting or the client's shorter wish.
+    """Computes the rest of a request's time, from the setting or the client's shorter wish.
 
     Raises:
         InvalidFieldError: see `Exchange.wished_seconds`.
@@ -61,7 +61,7 @@ def seconds_left(exchange: Exchange, longest: float) -> float:
 
 
 async def attend(work: Coroutine[Any, Any, Result], exchange: Exchange, seconds: float) -> Result:
-    """Runs `work` until it ends, nobody waits any more, or its time is over.
+    """Runs `work` until it ends, the client leaves, or the time is over.
 
     Raises:
         ClientDisconnect: the client left; the work is cancelled.
@@ -70,7 +70,7 @@ async def attend(work: Coroutine[Any, Any, Result], exchange: Exchange, seconds:
     token = deadline.set(monotonic() + seconds)
     task = asyncio.ensure_future(work)
     deadline.reset(token)
-    # The body is read, so all that can still come from the client is that it leaves.
+    # The body was read, so the only further message from the client is that it left.
     leaving = asyncio.ensure_future(exchange.receive_message())
     try:
         done, _ = await asyncio.wait(

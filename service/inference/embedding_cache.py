@@ -1,6 +1,6 @@
-"""Text embeddings by (encoder, text), so that a text is read by a transformer once.
+"""Caches text embeddings by encoder and text, so that a transformer encodes a text once.
 
-By hand, since a batch asks for many texts at once and the event loop fills in what Redis knew.
+Our own, because a batch asks for many texts at once and the event loop adds what Redis has.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from understudy.engine.engine import Engine
 from understudy.engine.inputs import EmbeddedInput, Encode
 from understudy.engine.requests import UnseenNode
 
-MAX_FRESH = 4_096  # embeddings that wait to be passed on; more are not
-NORM_TOLERANCE = 1e-3  # of a transformer's rows, which are of unit norm but for rounding
+MAX_FRESH = 4_096  # new embeddings that wait to be written to Redis; more are not
+NORM_TOLERANCE = 1e-3  # a transformer's rows have unit norm except for rounding
 
 
 class RememberingEncoder:
-    """A text encoder that knows some texts already; runs on the inference thread.
+    """A text encoder with a memory; runs on the inference thread.
 
-    The event loop hands it what Redis knew before a batch, and takes what is new afterwards.
+    Before a batch the event loop adds what Redis has, and afterwards takes what is new.
     """
 
     def __init__(self, encode: Encode, dimension: int, digest: str, entries: int) -> None:
-        """Begins with nothing.
+        """Starts empty.
 
         Args:
-            digest: tells what it makes of a text from what any other encoder does.
+            digest: identifies the encoder, so that embeddings of different ones are not mixed.
         """
         self.encode = encode
         self.dimension = dimension
@@ -46,7 +46,7 @@ class RememberingEncoder:
         return f"{self.digest[:16]}:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32 [B, dimension], as the encoder itself gives them."""
+        """Encodes texts like the encoder itself; float32 [B, dimension]."""
         keys = [self.key(text) for text in texts]
         text_of = dict(zip(keys, texts, strict=True))
         with self.lock:
@@ -65,7 +65,7 @@ class RememberingEncoder:
         return np.stack([rows[key] for key in keys])
 
     def missing(self, texts: Sequence[str]) -> list[str]:
-        """The keys of the texts that it does not know."""
+        """Returns the keys of texts that are not in memory."""
         keys = dict.fromkeys(self.key(text) for text in texts)
         with self.lock:
             return [key for key in keys if key not in self.known]
@@ -83,10 +83,10 @@ class RememberingEncoder:
 
 
 class EmbeddingCache:
-    """Moves embeddings between Redis and the encoders' own memory."""
+    """Moves embeddings between Redis and the encoders' memory."""
 
     def __init__(self, cache: Cache, entries: int) -> None:
-        """Starts with nothing attached.
+        """Starts with no encoder attached.
 
         Args:
             entries: embeddings that each engine keeps in memory.
@@ -95,18 +95,18 @@ class EmbeddingCache:
         self.entries = entries
 
     def attach(self, engine: Engine) -> None:
-        """Lets an engine's transformer remember; hashed n-grams are cheaper than a look-up."""
+        """Adds a memory to an engine's transformer; hashing n-grams is cheaper than a look-up."""
         text_input, manifest = engine.student.text_input, engine.manifest
         if not self.entries or not isinstance(text_input, EmbeddedInput):
             return
         encode = text_input.encoder
-        if not isinstance(encode, RememberingEncoder):  # it is, where a reload failed and it stays
+        if not isinstance(encode, RememberingEncoder):  # it already is one after a failed reload
             text_input.encoder = RememberingEncoder(
                 encode, manifest.encoder.dimension, encoder_digest(manifest), self.entries
             )
 
     async def prepare(self, engine: Engine, nodes: Sequence[UnseenNode]) -> None:
-        """Fetches what other processes have read."""
+        """Fetches embeddings that other processes computed."""
         encoder = remembering(engine)
         if encoder is None:
             return
@@ -120,7 +120,7 @@ class EmbeddingCache:
             encoder.add(good)
 
     async def publish(self, engine: Engine) -> None:
-        """Passes on what this process has read."""
+        """Writes new embeddings of this process to Redis."""
         encoder = remembering(engine)
         fresh = encoder.take_fresh() if encoder is not None else {}
         if fresh:
@@ -128,10 +128,9 @@ class EmbeddingCache:
 
 
 def encoder_digest(manifest: Manifest) -> str:
-    """Of all that an embedding depends on beside the text.
+    """Digests everything that an embedding depends on besides the text.
 
-    The encoder's own digest is that of the weights from which it was exported, in whatever
-    precision.
+    The encoder's own digest does not suffice: it is the same for every precision of its export.
     """
     files, info = manifest.files, manifest.encoder
     parts = (files[info.file].sha256, files[TOKENIZER_FILE].sha256, str(info.max_tokens))
@@ -139,17 +138,17 @@ def encoder_digest(manifest: Manifest) -> str:
 
 
 def embedding(value: bytes, dimension: int) -> NDArray[np.float32] | None:
-    """What Redis held as an embedding, float32 [dimension]; None if it cannot be one.
+    """Decodes an embedding from Redis, float32 [dimension]; None if it cannot be one.
 
-    Every transformer of a bundle gives rows of unit norm, so one of another norm, of another
-    length or with a NaN is not its work. (Hashed texts, whose rows have no norm of their own, are
-    never looked up.)
+    Every transformer of a bundle gives rows of unit norm, so a value with another norm, another
+    length or a NaN is not an embedding. (Hashed texts, whose rows have no fixed norm, are never
+    looked up.)
     """
     if len(value) != dimension * np.dtype(np.float32).itemsize:
         return None
     row = np.frombuffer(value, np.float32)
     norm = float(np.linalg.norm(row.astype(np.float64)))
-    return row if abs(norm - 1) <= NORM_TOLERANCE else None  # false of a NaN
+    return row if abs(norm - 1) <= NORM_TOLERANCE else None  # NaN compares false
 
 
 def remembering(engine: Engine) -> RememberingEncoder | None:

@@ -1,4 +1,4 @@
-"""`explain` of `POST /classify`: what the student's answers rest on, beside the answers."""
+"""`explain` of `POST /classify`: adds to the student's answers what they rest on."""
 
 from typing import TYPE_CHECKING
 
@@ -14,20 +14,20 @@ from understudy.engine.explanations import Omission, explanations, omissions
 from understudy.engine.limits import Limits
 from understudy.engine.requests import Resolution, joined_logits
 
-if TYPE_CHECKING:  # it comes here for what is to be explained
+if TYPE_CHECKING:  # `classifier` imports this module
     from service.inference.classifier import Classified, Classifier
 
 
 async def explained(
     classifier: "Classifier", exchange: Exchange, request: ClassifyRequest
 ) -> "Classified":
-    """Answers nodes, and tells what each answer rests on.
+    """Answers nodes, and explains each answer.
 
-    What is left out goes through the batches of all requests, within the request's time.
+    The variants with a part left out run in the batches of all requests, within the request's time.
 
     Raises:
-        InvalidFieldError: more nodes than are explained at a time, or the teacher may answer.
-        See `Classifier.classify` and `Batcher.infer` for the others.
+        InvalidFieldError: more nodes than can be explained at a time, or the route is not student.
+        See `Classifier.classify` and `Batcher.infer` for others.
     """
     check_explained(request, request.route, classifier.slot.engine.limits)
     asked = await classifier.classify(exchange, request.nodes, request.top_k, request.route)
@@ -36,7 +36,7 @@ async def explained(
 
 
 def check_explained(request: ClassifyRequest, route: Route, limits: Limits) -> None:
-    """Refuses what cannot be explained.
+    """Refuses requests that cannot be explained.
 
     Raises:
         InvalidFieldError: see `explained`.
@@ -51,7 +51,7 @@ def check_explained(request: ClassifyRequest, route: Route, limits: Limits) -> N
 
 
 async def explain(classifier: "Classifier", asked: "Classified") -> None:
-    """Puts explanations into the predictions of a request that was answered."""
+    """Adds explanations to the predictions of an answered request."""
     left_out, variants = await classifier.executor.run(left_out_of, asked)
     lacking = np.empty((0, len(asked.engine.manifest.label_names)), np.float32)
     if variants.unseen:
@@ -61,7 +61,7 @@ async def explain(classifier: "Classifier", asked: "Classified") -> None:
 
 
 def left_out_of(asked: "Classified") -> tuple[list[Omission], Resolution]:
-    """What is left out of a request's nodes, and the nodes without it, ready to run."""
+    """Chooses the parts to leave out of a request's nodes, and makes the variants to run."""
     engine, resolution = asked.engine, asked.resolution
     left_out = omissions(resolution, engine.limits, engine.manifest.encoder)
     variants = [variant for omission in left_out for variant in omission.variants()]
@@ -71,10 +71,10 @@ def left_out_of(asked: "Classified") -> tuple[list[Omission], Resolution]:
 def with_explanations(
     asked: "Classified", left_out: list[Omission], lacking: NDArray[np.float32]
 ) -> list[Prediction]:
-    """The predictions with what they rest on; refused ones as they are.
+    """Adds the explanations to the predictions; refused nodes have none.
 
     Shapes:
-        lacking: float32 [K, classes], of the variants that `left_out_of` gave
+        lacking: float32 [K, classes], of the variants from `left_out_of`
     """
     resolution = asked.resolution
     whole = joined_logits(resolution, asked.inference)

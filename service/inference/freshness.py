@@ -1,6 +1,6 @@
-"""Requests that wait for a version of the graph: what was written through any replica is there.
+"""Lets requests wait for a graph version, to read what was written through another replica.
 
-A change waits as a read does: where its version never comes, nothing is done.
+A change waits like a read: if its version never comes, nothing is done.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ DIGITS = 18
 
 
 class Freshness:
-    """Waits where a request asks for it, no longer than the request has time.
+    """Waits for the requested version, at most for the request's time.
 
     Args:
-        seconds: that a request has, unless it says less.
+        seconds: time limit of a request, unless it sets a shorter one.
     """
 
     def __init__(self, slot: Slot, seconds: float) -> None:
@@ -26,11 +26,11 @@ class Freshness:
         self.seconds = seconds
 
     async def reach(self, exchange: Exchange) -> None:
-        """Returns once the graph has the version that the request asks for, if it does.
+        """Waits until the graph has the version that the request asks for, if any.
 
         Raises:
-            InvalidFieldError: it asks for no version.
-            VersionNotReachedError: the graph did not get there in the request's time.
+            InvalidFieldError: the header is not a version.
+            VersionNotReachedError: the graph did not reach it in the request's time.
         """
         sent = exchange.headers.get(MIN_VERSION)
         if sent is None:

@@ -1,4 +1,4 @@
-"""Which nodes `route: auto` asks the teacher about, what it says, and what asking costs."""
+"""The rule of `route: auto`, and the teacher's answers and their costs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What decides; a threshold of None defers nothing."""
+    """A rule of deferral; a threshold of None defers nothing."""
 
     signal: str
     threshold: float | None
@@ -31,16 +31,16 @@ class Rule:
 
 
 def rule_of(manifest: Manifest, threshold: float | None) -> Rule:
-    """The bundle's rule, or a given threshold of the student's score."""
+    """Returns the bundle's rule, or one with a given threshold of the student's score."""
     if threshold is not None:
-        told = f"auto defers where confidence is below {threshold:g}, as --auto-threshold says"
-        return Rule(CONFIDENCE, threshold, told)
+        words = f"auto defers where confidence is below {threshold:g}, as --auto-threshold says"
+        return Rule(CONFIDENCE, threshold, words)
     deferral = manifest.calibration.deferral
     if deferral is None:
         return Rule(CONFIDENCE, None, OLD_BUNDLE)
     if deferral.signal not in (CONFIDENCE, AGREEMENT):
-        told = f"auto never defers: this release does not know the signal {deferral.signal!r}"
-        return Rule(CONFIDENCE, None, told)
+        words = f"auto never defers: this release does not know the signal {deferral.signal!r}"
+        return Rule(CONFIDENCE, None, words)
     return Rule(deferral.signal, deferral.threshold, deferral.summary)
 
 
@@ -51,27 +51,29 @@ def unsure_nodes(
     inference: Inference | None,
     predictions: Sequence[Prediction],
 ) -> set[int]:
-    """Positions of the nodes that the teacher is to be asked about."""
+    """Finds the positions of the nodes that the teacher is asked about."""
     if rule.threshold is None:
         return set()
     if rule.signal == AGREEMENT:
         shares = engine.agreements(resolution, inference).tolist()
-        told = zip(resolution.positions, shares, strict=True)
-        return {position for position, share in told if share < rule.threshold}
+        pairs = zip(resolution.positions, shares, strict=True)
+        return {position for position, share in pairs if share < rule.threshold}
     return {p.index for p in predictions if p.score is not None and p.score < rule.threshold}
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Of a million tokens, in whatever money; 0 where it is not told."""
+    """Prices of a million tokens, in any currency; 0 if not given."""
 
     input: float = 0.0
     output: float = 0.0
 
 
 def question_cost(prompt: Prompt, label: str, free: bool, prices: Prices) -> Cost:
-    """Of one question, unless nothing was asked for its answer; its tokens are estimated, since
-    the service has no tokenizer of the teacher's."""
+    """Estimates the cost of one question, with tokens from characters; 0 if it was free.
+
+    The service does not have the teacher's tokenizer.
+    """
     if free:
         return Cost(input_tokens=0, output_tokens=0, money=0.0 if priced(prices) else None)
     read = -(-len(prompt.text) // CHARACTERS_PER_TOKEN)
@@ -85,12 +87,12 @@ def priced(prices: Prices) -> bool:
 
 
 def computing_ms(inference: Batched | None) -> float:
-    """Of the student: stored nodes are looked up."""
+    """Returns the student's computing time; 0 for look-ups."""
     return round(inference.computing_ms, 3) if inference else 0.0
 
 
 def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> AnsweredBy | None:
-    """Whose answer the route auto takes."""
+    """Returns the model whose answer the route auto takes."""
     if student.error is not None:
         return None
     return "teacher" if unsure and teacher.error is None else "student"
@@ -99,7 +101,7 @@ def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> Answe
 def teacher_prediction(
     position: int, node: Node, answer: TeacherAnswer | NodeError, top_k: int
 ) -> Prediction:
-    """A teacher's answer on the wire; only some teachers tell probabilities."""
+    """Makes a prediction of a teacher's answer; only some teachers give probabilities."""
     if isinstance(answer, NodeError):
         return Prediction(position, node.id, route="teacher", error=error_detail(answer))
     own, scores = answer.opinion.label, answer.opinion.scores
@@ -107,7 +109,7 @@ def teacher_prediction(
         top: tuple[LabelScore, ...] = ()
         score = None
     else:
-        # The answer goes before labels that are as probable.
+        # The answer comes before other labels of equal probability.
         best = sorted(scores.items(), key=lambda item: (-item[1], item[0] != own))[:top_k]
         top = tuple(LabelScore(label, round(value, SCORE_DECIMALS)) for label, value in best)
         score = round(scores[own], SCORE_DECIMALS)

@@ -8,21 +8,21 @@ from starlette.types import Receive, Scope, Send
 from service.errors import OverloadedError
 from service.http.exchange import SCOPE_KEY, Exchange
 
-PAUSE_SECONDS = 5.0  # before one that was refused may ask again
+PAUSE_SECONDS = 5.0  # before a refused client may ask again
 
 
 class Streams:
-    """Counts those that run."""
+    """Counts the running streams."""
 
     def __init__(self) -> None:
         self.running = 0
 
 
 class Stream(StreamingResponse):
-    """One of them; whether there is room is asked at the moment in which it takes it.
+    """A streamed answer; the limit is checked at the moment it starts.
 
     Args:
-        most: that run at a time.
+        most: maximum number of concurrent streams.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class Stream(StreamingResponse):
         self.streams, self.most = streams, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it.
+        """Sends the answer.
 
         Raises:
-            OverloadedError: too many run.
+            OverloadedError: too many streams run.
         """
         if self.streams.running >= self.most:
             raise OverloadedError("others are reading the whole graph", PAUSE_SECONDS)
         exchange: Exchange = scope[SCOPE_KEY]
-        if exchange.scope["method"] == "HEAD":  # the server would throw all of it away
+        if exchange.scope["method"] == "HEAD":  # the server would discard the body
             self.body_iterator = nothing()
         self.streams.running += 1
         try:
@@ -55,6 +55,6 @@ class Stream(StreamingResponse):
 
 
 async def nothing() -> AsyncIterator[bytes]:
-    """No piece at all."""
+    """Yields nothing."""
     return
     yield b""

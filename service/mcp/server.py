@@ -1,6 +1,6 @@
-"""The endpoint: the official SDK between the gateway and the tools.
+"""The MCP endpoint: connects the official SDK with the gateway and the tools.
 
-Each request stands for itself: no session is kept, so that any process behind a balancer may
+Each request is independent: there are no sessions, so that any process behind a balancer may
 answer, and an answer is one JSON document.
 """
 
@@ -29,7 +29,7 @@ from understudy.engine.errors import EngineError, shortened
 logger = logging.getLogger(__name__)
 
 OPERATION = "mcp"
-MOST_BYTES = 2**20  # of a message, which is read on the event loop
+MOST_BYTES = 2**20  # of a message, which is decoded on the event loop
 INSTRUCTIONS = """
 A graph whose nodes carry text, and a model that classifies its nodes. Ask about nodes by their ids,
 or about new ones by a text and the ids of the stored nodes that they are linked to.
@@ -38,13 +38,13 @@ READING = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_
 
 
 class Endpoint:
-    """An ASGI application for one path, which the gateway leads to."""
+    """An ASGI application for one path, called by the gateway."""
 
     def __init__(self, parts: Parts, body_bytes: int) -> None:
-        """Prepares; requests are answered within `running`.
+        """Prepares the server; it answers within `running`.
 
         Args:
-            body_bytes: of a request.
+            body_bytes: maximum size of a request.
         """
         self.parts = parts
         self.most_bytes = min(body_bytes, MOST_BYTES)
@@ -63,21 +63,21 @@ class Endpoint:
         )
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Within it requests are answered; once."""
+        """Returns the context in which requests are answered; usable once."""
         return self.manager.run()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request.
 
         Raises:
-            AccessError, RateLimitedError: who asks may not.
-            InvalidFieldError: a time that is none, or a message that says one thing twice.
+            AccessError, RateLimitedError: the caller is not allowed.
+            InvalidFieldError: the time header is invalid, or the message has a field twice.
             VersionNotReachedError: see `Freshness.reach`.
         """
         exchange: Exchange = scope[SCOPE_KEY]
         await self.parts.access.check(Role.read, scope, exchange)
         exchange.operation = OPERATION
-        if scope["method"] != "POST":  # there is no stream to listen to, and no session to end
+        if scope["method"] != "POST":  # there are no streams or sessions
             detail = ErrorDetail(CODE_OF_STATUS[405], f"{PATH} answers POST alone")
             response = error_response(405, detail, PATH, {"allow": "POST"})
             await response(scope, receive, send)
@@ -86,9 +86,9 @@ class Endpoint:
         await self.parts.freshness.reach(exchange)
         content = await read_body(receive)
         if len(content) <= self.most_bytes:
-            with suppress(MalformedJsonError):  # which the SDK tells in the protocol's words
+            with suppress(MalformedJsonError):  # the SDK reports it in the protocol's form
                 look_through(content)
-        self.server.version = self.parts.slot.engine.model_version  # of what answers now
+        self.server.version = self.parts.slot.engine.model_version  # of the current model
         await self.manager.handle_request(scope, beginning_with(content, receive), send)
 
     async def list_tools(
@@ -111,7 +111,7 @@ class Endpoint:
     async def call_tool(
         self, context: ServerRequestContext[Any, Any], asked: types.CallToolRequestParams
     ) -> types.CallToolResult:
-        """A tool's answer, or what was wrong with the question, for the model to read.
+        """Calls a tool; returns its answer or an error, both for the model to read.
 
         Raises:
             MCPError: there is no such tool.
@@ -142,7 +142,7 @@ class Endpoint:
 
 
 def beginning_with(content: bytes, receive: Receive) -> Receive:
-    """What gives a body that was read already, then whatever comes."""
+    """Makes a receive function that first returns a body that was already read."""
     coming: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
 
     async def next_message() -> Message:
@@ -152,10 +152,10 @@ def beginning_with(content: bytes, receive: Receive) -> Receive:
 
 
 async def bounded(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Tells the name of a method that there is none of back in short; the SDK would tell it whole.
+    """Shortens the name of an unknown method in the error, which the SDK would echo whole.
 
     Raises:
-        MCPError: as the call.
+        MCPError: the call's error.
     """
     try:
         return await call_next(ctx)

@@ -1,6 +1,6 @@
-"""The tools that a language model's client may call: what they take, what they give, what runs.
+"""The tools for language models: their arguments, their answers and their functions.
 
-They know nothing of the protocol: structs in, structs out, as the routes have them.
+They are independent of the protocol: structs in, structs out, as in the routes.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +21,7 @@ from understudy.engine.state import GraphState
 
 DEFINITIONS = "#/$defs/{name}"
 SHOWN_LABELS = 50  # in a tool's description
-SHOWN_NEIGHBORS = 50  # unless more are asked for
+SHOWN_NEIGHBORS = 50  # unless more are requested
 MOST_NEIGHBORS = 1_000
 
 Nodes = Annotated[tuple[Node, ...], Meta(min_length=1, description="Stored and unseen nodes.")]
@@ -35,7 +35,7 @@ class ClassifyArguments(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ExplainArguments(Struct, frozen=True, forbid_unknown_fields=True):
-    """The nodes whose answers are to be explained."""
+    """The nodes whose answers to explain."""
 
     nodes: Nodes
 
@@ -50,14 +50,14 @@ class NeighborsArguments(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamedNode(Struct, frozen=True):
-    """A stored node and its label as predicted."""
+    """A stored node and its predicted label."""
 
     id: str
     label: str
 
 
 class Surroundings(Struct, frozen=True):
-    """A stored node with its text, its predicted label and the nodes that it is linked to."""
+    """A stored node with its text, its predicted label and its neighbors."""
 
     id: str
     text: str
@@ -69,7 +69,7 @@ class Surroundings(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool; `run` gets the parts of the service, the exchange and its checked arguments."""
+    """A tool; `run` gets the parts of the service, the exchange and the checked arguments."""
 
     name: str
     description: str
@@ -78,10 +78,10 @@ class Tool:
     run: Callable[[Parts, Exchange, Any], Awaitable[bytes]]
 
     async def call(self, parts: Parts, exchange: Exchange, arguments: Any) -> bytes:
-        """The answer as JSON.
+        """Runs the tool; returns the answer as JSON.
 
         Raises:
-            InvalidFieldError: the arguments are not as the schema says.
+            InvalidFieldError: the arguments do not match the schema.
             EngineError: as the route of the same purpose.
         """
         try:
@@ -148,14 +148,14 @@ TOOLS = (
 
 
 def schema_of(kind: type[Struct]) -> dict[str, Any]:
-    """A struct's JSON schema as an object that holds its own definitions."""
+    """Makes a struct's JSON schema as one object with its definitions."""
     (own,), components = msgspec.json.schema_components([kind], ref_template=DEFINITIONS)
     assert own == {"$ref": DEFINITIONS.format(name=kind.__name__)}
     return {**components.pop(kind.__name__), "$defs": components}
 
 
 def about(label_names: Sequence[str]) -> str:
-    """What a label may be, for a tool's description."""
+    """Lists the labels, for a tool's description."""
     shown = ", ".join(label_names[:SHOWN_LABELS])
     more = len(label_names) - SHOWN_LABELS
     return f" Labels: {shown}{f', and {more} more' if more > 0 else ''}."

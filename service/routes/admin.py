@@ -1,4 +1,4 @@
-"""The routes for operators: health, description, reloading, the OpenAPI document."""
+"""Routes for operators: health, description, reload, the OpenAPI document."""
 
 from typing import Annotated
 
@@ -16,13 +16,13 @@ from understudy.engine.limits import Limits
 
 
 class Status(Struct, frozen=True):
-    """Of the process or of the model."""
+    """The status of the process or of the model."""
 
     status: Annotated[str, Meta(description="ok")] = "ok"
 
 
 class Info(Struct, frozen=True):
-    """The bundle that answers, and what may be asked of it."""
+    """The served bundle, its limits and its teacher."""
 
     model: Annotated[str, Meta(description="The bundle's name.")]
     model_version: Annotated[str, Meta(description="A digest of the bundle's files.")]
@@ -30,11 +30,9 @@ class Info(Struct, frozen=True):
     made_by: Annotated[str, Meta(description="The release that made it.")]
     student: StudentInfo
     encoder: EncoderInfo
-    graph: Annotated[GraphInfo, Meta(description="As it was exported.")]
-    graph_version: Annotated[
-        int, Meta(description="How many times it has changed since it was imported.")
-    ]
-    durable: Annotated[bool, Meta(description="Whether its changes outlive the process.")]
+    graph: Annotated[GraphInfo, Meta(description="As exported.")]
+    graph_version: Annotated[int, Meta(description="Number of changes since the import.")]
+    durable: Annotated[bool, Meta(description="Whether changes outlive the process.")]
     labels: tuple[str, ...]
     metrics: Annotated[
         dict[str, float], Meta(description="Of the student, measured when it was trained.")
@@ -42,16 +40,16 @@ class Info(Struct, frozen=True):
     provider: Annotated[str, Meta(description="What runs the networks: cpu or cuda.")]
     limits: Limits
     teacher: Annotated[bool, Meta(description="Whether there is a teacher to ask.")]
-    auto: Annotated[str, Meta(description="What the route auto does, in a line.")]
+    auto: Annotated[str, Meta(description="The rule of route auto, in one line.")]
     deferral: Annotated[
-        Deferral | None, Meta(description="What deferring to the teacher brought on validation.")
+        Deferral | None, Meta(description="The effect of deferring to the teacher, on validation.")
     ]
     measured_teacher: Annotated[
         TeacherRecord | None, Meta(description="The teacher that was measured with the student.")
     ]
     served_teacher: Annotated[
         Verdict | None,
-        Meta(description="Whether the teacher to ask is that one; null before it was met."),
+        Meta(description="Whether the current teacher is that one; null before the check."),
     ]
 
 
@@ -81,16 +79,16 @@ def describe_service(served: Parts) -> Info:
 
 
 class Reloaded(Struct, frozen=True):
-    """The bundle that answers from now on."""
+    """The bundle that is served from now on."""
 
     model: str
     model_version: str
     previous_version: Annotated[str, Meta(description="Of the bundle that answered before.")]
-    seconds: Annotated[float, Meta(description="That opening and checking it took.")]
+    seconds: Annotated[float, Meta(description="Duration of opening and checking it.")]
 
 
 router = APIRouter(tags=["operations"], route_class=StructRoute)
-beside = APIRouter(include_in_schema=False)  # what is no part of the document
+beside = APIRouter(include_in_schema=False)  # routes outside the OpenAPI document
 
 
 @router.get("/health/live", summary="Whether the process is up", dependencies=[ANYONE])
@@ -128,7 +126,7 @@ async def reload(served: Served) -> Reloaded:
 
 @beside.get("/metrics", dependencies=[ANYONE])
 async def metrics(served: Served) -> Response:
-    """Prometheus asks without a key; what it gets holds no text and no id."""
+    """Renders metrics for Prometheus, which sends no key; they contain no text and no id."""
     team = served.team
     text = served.metrics.render() if team is None else await team.scrape(served.metrics)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
@@ -146,6 +144,6 @@ def root_path_of(request: Request) -> str:
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """Of each operation."""
+    """Makes the examples of each operation."""
     ok = Examples(response=Status())
     return {"live": ok, "ready": ok, "info": Examples(response=describe_service(parts))}

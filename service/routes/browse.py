@@ -1,4 +1,4 @@
-"""The routes that show what is in the graph: nodes in pages, by words, and around a node."""
+"""Routes that show the graph: nodes in pages, by words, and around a node."""
 
 from typing import Annotated
 
@@ -29,21 +29,21 @@ router = APIRouter(tags=["graph"], route_class=StructRoute)
 
 
 class NodesQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which nodes to list."""
+    """The nodes to list."""
 
-    after: Annotated[str, Meta(description="Id behind which the page begins.")] = ""
+    after: Annotated[str, Meta(description="Id after which the page starts.")] = ""
     limit: Annotated[int, Meta(ge=1, le=MOST_LISTED, description="Nodes at most.")] = 100
-    label: Annotated[str, Meta(description="That they were given; none for any.")] = ""
-    split: Annotated[str, Meta(description="Such as train; none for any.")] = ""
+    label: Annotated[str, Meta(description="Only nodes with this given label; empty: any.")] = ""
+    split: Annotated[str, Meta(description="Only of this split, such as train; empty: any.")] = ""
 
 
 class ListedNode(Struct, frozen=True):
-    """A node as it is stored."""
+    """A stored node."""
 
     id: str
     text: str
-    label: Annotated[str | None, Meta(description="As given, not as predicted.")]
-    split: Annotated[str | None, Meta(description="Of the graph as it was exported.")]
+    label: Annotated[str | None, Meta(description="Given, not predicted.")]
+    split: Annotated[str | None, Meta(description="Of the exported graph.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
 
 
@@ -51,14 +51,14 @@ class NodePage(Struct, frozen=True):
     """Nodes in the order of their ids."""
 
     nodes: tuple[ListedNode, ...]
-    next: Annotated[str | None, Meta(description="What `after` is of the next page; null: none.")]
+    next: Annotated[str | None, Meta(description="The `after` of the next page; null: none.")]
     graph_version: int
 
 
 class SearchQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """What to look for."""
+    """The words to search for."""
 
-    q: Annotated[str, Meta(max_length=200, description="Begins an id, or words of id and text.")]
+    q: Annotated[str, Meta(max_length=200, description="Start of an id, or words of id and text.")]
     limit: Annotated[int, Meta(ge=1, le=MOST_FOUND, description="Nodes at most.")] = 10
 
 
@@ -67,34 +67,34 @@ class ShownNode(Struct, frozen=True):
 
     id: str
     title: Annotated[str, Meta(description="The first line of its text.")]
-    label: Annotated[str | None, Meta(description="As given.")]
+    label: Annotated[str | None, Meta(description="Given, not predicted.")]
     predicted: Annotated[str, Meta(description="The student's answer.")]
     score: Annotated[float, Meta(description="Its calibrated probability.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
 
 
 class Found(Struct, frozen=True):
-    """The nodes that fit best, best first."""
+    """The best matching nodes, best first."""
 
     nodes: tuple[ShownNode, ...]
     graph_version: int
 
 
 class SurroundingsBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Around which node, and what is shown already."""
+    """The node to draw around, and the nodes that are shown already."""
 
     id: str
     limit: Annotated[
-        int, Meta(ge=0, le=MOST_SHOWN, description="Neighbors at most that are not in `beside`.")
+        int, Meta(ge=0, le=MOST_SHOWN, description="Maximum of neighbors that are not in `beside`.")
     ] = 24
     beside: Annotated[
         tuple[str, ...],
-        Meta(max_length=MOST_SHOWN, description="Ids that are shown; unknown ones are passed by."),
+        Meta(max_length=MOST_SHOWN, description="Ids that are shown; unknown ones are ignored."),
     ] = ()
 
 
 class Surroundings(Struct, frozen=True):
-    """A node and some of its neighbors: of many, those that share the most neighbors with it."""
+    """A node and some of its neighbors; of many, those that share the most neighbors with it."""
 
     nodes: Annotated[tuple[ShownNode, ...], Meta(description="The node itself is the first.")]
     edges: Annotated[
@@ -133,10 +133,10 @@ async def show_surroundings(around: Around, exchange: Timed, served: Served) -> 
 
 
 def page_of(parts: Parts, query: NodesQuery) -> NodePage:
-    """A page of nodes.
+    """Makes a page of nodes.
 
     Raises:
-        InvalidFieldError: no such label, or no such split.
+        InvalidFieldError: there is no such label or split.
     """
     state = parts.slot.engine.state
     view, base = state.graph, state.graph.parts.base
@@ -150,7 +150,7 @@ def page_of(parts: Parts, query: NodesQuery) -> NodePage:
         raise InvalidFieldError("split", problem)
     label = view.label_names.index(query.label) if query.label else None
     listing = parts.directory.listing(view)
-    # One more than asked for tells whether there is a next page.
+    # One row more than requested shows whether there is a next page.
     rows = listing.page(view, query.after, query.limit + 1, label, query.split or None)
     nodes = tuple(listed(state, row) for row in rows[: query.limit])
     return NodePage(nodes, nodes[-1].id if len(rows) > query.limit else None, state.version)
@@ -180,11 +180,11 @@ def found_nodes(parts: Parts, query: SearchQuery) -> Found:
 def shown_nodes(
     engine: Engine, state: GraphState, rows: NDArray[np.int64]
 ) -> tuple[ShownNode, ...]:
-    """Stored nodes (int64 [B]) with the student's answers."""
+    """Describes stored nodes (int64 [B]), with the student's answers."""
     view, names = state.graph, engine.manifest.label_names
     temperature = engine.manifest.calibration.temperature
     labels, scores = best_labels(state.logits(rows), temperature, 1)
-    told = zip(
+    facts = zip(
         rows.tolist(),
         titles(view, rows.tolist()),
         labels[:, 0].tolist(),
@@ -201,12 +201,12 @@ def shown_nodes(
             round(score, SCORE_DECIMALS),
             degree,
         )
-        for row, title, label, score, degree in told
+        for row, title, label, score, degree in facts
     )
 
 
 def surroundings_of(engine: Engine, around: SurroundingsBody) -> Surroundings:
-    """The drawing's nodes and edges.
+    """Makes the nodes and edges of a drawing.
 
     Raises:
         UnknownNodeError.
@@ -221,7 +221,7 @@ def surroundings_of(engine: Engine, around: SurroundingsBody) -> Surroundings:
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """Of each operation, about nodes that are there; makes no directory of them."""
+    """Makes examples of each operation about stored nodes, without building the directory."""
     engine = parts.slot.engine
     view = engine.state.graph
     names = [view.id(row) for row in view.live_rows()[:1].tolist()]

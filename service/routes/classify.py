@@ -1,4 +1,4 @@
-"""The routes that classify; the first of them also straight on ASGI."""
+"""Routes that classify; the first one is also served directly over ASGI."""
 
 from typing import Annotated
 
@@ -106,7 +106,7 @@ async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareRe
 
 
 def direct(parts: Parts) -> Direct:
-    """The first route once more, for the gateway."""
+    """Makes the direct route of `/classify`, for the gateway."""
     return Direct(
         classify.__name__,
         Role.read,
@@ -119,7 +119,7 @@ def direct(parts: Parts) -> Direct:
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """A request about nodes that are there, and its answer; runs a network."""
+    """Makes examples with stored nodes and their answers; runs the networks."""
     engine = parts.slot.engine
     request = example_request(engine)
     version = engine.state.version
@@ -134,7 +134,7 @@ def examples(parts: Parts) -> dict[str, Examples]:
 
 
 def example_request(engine: Engine) -> ClassifyRequest:
-    """A stored node, if there is one, and an unseen one beside it."""
+    """Makes a request of a stored node, if there is one, and an unseen node linked to it."""
     view = engine.state.graph
     first = tuple(view.id(row) for row in view.live_rows()[:1].tolist())
     unseen = Node(text="a fast JSON parser", neighbors=first)

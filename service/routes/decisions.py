@@ -1,4 +1,4 @@
-"""The routes of the APIs on which language models are asked for decisions."""
+"""Routes of the decision APIs of language models."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -61,7 +61,7 @@ node. Anything else goes to the upstream, if there is one. See docs/reference/de
 
 
 class ListedModel(Struct, frozen=True):
-    """A model, for either kind of client."""
+    """A model, with the fields of both APIs."""
 
     id: str
     name: str
@@ -73,7 +73,7 @@ class ListedModel(Struct, frozen=True):
 
 
 class ModelList(Struct, frozen=True):
-    """The model that is served, as OpenAI's clients look for it and as Jev's do."""
+    """The served model, in the forms of OpenAI's and Jev's model lists."""
 
     data: tuple[ListedModel, ...]
     models: tuple[ListedModel, ...]
@@ -150,7 +150,7 @@ def listed_model(manifest: Manifest) -> ListedModel:
 
 
 def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
-    """The routes that decide once more, for the gateway."""
+    """Makes the direct routes of decisions, for the gateway."""
 
     def of(name: str, body: JsonBody) -> Direct:
         return Direct(
@@ -170,7 +170,7 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """Requests about a node that is there."""
+    """Makes example requests about a stored node."""
     engine = parts.slot.engine
     labels = engine.manifest.label_names[:EXAMPLE_LABELS]
     node: dict[str, Any] = {"node": {"id": example_request(engine).nodes[0].id}}

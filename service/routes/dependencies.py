@@ -1,8 +1,8 @@
-"""The dependencies of handlers: roles, the request itself, the service's parts, path names.
+"""Dependencies of the handlers: roles, the request, the service's parts, names in paths.
 
-Paths are routed as they were sent, and what they name is decoded afterwards. So an
-id that holds a slash, percent-encoded, is one id in every route, and no two paths that were sent
-differently can mean another node than the one that was named.
+Paths are routed as they were sent, and the names in them are decoded afterwards. So an id with a
+percent-encoded slash is one id in every route, and two paths that were sent differently cannot be
+confused.
 """
 
 import re
@@ -29,10 +29,10 @@ BROKEN_ENCODING = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def decode_part(sent: str) -> str:
-    """What a part of a path says.
+    """Decodes a part of a path.
 
     Raises:
-        MalformedPathError: its percent-encoding is broken, or what it encodes is not UTF-8.
+        MalformedPathError: its percent-encoding is broken, or it does not encode UTF-8.
     """
     if "%" not in sent and sent.isascii():
         return sent
@@ -47,7 +47,7 @@ def decode_part(sent: str) -> str:
 
 
 class Identifier(Convertor[str]):
-    """An id as it was sent; its slashes may be sent as they are, too."""
+    """An id as it was sent; its slashes may be sent unencoded, too."""
 
     regex = ".+"
 
@@ -59,7 +59,7 @@ class Identifier(Convertor[str]):
 
 
 class NodeAlone(Identifier):
-    """An id with nothing behind it that another route has."""
+    """An id without a suffix that belongs to another route."""
 
     regex = "(?!.+/(neighbors|similar)$).+"
 
@@ -69,14 +69,14 @@ register_url_convertor("node", NodeAlone())
 
 
 class Permit(HTTPBearer):
-    """Lets a request pass whose key has a role, before its body is read."""
+    """Lets a request pass if its key has the role, before its body is read."""
 
     def __init__(self, role: Role) -> None:
         super().__init__(auto_error=False, scheme_name="key")
         self.role = role
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        """Checks.
+        """Checks the request.
 
         Raises:
             AccessError, RateLimitedError, MalformedPathError: see `Access.check` and `begin`.
@@ -91,11 +91,11 @@ class Permit(HTTPBearer):
 
 
 async def refuse_unread(request: Request, exchange: Exchange) -> None:
-    """Refuses what a route would pass by although its sender means something by it.
+    """Refuses parts of a request that the route would silently ignore.
 
     Raises:
-        InvalidFieldError: a parameter of the query that it does not have, a time that is none, or
-            a body where none is read.
+        InvalidFieldError: an unknown query parameter, an invalid time, or a body where none is
+            read.
         MalformedPathError: see `QueryFields.read`.
     """
     route = request.scope["route"]
@@ -112,16 +112,16 @@ def needs(role: Role) -> Any:
 
 
 async def permit_anyone(request: Request) -> None:
-    """Of what is asked by machines that hold no key, and of the pages for people.
+    """Lets everyone pass, for routes of machines without a key and of the web page.
 
-    Their queries are not read: probes, scrapers, caches and links add what they like, and nothing
-    that could be meant by it would be answered otherwise.
+    Their queries are ignored: probes, scrapers, caches and links add arbitrary parameters, none of
+    which could change the answer.
     """
     begin(request)
 
 
 def begin(request: Request) -> None:
-    """Sees that the path can be read before a body is, and names what is asked in the figures.
+    """Checks the path's encoding before a body is read, and names the operation in the metrics.
 
     Raises:
         MalformedPathError: see `decode_part`.
@@ -158,7 +158,7 @@ async def timed_exchange(
         ),
     ] = None,
 ) -> Exchange:
-    """The exchange reads the header when the answer is waited for."""
+    """Returns the exchange; it reads the header itself when it waits for the answer."""
     return await exchange_of(request)
 
 
@@ -169,11 +169,11 @@ async def in_time(
     *arguments: Arguments.args,
     **options: Arguments.kwargs,
 ) -> Result:
-    """What a function returns or raises, called off the event loop, in the request's time.
+    """Calls a function off the event loop, within the request's time.
 
     Raises:
         OverloadedError: too much waits already.
-        ClientDisconnect, DeadlineError: nobody waits for it any more.
+        ClientDisconnect, DeadlineError: the client left, or the time is over.
     """
     served.executor.check()
     work = served.executor.run(function, *arguments, **options)
@@ -195,7 +195,7 @@ PathId = Annotated[
 
 
 async def model_of(served: Served, model: PathName) -> Engine:
-    """What is served, as the path names it.
+    """Checks the model's name in a path, and returns the served engine.
 
     Raises:
         UnknownModelError: another model.

@@ -1,4 +1,4 @@
-"""The routes that read and change the graph, and what goes over the wire for it."""
+"""Routes that read and change the graph, with their requests and answers."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
@@ -41,12 +41,12 @@ router = APIRouter(tags=["graph"], route_class=StructRoute)
 
 
 class NodeBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A node to add or to change; a new one needs a text."""
+    """A node to add or change; a new one needs a text."""
 
     text: Text = None
     label: Label = None
     neighbors: Annotated[
-        tuple[NodeId, ...], Meta(description="Stored nodes to link it to, beside those it has.")
+        tuple[NodeId, ...], Meta(description="Stored nodes to link it to, in addition.")
     ] = ()
 
 
@@ -57,7 +57,7 @@ class EdgeBody(Struct, frozen=True, forbid_unknown_fields=True):
     target: NodeId
 
 
-# The graph's own mutations, under the names that clients know them by.
+# The mutations of the graph, with the type names that clients use.
 class Upsert(UpsertNode, frozen=True):
     """Adds or changes a node."""
 
@@ -67,40 +67,40 @@ class Delete(DeleteNode, frozen=True):
 
 
 class Link(AddEdge, frozen=True):
-    """Links two nodes."""
+    """Adds an edge between two nodes."""
 
 
 class Unlink(RemoveEdge, frozen=True):
-    """Unlinks two nodes."""
+    """Removes the edge between two nodes."""
 
 
 class MutationsBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Changes in their order: all of them happen, or none."""
+    """Changes in their order: all are applied, or none."""
 
     mutations: Annotated[tuple[Upsert | Delete | Link | Unlink, ...], Meta(min_length=1)]
 
 
 class Changed(Struct, frozen=True):
-    """A change that is visible, and on the disk where the service has a data folder."""
+    """A visible change, which is durable if the service has a data folder."""
 
-    graph_version: Annotated[int, Meta(description="In which it first shows.")]
+    graph_version: Annotated[int, Meta(description="The first one that includes it.")]
     repeated: Annotated[
-        bool, Meta(description="It was made before under the same key; nothing was done now.")
+        bool, Meta(description="Whether it was applied before under this key; nothing was done.")
     ] = False
 
 
 class StoredNode(Struct, frozen=True):
-    """A node as it is stored."""
+    """A stored node."""
 
     id: str
     text: str
-    label: Annotated[str | None, Meta(description="As given, not as predicted.")]
+    label: Annotated[str | None, Meta(description="Given, not predicted.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
     graph_version: int
 
 
 class Neighbors(Struct, frozen=True):
-    """The nodes that a node is linked to."""
+    """The neighbors of a node."""
 
     id: str
     neighbors: tuple[str, ...]
@@ -108,7 +108,7 @@ class Neighbors(Struct, frozen=True):
 
 
 def key_of(exchange: Exchange) -> str | None:
-    """Under which a change is made once."""
+    """Reads the idempotency key of a request."""
     sent = exchange.headers.get(IDEMPOTENCY_KEY)
     return None if sent is None else sent.decode("latin-1")
 
@@ -124,7 +124,7 @@ async def changing_exchange(
         ),
     ] = None,
 ) -> Exchange:
-    """The exchange reads the header when the change is made."""
+    """Returns the exchange; it reads the header itself when the change is made."""
     return exchange
 
 
@@ -196,7 +196,7 @@ async def mutate(body: Mutations, served: Served, exchange: Changing) -> Changed
 
 
 def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
-    """Routes whose paths are fixed once more, for the gateway."""
+    """Makes the direct routes with fixed paths, for the gateway."""
 
     def of(change: Callable[[Any, Parts, Exchange], Awaitable[Changed]], body: JsonBody) -> Direct:
         async def answer(exchange: Exchange, requested: Any) -> EncodedResponse:
@@ -220,7 +220,7 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
 
 
 def refuse_conditions(exchange: Exchange) -> None:
-    """Refuses a change that is to be made under a condition, which nobody would look at.
+    """Refuses conditional changes, whose condition would be ignored.
 
     Raises:
         InvalidFieldError.
@@ -233,7 +233,7 @@ def refuse_conditions(exchange: Exchange) -> None:
 
 
 async def make(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -> Changed:
-    """Has changes made; raises as `refuse_conditions` and `Changes.apply` do."""
+    """Applies changes; raises as `refuse_conditions` and `Changes.apply` do."""
     refuse_conditions(exchange)
     wished = exchange.wished_seconds()
     left = None if wished is None else max(wished - exchange.seconds, 0.0)
@@ -242,7 +242,7 @@ async def make(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -
 
 
 def find(engine: Engine, node_id: str) -> tuple[GraphState, int]:
-    """The graph as it is now, and a node's row.
+    """Returns the current graph state and a node's row.
 
     Raises:
         UnknownNodeError.
@@ -255,7 +255,7 @@ def find(engine: Engine, node_id: str) -> tuple[GraphState, int]:
 
 
 def named_neighbors(state: GraphState, row: int, rows: NDArray[np.int32]) -> Neighbors:
-    """The ids of a node's neighbours.
+    """Lists the ids of a node's neighbours.
 
     Shapes:
         rows: int32 [degree]
@@ -266,7 +266,7 @@ def named_neighbors(state: GraphState, row: int, rows: NDArray[np.int32]) -> Nei
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """Of each operation, about nodes that are there."""
+    """Makes examples of each operation about stored nodes."""
     view = parts.slot.engine.state.graph
     names = [view.id(row) for row in view.live_rows()[:2].tolist()]
     edge = Examples(EdgeBody(*names) if len(names) == 2 else None)

@@ -29,7 +29,7 @@ from service.routes.tensors import (
 from understudy.engine.engine import Engine
 
 PLATFORM = "onnxruntime_onnx"
-MOST_MICROSECONDS = 2**64 - 1  # as many as gRPC can say
+MOST_MICROSECONDS = 2**64 - 1  # the largest number in gRPC
 EXTENSIONS = ("binary_tensor_data",)
 
 
@@ -40,13 +40,13 @@ class Live(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """A real inference passed lately."""
+    """A recent test inference passed."""
 
     ready: bool = True
 
 
 class ServerMetadata(Struct, frozen=True):
-    """What answers."""
+    """The server."""
 
     name: str
     version: str
@@ -54,7 +54,7 @@ class ServerMetadata(Struct, frozen=True):
 
 
 class TensorMetadata(Struct, frozen=True):
-    """A tensor that a model takes or gives; -1 stands for any size."""
+    """An input or output of a model; -1 means any size."""
 
     name: str
     datatype: str
@@ -62,7 +62,7 @@ class TensorMetadata(Struct, frozen=True):
 
 
 class ModelMetadata(Struct, frozen=True):
-    """The model that is served."""
+    """The served model."""
 
     name: str
     versions: tuple[str, ...]
@@ -72,7 +72,7 @@ class ModelMetadata(Struct, frozen=True):
 
 
 class ModelReady(Struct, frozen=True):
-    """Whether a model answers."""
+    """Whether a model is ready."""
 
     name: str
     ready: bool = True
@@ -98,7 +98,7 @@ PLAIN: dict[int | str, dict[str, str]] = {404: {}, 503: {}}
 
 
 async def version_of(served: Served, model: PathName, version: PathName) -> Engine:
-    """What is served, as the path names it.
+    """Checks the model's name and version in a path, and returns the served engine.
 
     Raises:
         UnknownModelError: another model, or another version of it.
@@ -194,7 +194,7 @@ async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> Enc
     """Classifies the rows of tensors.
 
     Raises:
-        InvalidFieldError: the tensors are not as they should be.
+        InvalidFieldError: the tensors are invalid.
         NoNodeError: a node cannot be answered.
     """
     seconds = timeout_seconds(request)
@@ -215,7 +215,7 @@ async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> Enc
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """Of each operation, about a node that is there."""
+    """Makes examples of each operation about a stored node."""
     engine = parts.slot.engine
     rows = engine.state.graph.live_rows()[:1].tolist()
     name = engine.state.graph.id(rows[0]) if rows else ""
@@ -229,10 +229,10 @@ def examples(parts: Parts) -> dict[str, Examples]:
 
 
 def timeout_seconds(request: InferRequest) -> float | None:
-    """The time that a client gives, in its parameter of microseconds; None where it gives none.
+    """Reads the client's time limit, a parameter in microseconds; None if there is none.
 
     Raises:
-        InvalidFieldError: it is no whole number of microseconds.
+        InvalidFieldError: it is not a whole number of microseconds.
     """
     timeout = request.parameters.get("timeout", 0)
     if type(timeout) is not int or not 0 <= timeout <= MOST_MICROSECONDS:
@@ -241,7 +241,7 @@ def timeout_seconds(request: InferRequest) -> float | None:
 
 
 def nodes_of(inputs: Sequence[Tensor]) -> tuple[Node, ...]:
-    """Reads the inputs' rows as nodes.
+    """Converts the inputs' rows to nodes.
 
     Raises:
         InvalidFieldError: an input is unknown, of another type, or of another length.

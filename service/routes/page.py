@@ -1,7 +1,7 @@
-"""The page at `/`, the reference at `/docs`, and their files: for people, no part of the document.
+"""The web page at `/`, the reference at `/docs`, and their files; not in the OpenAPI document.
 
-Anyone may read them, since they hold nothing of what is served: what they show they ask for, with
-a key where keys are needed.
+Everyone may read them, since they contain no data: the page requests data itself, with a key if
+keys are required.
 """
 
 from fastapi import APIRouter, Request
@@ -35,9 +35,9 @@ async def get_file(name: PathName, request: Request) -> Response:
 
 
 def sent(file: File, request: Request) -> Response:
-    """The file, or nothing but its tag where the browser has it."""
+    """Answers with the file, or with 304 if the browser has it."""
     known = request.headers.get("if-none-match", "").split(",")
-    # A proxy that compresses the file says so by a W/ before its tag.
+    # A proxy that compresses the file marks its tag with W/.
     if any(tag.strip().removeprefix("W/") in (file.tag, "*") for tag in known):
         return Response(status_code=304, headers={"etag": file.tag})
     return EncodedResponse(file.content, file.headers, file.kind.encode())

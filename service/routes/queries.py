@@ -1,4 +1,4 @@
-"""Query parameters, read and checked as a struct."""
+"""Query parameters, decoded and checked as a struct."""
 
 from collections.abc import Collection
 from typing import Any
@@ -18,10 +18,10 @@ class NoParameters(Struct, frozen=True):
 
 
 class QueryFields:
-    """Reads a query as a struct, each of whose fields is a parameter.
+    """Decodes a query as a struct, whose fields are the parameters.
 
     Args:
-        passed_by: parameters that clients of others send, and that mean nothing here.
+        passed_by: parameters that some clients send, and that are ignored.
     """
 
     def __init__(self, kind: type[Struct] = NoParameters, passed_by: Collection[str] = ()) -> None:
@@ -32,10 +32,10 @@ class QueryFields:
         return self.read(request.scope["query_string"])
 
     def read(self, sent: bytes) -> Any:
-        """The query as a struct.
+        """Decodes the query.
 
         Raises:
-            MalformedPathError: what it encodes is not UTF-8.
+            MalformedPathError: it does not encode UTF-8.
             InvalidFieldError: a parameter is missing, unknown, repeated or of a wrong type.
         """
         try:
@@ -47,8 +47,8 @@ class QueryFields:
             if name in self.passed_by:
                 continue
             if name not in known:
-                told = f"there are {', '.join(known)}" if known else "this route takes none"
-                raise InvalidFieldError(name, f"no parameter of the query is called so; {told}")
+                accepted = f"there are {', '.join(known)}" if known else "this route takes none"
+                raise InvalidFieldError(name, f"no parameter of the query is called so; {accepted}")
             if name in fields:
                 raise InvalidFieldError(name, "given more than once")
             fields[name] = value
@@ -58,7 +58,7 @@ class QueryFields:
             raise invalid_field(str(error)) from error
 
     def parameters(self) -> list[dict[str, Any]]:
-        """The fields as the document says them."""
+        """Describes the fields for the OpenAPI document."""
         schema = msgspec.json.schema(self.kind)["$defs"][self.kind.__name__]
         required = schema.get("required", ())
         return [
@@ -74,10 +74,10 @@ class QueryFields:
 
 
 NO_QUERY = QueryFields()
-# Clients of OpenAI's wire that also speak with Azure's servers add this to every request.
+# Clients of OpenAI's API that also support Azure's servers add this to every request.
 WIRE_QUERY = QueryFields(passed_by=("api-version",))
 
 
 def query_of_path(path: str) -> QueryFields:
-    """Of a route that takes no parameters."""
+    """Chooses the query of a route without parameters."""
     return WIRE_QUERY if below(path, OPENAI_PATH) else NO_QUERY

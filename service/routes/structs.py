@@ -1,4 +1,4 @@
-"""FastAPI routes whose handlers take and give msgspec structs, and the document that shows them."""
+"""FastAPI routes whose handlers use msgspec structs, and their OpenAPI document."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ MEANINGS = {
     503: "The service cannot answer now; see the header `retry-after`.",
     504: "The answer did not come in time.",
 }
-ANY_REQUEST = (400, 401, 403, 421, 422, 429)  # where a key may be needed
-ANY_PARAMETER = (400,)  # in the path
+ANY_REQUEST = (400, 401, 403, 421, 422, 429)  # of routes that may need a key
+ANY_PARAMETER = (400,)  # of routes with a parameter in the path
 ANY_BODY = (400, 408, 413, 415, 422)
 TITLE = "Understudy"
 DESCRIPTION = """
@@ -66,17 +66,16 @@ class StructRoute(APIRoute):
     """A route whose body, answer and errors are structs.
 
     Attributes:
-        structs: that its part of the document refers to.
-        query: what it takes there.
-        takes_body: whether it reads one.
+        structs: those that its part of the document refers to.
+        query: its query parameters.
+        takes_body: whether it reads a body.
 
     Args:
-        options: as FastAPI's. `response_model` is a struct, by default the one that the
-            endpoint returns, or `Lists` of one; of the statuses in `responses` the bodies are
-            known.
+        options: those of FastAPI. `response_model` is a struct, or `Lists` of one, by default the
+            endpoint's return type; the bodies of the statuses in `responses` are known.
 
     Raises:
-        TypeError: no dependency says who may ask.
+        TypeError: no dependency states who has access.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Awaitable[Any]], **options: Any) -> None:
@@ -119,7 +118,7 @@ def described(description: str | None, roles: Sequence[str]) -> str:
 def asked_with(
     body: type[Struct] | None, query: QueryFields | None, roles: Sequence[str]
 ) -> dict[str, Any]:
-    """What FastAPI does not know of a request: its structs, and that there may be no keys."""
+    """Describes a request's structs, and that there may be no keys, for the OpenAPI document."""
     extra: dict[str, Any] = {"security": [{}]} if roles else {}
     if query is not None:
         extra["parameters"] = query.parameters()
@@ -131,7 +130,7 @@ def asked_with(
 def answering_with_struct(
     endpoint: Callable[..., Awaitable[Any]],
 ) -> Callable[..., Awaitable[Response]]:
-    """The endpoint with its struct as an answer."""
+    """Wraps an endpoint to encode its struct as the answer."""
 
     @wraps(endpoint)
     async def respond(*arguments: Any, **named: Any) -> Response:
@@ -142,19 +141,19 @@ def answering_with_struct(
 
 
 def body_kind(hint: Any) -> type[Struct] | None:
-    """The struct of a parameter that is read from the body, or None."""
+    """Returns the struct of a parameter that is read from the body, or None."""
     read = dependency_of(hint)
     return read.kind if isinstance(read, JsonBody) else None
 
 
 def query_of(hint: Any) -> QueryFields | None:
-    """What reads a parameter from the query, or None."""
+    """Returns the reader of a parameter that is read from the query, or None."""
     read = dependency_of(hint)
     return read if isinstance(read, QueryFields) else None
 
 
 def dependency_of(hint: Any) -> Any:
-    """What an annotated parameter is made by, or None."""
+    """Returns the dependency of an annotated parameter, or None."""
     depends = (e for e in getattr(hint, "__metadata__", ()) if isinstance(e, params.Depends))
     return next((entry.dependency for entry in depends), None)
 
@@ -168,7 +167,7 @@ def content_of(kind: type[Struct] | Lists) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """A request that really can be sent, and its answer; either may be missing."""
+    """A valid request and its answer; either may be missing."""
 
     request: Struct | None = None
     response: Struct | None = None
@@ -176,17 +175,17 @@ class Examples:
 
 
 class Document:
-    """Made again when another graph or bundle is served."""
+    """The OpenAPI document, rebuilt when another graph or bundle is served."""
 
     def __init__(
         self,
         routes: Sequence[StructRoute],
         examples: Sequence[Callable[[Parts], dict[str, Examples]]],
     ) -> None:
-        """Begins without any.
+        """Starts without a document.
 
         Args:
-            examples: of operations, by their names.
+            examples: functions that make the examples, by operation.
         """
         self.routes = routes
         self.examples = examples
@@ -194,9 +193,9 @@ class Document:
         self.content = b""
 
     def render(self, app: FastAPI, root_path: str) -> bytes:
-        """The document as JSON.
+        """Renders the document as JSON.
 
-        Runs a network, once for each version of the graph: to be called off the event loop.
+        Runs the networks once per graph version, so call it off the event loop.
 
         Args:
             root_path: under which a proxy offers the service.
@@ -220,7 +219,7 @@ class Document:
         return self.content
 
     def schemas(self) -> dict[str, Any]:
-        """JSON schemas of everything that goes over the wire in msgspec's structs."""
+        """Makes the JSON schemas of all structs in requests and answers."""
         kinds = {kind for route in self.routes for kind in route.structs}
         ordered = sorted(kinds, key=lambda kind: kind.__name__)
         _, schemas = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
@@ -228,7 +227,7 @@ class Document:
 
 
 def finish(operation: dict[str, Any], examples: Examples) -> None:
-    """Adds the examples, and takes away the error that FastAPI would raise itself."""
+    """Adds the examples, and removes FastAPI's own validation error."""
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
@@ -244,9 +243,9 @@ def finish(operation: dict[str, Any], examples: Examples) -> None:
 
 
 def uniform_arrays(schema: Any) -> Any:
-    """Arrays of a fixed length, or of anything, as generators of clients can read them.
+    """Rewrites schemas of arrays with a fixed length, or of anything, for client generators.
 
-    A pair of integers is said as `prefixItems` and `items: false`, which few of them know.
+    Few of them understand `prefixItems` with `items: false`, the form of a pair of integers.
     """
     if isinstance(schema, list):
         return [uniform_arrays(entry) for entry in schema]

@@ -1,8 +1,8 @@
-"""Tensors of the Open Inference Protocol: as JSON, or as bytes behind it.
+"""Tensors of the Open Inference Protocol: as JSON, or as bytes after it.
 
-The binary tensor data extension is what NVIDIA's client sends unless it is told not to: a JSON
-header, whose length is in a header of the request, and then the tensors' bytes in their order. A
-BYTES tensor is, value by value, four bytes of length, little-endian, and the value.
+The binary tensor data extension is the default of NVIDIA's client: a JSON header, whose length is
+in a header of the request, and then the tensors' bytes in order. Each value of a BYTES tensor is
+four bytes of length, little-endian, and the value.
 """
 
 import struct
@@ -25,7 +25,7 @@ BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = (
     "binary_data",
     "binary_data_output",
 )
-# What would change the answer and is not done here; anything else of a client may be left unread.
+# Parameters that would change the answer and are not supported; others can be ignored safely.
 UNSUPPORTED = ("classification", "shared_memory_region")
 
 Value = str | float
@@ -33,7 +33,7 @@ Parameters = Annotated[dict[str, Any], Meta(description="Beside the protocol's o
 
 
 class Tensor(Struct, frozen=True, omit_defaults=True):
-    """Values in a row; `data` is left out where they follow in bytes."""
+    """A row of values; `data` is left out if the values follow as bytes."""
 
     name: str
     shape: tuple[int, ...]
@@ -43,7 +43,7 @@ class Tensor(Struct, frozen=True, omit_defaults=True):
 
 
 class WantedOutput(Struct, frozen=True, omit_defaults=True):
-    """An output by its name."""
+    """A requested output."""
 
     name: str
     parameters: Parameters = {}
@@ -71,10 +71,10 @@ DECODER = msgspec.json.Decoder(InferRequest)
 
 
 def read_request(content: bytes, headers: Headers) -> InferRequest:
-    """Reads a request; the data of its inputs are flat, and texts, wherever they came from.
+    """Decodes a request; the data of its inputs become flat, and strings in either form.
 
     Raises:
-        MalformedJsonError, InvalidFieldError: it is not as the protocol says.
+        MalformedJsonError, InvalidFieldError: it does not follow the protocol.
     """
     length = headers.get(LENGTH_HEADER.encode())
     size = len(content) if length is None else header_length(length, len(content))
@@ -111,7 +111,7 @@ def refuse_unsupported(where: str, parameters: dict[str, Any]) -> None:
 
 
 def binary_size(number: int, tensor: Tensor, left: int) -> int | None:
-    """How many bytes of data are a tensor's; None where it has them in the JSON."""
+    """Returns the number of a tensor's data bytes; None if its data are in the JSON."""
     size = tensor.parameters.get(BINARY_SIZE)
     if size is None:
         return None
@@ -126,7 +126,7 @@ def binary_size(number: int, tensor: Tensor, left: int) -> int | None:
 
 
 def binary_texts(where: str, data: memoryview) -> Iterable[str]:
-    """The values of a BYTES tensor as texts."""
+    """Decodes the values of a BYTES tensor as UTF-8."""
     for value in binary_values(where, data):
         try:
             yield str(value, "utf-8")
@@ -135,7 +135,7 @@ def binary_texts(where: str, data: memoryview) -> Iterable[str]:
 
 
 def binary_values(where: str, data: memoryview) -> Iterable[bytes]:
-    """The values of a BYTES tensor."""
+    """Splits a BYTES tensor into its values."""
     start = 0
     while start < len(data):
         end = start + 4
@@ -148,19 +148,19 @@ def binary_values(where: str, data: memoryview) -> Iterable[bytes]:
 
 
 def joined_texts(values: Iterable[bytes]) -> bytes:
-    """The bytes of a BYTES tensor of some values."""
+    """Encodes values as a BYTES tensor."""
     return b"".join(struct.pack("<I", len(value)) + value for value in values)
 
 
 def flat(data: Sequence[Value | tuple[Value, ...]]) -> tuple[Value, ...]:
-    """The values row by row."""
+    """Flattens the values row by row."""
     if not any(isinstance(value, tuple) for value in data):
         return data  # type: ignore[return-value]
     return tuple(v for value in data for v in (value if isinstance(value, tuple) else (value,)))
 
 
 def select(tensors: Sequence[Tensor], request: InferRequest) -> list[tuple[Tensor, bool]]:
-    """The outputs that are wanted, or all, and whether each of them goes in bytes."""
+    """Selects the requested outputs, or all; with whether each is sent as bytes."""
     binary = request.parameters.get(BINARY_OUTPUT) is True
     if not request.outputs:
         return [(tensor, binary) for tensor in tensors]
@@ -184,7 +184,7 @@ def binary_data(tensor: Tensor) -> bytes:
 def binary_answer(
     response: InferResponse, binary: Sequence[bool]
 ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    """A response some of whose outputs go in bytes: the body, and its headers."""
+    """Encodes a response with some outputs as bytes; returns the body and its headers."""
     outputs, tail = [], []
     for tensor, in_bytes in zip(response.outputs, binary, strict=True):
         if in_bytes:

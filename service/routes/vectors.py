@@ -1,4 +1,4 @@
-"""Nodes as vectors: embeddings as OpenAI's clients ask for them, and the nodes nearest to one."""
+"""Vectors of nodes: embeddings in OpenAI's API, and the nodes most similar to one."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -44,20 +44,18 @@ Vector = Annotated[
 
 
 class EmbeddingsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The nodes to embed, and how."""
+    """The nodes to embed, with options."""
 
     input: Annotated[
         str | Annotated[tuple[str | Node, ...], Meta(min_length=1)],
         Meta(description="Ids of stored nodes, texts of unseen ones, or nodes as in /classify."),
     ]
-    model: Annotated[str | None, Meta(description="By default the one that is served.")] = None
+    model: Annotated[str | None, Meta(description="By default the served one.")] = None
     encoding_format: Annotated[
         Literal["float", "base64"] | None, Meta(description="Null, which some clients send: float.")
     ] = "float"
-    dimensions: Annotated[
-        int | None, Meta(description="Of a vector; the model's own, or none.")
-    ] = None
-    user: Annotated[str | None, Meta(description="Not read.")] = None
+    dimensions: Annotated[int | None, Meta(description="Of a vector; must be the model's.")] = None
+    user: Annotated[str | None, Meta(description="Ignored.")] = None
 
 
 class Embedding(Struct, frozen=True):
@@ -70,7 +68,7 @@ class Embedding(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """What reading the texts took; estimated, four characters a token, and 0 for stored nodes."""
+    """The cost of reading the texts: estimated, four characters a token; 0 for stored nodes."""
 
     prompt_tokens: int
     total_tokens: int
@@ -88,24 +86,22 @@ class EmbeddingsResponse(Struct, frozen=True):
 
 
 class SimilarQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many nodes near another, and which."""
+    """The number of similar nodes, and their label."""
 
     k: Annotated[int, Meta(ge=1, le=MOST_SIMILAR, description="How many, best first.")] = 10
-    label: Annotated[str | None, Meta(description="Only nodes that are predicted to have it.")] = (
-        None
-    )
+    label: Annotated[str | None, Meta(description="Only nodes with this predicted label.")] = None
 
 
 class SimilarNode(Struct, frozen=True):
-    """A stored node near another."""
+    """A stored node similar to another one."""
 
     id: str
     similarity: Annotated[float, Meta(description="Cosine of the last hidden states.")]
-    label: Annotated[str, Meta(description="As the student predicts it.")]
+    label: Annotated[str, Meta(description="As predicted by the student.")]
 
 
 class SimilarNodes(Struct, frozen=True):
-    """The stored nodes nearest to one, best first."""
+    """The stored nodes most similar to one, best first."""
 
     id: str
     similar: tuple[SimilarNode, ...]
@@ -154,7 +150,7 @@ async def get_similar(node_id: PathId, exchange: Timed, served: Served, near: Ne
 
 
 def check_model(asked: EmbeddingsRequest, engine: Engine) -> None:
-    """Refuses another model, and vectors of another width.
+    """Refuses another model, and another width of vectors.
 
     Raises:
         UnknownModelError, InvalidFieldError.
@@ -167,10 +163,10 @@ def check_model(asked: EmbeddingsRequest, engine: Engine) -> None:
 
 
 def resolve_inputs(state: GraphState, inputs: Sequence[str | Node], engine: Engine) -> Resolution:
-    """Reads strings as ids where there is such a node, and looks all up.
+    """Reads each string as an id if such a node is stored, otherwise as a text; resolves all.
 
     Raises:
-        NoNodeError: the first bad node's error; the form has none for one of several.
+        NoNodeError: the first invalid node's error, because the API has no errors per node.
     """
     words = [entry for entry in inputs if isinstance(entry, str)]
     known = {w for w, row in zip(words, state.graph.rows_of(words), strict=True) if row is not None}
@@ -187,7 +183,7 @@ def resolve_inputs(state: GraphState, inputs: Sequence[str | Node], engine: Engi
 async def embed(
     served: Parts, engine: Engine, resolution: Resolution, form: Literal["float", "base64"]
 ) -> EncodedResponse:
-    """Runs unseen nodes, and puts the answer together; raises as `Batcher.infer` does."""
+    """Runs unseen nodes, and assembles the answer; raises as `Batcher.infer` does."""
     inference = None
     if resolution.unseen:
         inference = await served.classifier.infer(engine, resolution)
@@ -227,7 +223,7 @@ def embeddings_of(
 def encoded(
     vectors: NDArray[np.float32], form: Literal["float", "base64"]
 ) -> list[tuple[float, ...] | str]:
-    """Each row of [B, hidden] as it goes over the wire."""
+    """Encodes each row of [B, hidden] for the answer."""
     if form == "float":
         return [tuple(row) for row in vectors.tolist()]
     return [b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]
@@ -251,7 +247,7 @@ def similar_nodes(
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
-    """Of both operations, about a node that is there."""
+    """Makes examples of both operations about a stored node."""
     state = parts.slot.engine.state
     names = [state.graph.id(row) for row in state.graph.live_rows()[:1].tolist()]
     request = EmbeddingsRequest((*names, "a fast JSON parser"))

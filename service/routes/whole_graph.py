@@ -1,4 +1,4 @@
-"""The route that gives the whole graph, line by line."""
+"""The route that streams the whole graph, line by line."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -13,15 +13,15 @@ from understudy.graph.mutable.stream import graph_lines
 
 MEDIA_TYPE = "application/x-ndjson"
 VERSION_HEADER = "x-graph-version"
-MOST_AT_ONCE = 2  # each has a copy of all edges
+MOST_AT_ONCE = 2  # each stream has a copy of all edges
 
-# No part of the document: it knows answers that are one JSON value.
+# Not in the OpenAPI document, which only describes answers of one JSON value.
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/graph", dependencies=[READ])
 async def get_graph(served: Served) -> Response:
-    """All nodes and edges of one version, see docs/reference/http.md."""
+    """Streams all nodes and edges of one version, see docs/reference/http.md."""
     engine = served.slot.engine
     view = engine.state.graph
     content = pieces(served.executor, lines_if_whole(graph_lines(view), engine.writer.originals))
@@ -30,10 +30,10 @@ async def get_graph(served: Served) -> Response:
 
 
 def lines_if_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[bytes]:
-    """The same lines, the last one only where no file that they are read from was overwritten.
+    """Yields the lines, and the last one only if no mapped file was overwritten meanwhile.
 
     Raises:
-        NotReadyError: one was.
+        NotReadyError: a file was overwritten.
     """
     last = b""
     for piece in lines:
@@ -44,7 +44,7 @@ def lines_if_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[byt
 
 
 async def pieces(executor: SerialExecutor, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Some lines at a time, made off the event loop as they are sent."""
+    """Yields some lines at a time, made off the event loop while they are sent."""
     while (piece := await executor.run(next, lines, None)) is not None:
         if piece:
             yield piece

@@ -1,1 +1,1 @@
-"""The language model on call: asked over HTTP, never loaded into this process."""
+"""The teacher, a language model: asked over HTTP, never loaded into this process."""

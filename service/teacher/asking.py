@@ -1,4 +1,4 @@
-"""The nodes of a request put to the teacher, in the foreground or in its shadow."""
+"""Asks the teacher about the nodes of a request, in the foreground or as a background check."""
 
 import asyncio
 import random
@@ -22,13 +22,13 @@ from understudy.engine.errors import NodeError
 from understudy.engine.requests import Resolution
 from understudy.graph.prompts import Prompt
 
-MAX_SHADOWS = 32  # requests that are checked at a time; more go unchecked
-PROMPTS_A_TURN = 32  # written at a time, so that requests take turns and a left one soon stops
+MAX_SHADOWS = 32  # requests checked at a time; further ones are not checked
+PROMPTS_A_TURN = 32  # prompts written at a time, so that requests alternate and can be cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherSetup:
-    """How a bundle's teacher is asked: the questions, and the backend that answers them."""
+    """How a bundle's teacher is asked: its prompts, and the backend that answers them."""
 
     questions: Questions
     backend: TeacherBackend
@@ -38,12 +38,12 @@ class Asking:
     """Asks about several nodes at once, and checks a share of the student's answers.
 
     Attributes:
-        setups: of each engine that is served or still answers requests that began with it, so
-            that nobody is asked about one bundle in another's words, or for its labels.
+        setups: of each engine that is served or still answers earlier requests, so that prompts
+            always have the wording and labels of their own bundle.
 
     Args:
-        setup_of: how a bundle's teacher is asked; its backends are closed here.
-        shadow_share: of the student's answers, 0 to 1, that the teacher checks.
+        setup_of: makes a bundle's setup; this class closes the backends.
+        shadow_share: share of the student's answers, 0 to 1, that the teacher checks.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class Asking:
         self.setup_of = setup_of
         self.setups: WeakKeyDictionary[Engine, TeacherSetup] = WeakKeyDictionary()
         self.backends: dict[int, TeacherBackend] = {}  # by their `id`
-        self.checked_by: Counter[int] = Counter()  # shadows by the `id` of their backend
+        self.checked_by: Counter[int] = Counter()  # running checks, by the `id` of their backend
         self.closing: set[asyncio.Task[None]] = set()
         self.shadow_share = shadow_share
         self.metrics = metrics
-        self.requests = 0  # that wait
+        self.requests = 0  # waiting
         self.shadows: set[asyncio.Task[None]] = set()
         self.shadow_writes = asyncio.Lock()
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="prompts")
 
     def attach(self, engine: Engine) -> None:
-        """Prepares questions about an engine's graph; raises as `setup_of` does.
+        """Prepares prompts about an engine's graph; raises as `setup_of` does.
 
-        Backends that no engine asks any more are closed, so that those of replaced bundles do not
-        add up.
+        Closes backends that no engine uses any more, so that those of replaced bundles do not
+        accumulate.
         """
         setup = self.setup_of(engine.manifest)
         self.setups[engine] = setup
@@ -82,7 +82,7 @@ class Asking:
             task.add_done_callback(self.closing.discard)
 
     def descriptions(self, engine: Engine) -> tuple[tuple[str, str], ...]:
-        """The lines in which questions about an attached engine's graph describe the labels."""
+        """Returns the label descriptions in prompts about an attached engine's graph."""
         return self.setups[engine].questions.options.prompts.label_descriptions
 
     async def ask(
@@ -92,10 +92,10 @@ class Asking:
         positions: Collection[int] | None = None,
         seconds: float | None = None,
     ) -> dict[int, TeacherAnswer | NodeError]:
-        """Position → answer or error, for the good nodes, or some of them.
+        """Asks about valid nodes, or some of them; returns answers and errors by position.
 
         Args:
-            seconds: after which what is not answered is an error; None: it is waited for.
+            seconds: after which missing answers become errors; None: no limit.
         """
         wanted = resolution.positions if positions is None else positions
         if self.requests >= self.teacher.options.requests:
@@ -114,7 +114,7 @@ class Asking:
         wanted: Collection[int],
         seconds: float | None,
     ) -> dict[int, TeacherAnswer | NodeError]:
-        """See `ask`."""
+        """Asks without the limit of requests; see `ask`."""
         busy, backend = self.teacher.busy(), self.setups[engine].backend
         labels = engine.manifest.label_names
         until = None if seconds is None else monotonic() + seconds
@@ -128,7 +128,7 @@ class Asking:
     async def prompts(
         self, resolution: Resolution, engine: Engine, wanted: Collection[int]
     ) -> AsyncIterator[tuple[int, Prompt]]:
-        """The questions about the wanted good nodes; they are written off the event loop."""
+        """Yields the prompts of the wanted valid nodes, written off the event loop."""
         loop, positions = asyncio.get_running_loop(), list(wanted)
         write = self.setups[engine].questions.prompts
         for start in range(0, len(positions), PROMPTS_A_TURN):
@@ -140,7 +140,7 @@ class Asking:
     def shadow(
         self, resolution: Resolution, engine: Engine, predictions: Sequence[Prediction]
     ) -> None:
-        """Has a sample of the student's answers checked in the background."""
+        """Checks a sample of the student's answers in the background."""
         if not self.shadow_share:
             return
         sample = {
@@ -154,12 +154,12 @@ class Asking:
             task.add_done_callback(self.shadows.discard)
 
     async def check(self, resolution: Resolution, engine: Engine, labels: dict[int, str]) -> None:
-        """Asks one by one, so that those who wait for the teacher go first."""
+        """Asks about one node after the other, so that waiting requests go first."""
         label_names, backend = engine.manifest.label_names, self.setups[engine].backend
         async with self.shadow_writes:
             questions = [item async for item in self.prompts(resolution, engine, labels)]
         with self.kept(backend):
-            del resolution, engine  # the teacher may take long: no version is kept for it
+            del resolution, engine  # the teacher may be slow: do not keep the version in memory
             for position, prompt in questions:
                 answer = await self.answer_or_error(backend, prompt, label_names)
                 if isinstance(answer, TeacherAnswer):
@@ -170,13 +170,13 @@ class Asking:
 
     @contextmanager
     def kept(self, backend: TeacherBackend) -> Iterator[None]:
-        """Nobody closes it meanwhile, though its engine may be gone."""
+        """Prevents closing the backend meanwhile, even if its engine is gone."""
         self.checked_by[id(backend)] += 1
         try:
             yield
         finally:
             self.checked_by[id(backend)] -= 1
-            self.checked_by += Counter()  # without those that are at 0
+            self.checked_by += Counter()  # drops entries at 0
 
     async def answer_or_error(
         self,
@@ -186,7 +186,7 @@ class Asking:
         busy: str = "",
         until: float | None = None,
     ) -> TeacherAnswer | NodeError:
-        """See `Teacher.ask`; at a monotonic second it has failed."""
+        """Asks as `Teacher.ask` does, with errors as results; `until` is in monotonic seconds."""
         try:
             async with asyncio.timeout(None if until is None else until - monotonic()):
                 return await self.teacher.ask(backend, prompt, label_names, busy)
@@ -196,7 +196,7 @@ class Asking:
             return error
 
     async def close(self) -> None:
-        """Gives up what is in the background."""
+        """Cancels background work, and closes the backends."""
         for task in list(self.shadows):
             task.cancel()
         await asyncio.gather(*self.shadows, return_exceptions=True)

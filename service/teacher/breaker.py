@@ -1,7 +1,7 @@
-"""A circuit breaker: a teacher that keeps failing is left alone for a while.
+"""A circuit breaker: a teacher that fails repeatedly is not asked for a while.
 
-By hand, since one that wraps a call would count every error against the teacher: here who asked
-says how it went, and a question that was given up gives its trial back.
+Our own, because a breaker around the call would count every error against the teacher: here the
+caller reports the outcome, and a cancelled question returns its trial.
 """
 
 import logging
@@ -13,19 +13,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permit:
-    """To ask one question; who has it must report how that went."""
+    """Permission for one question; its holder must report the outcome."""
 
-    trial: bool  # the one question that tries whether the teacher is back
+    trial: bool  # whether this question tests if the teacher is back
 
 
 class Breaker:
-    """Opens after some failures in a row; later lets one question through to try."""
+    """Opens after several failures in a row; later admits one question as a trial."""
 
     def __init__(self, failures: int, seconds: float) -> None:
         """Starts closed.
 
         Args:
-            failures: in a row, that open it.
+            failures: number of failures in a row that open it.
             seconds: that it stays open.
         """
         self.allowed_failures = failures
@@ -39,7 +39,7 @@ class Breaker:
         return self.failures < self.allowed_failures
 
     def admit(self) -> Permit | None:
-        """A permit to ask, or None while the teacher is left alone."""
+        """Returns a permit, or None while the teacher must not be asked."""
         if self.closed:
             return Permit(trial=False)
         if self.trial is not None or monotonic() < self.open_until:
@@ -54,7 +54,7 @@ class Breaker:
         self.end(permit)
 
     def failed(self, permit: Permit) -> None:
-        """Counts a failure; one that was asked before it opened keeps it open no longer."""
+        """Counts a failure; a question from before the opening does not prolong it."""
         if self.closed or permit.trial:
             self.failures += 1
             if not self.closed:
@@ -68,12 +68,12 @@ class Breaker:
         self.end(permit)
 
     def undecided(self, permit: Permit) -> None:
-        """The question may be to blame: the teacher is there, and no more was learnt."""
+        """Reports that the question may be the cause; the teacher itself responded."""
         if permit.trial:
             self.succeeded(permit)
 
     def gave_up(self, permit: Permit) -> None:
-        """The asker left before an answer: nothing was learnt."""
+        """Reports that the caller left before an answer: nothing is known."""
         self.end(permit)
 
     def end(self, permit: Permit) -> None:

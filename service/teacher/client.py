@@ -1,4 +1,4 @@
-"""The interface of a teacher in service, and the one behind an OpenAI-compatible server."""
+"""The interface of a served teacher, and its implementation for OpenAI-compatible servers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,55 +28,55 @@ class Opinion:
     """A teacher's answer to one question."""
 
     label: str
-    scores: Mapping[str, float] | None = None  # probability of every label, where it tells them
+    scores: Mapping[str, float] | None = None  # probability of every label, if available
 
 
 class TeacherBackend(Protocol):
-    """Answers one question at a time; many may be asked at once."""
+    """Answers one question per call; calls may run concurrently."""
 
     @property
     def name(self) -> str:
-        """Tells its answers from those of any other teacher."""
+        """Identifies the teacher, so that answers of different ones are not mixed."""
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
-        """Asks.
+        """Asks one question.
 
         Raises:
-            TeacherError: it gave no usable answer.
+            TeacherError: there is no usable answer.
         """
 
     async def close(self) -> None: ...
 
 
 def check_endpoint(whose: str, url: str, key: str) -> None:
-    """Refuses what no request could be sent with.
+    """Refuses an address or key that no request can be sent with.
 
     Args:
-        whose: the settings' prefix.
+        whose: prefix of the settings.
 
     Raises:
-        SettingsError: no URL of HTTP, or a key that no header can hold.
+        SettingsError: the URL is not HTTP, or the key cannot be sent in a header.
     """
     try:
         check_address(url, key)
     except AddressError as error:
         flag = f"--{whose}-{error.part}"
-        told = f"{flag} is {error}" if error.part == "url" else f"{flag} holds {error}"
-        raise SettingsError(told, setting=f"{whose}_{error.part}") from error
+        problem = f"{flag} is {error}" if error.part == "url" else f"{flag} holds {error}"
+        raise SettingsError(problem, setting=f"{whose}_{error.part}") from error
 
 
 class EndpointTeacher:
-    """A teacher behind an endpoint, of any form.
+    """A teacher behind an endpoint of any form.
 
     Attributes:
-        closed: nothing may be asked any more.
+        closed: whether it can no longer be asked.
     """
 
     def __init__(self, asker: Asker, name: str, constraint: Constraint = "none") -> None:
-        """Takes over the asker.
+        """Takes ownership of the asker.
 
         Args:
-            constraint: by which the server is held to the labels, named where it refuses.
+            constraint: how the server is restricted to the labels; named if it refuses.
         """
         self.asker, self.name, self.constraint = asker, name, constraint
         self.closed = False
@@ -96,7 +96,7 @@ class EndpointTeacher:
         return Opinion(label_names[reply.label], scores_of(reply, label_names))
 
     def failure(self, error: EndpointError) -> TeacherError:
-        """The same in this room's words."""
+        """Converts an error to one of this room."""
         reasons = [error.reason]
         if isinstance(error, RefusedError):
             if error.status in WRONG_CONSTRAINT and self.constraint not in ("auto", "none"):
@@ -131,11 +131,11 @@ def scores_of(reply: Reply, label_names: Sequence[str]) -> dict[str, float] | No
 def endpoint_teacher(
     options: ClientOptions, descriptions: Mapping[str, str] | None = None, measured: str = ""
 ) -> EndpointTeacher:
-    """A teacher that is asked in the form which the options name.
+    """Makes a teacher that is asked through the API that the options name.
 
     Args:
-        descriptions: label → a line about it; read where the prompts do not hold them.
-        measured: what tells the teacher that a bundle measured from those of other bundles.
+        descriptions: label → a description, used if the prompts do not contain it.
+        measured: digests that distinguish this bundle's teacher from those of other bundles.
     """
     asker = open_asker(options, descriptions)
     name = " ".join(filter(None, (f"{options.url}#{options.model}", asker.form, measured)))

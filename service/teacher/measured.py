@@ -1,7 +1,7 @@
-"""Whether the teacher at its address is the one that was measured with the student.
+"""Verifies that the teacher at its address is the one that was measured with the student.
 
-A bundle records how its teacher was asked, how accurate it was, and what deferring to it brings.
-With other questions or another teacher, none of these figures hold.
+A bundle records how its teacher was asked, how accurate it was, and the effect of deferring to it.
+With other prompts or another teacher, none of these figures hold.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from service.teacher.questions import QuestionOptions
 from understudy.bundle import Manifest, TeacherRecord
 from understudy.graph.prompts import PromptOptions, prompt_hash
 
-CHECK_SECONDS = 60.0  # after which a teacher is asked again who it is
-PAUSE_SECONDS = 1.0  # before one that could not be reached is asked again in the background
-MAX_SECONDS = 5.0  # that it may take to say so
-MAX_BYTES = 2**20  # that are read of what it says
+CHECK_SECONDS = 60.0  # after which a teacher's identity is checked again
+PAUSE_SECONDS = 1.0  # before an unreachable teacher is asked again in the background
+MAX_SECONDS = 5.0  # time limit of its answer
+MAX_BYTES = 2**20  # size limit of its answer
 SHOWN = 12  # digits of a digest in a message
 PROMPT_FIELDS = {option.name for option in fields(PromptOptions)}
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class QuestionSettings:
-    """What the settings say of questions; what they do not say is as the bundle has it."""
+    """What the settings specify about prompts; the rest is taken from the bundle."""
 
     hops: int | None = None
     prompts: Mapping[str, Any] = field(default_factory=dict)  # fields of `PromptOptions`
@@ -43,10 +43,10 @@ class QuestionSettings:
 
 
 def question_options(manifest: Manifest, given: QuestionSettings) -> QuestionOptions:
-    """How the bundle's teacher was asked; without one, as the settings say.
+    """Returns how the bundle's teacher was asked; without a record, what the settings specify.
 
     Raises:
-        SettingsError: a setting says otherwise.
+        SettingsError: a setting contradicts the bundle.
     """
     record = manifest.teacher
     if record is None:
@@ -67,7 +67,7 @@ def question_options(manifest: Manifest, given: QuestionSettings) -> QuestionOpt
 
 
 def check_reload(manifest: Manifest, given: QuestionSettings) -> None:
-    """Refuses a bundle whose teacher is asked otherwise than the settings say.
+    """Refuses a bundle whose teacher is asked differently from the settings.
 
     Raises:
         ReloadError: it is.
@@ -79,14 +79,14 @@ def check_reload(manifest: Manifest, given: QuestionSettings) -> None:
 
 
 def asked_model(manifest: Manifest, given: str) -> str:
-    """What is asked for: an endpoint's own name, where the bundle has one and none is given."""
+    """Returns the model to ask for: the given one, or an endpoint's own name in the bundle."""
     if not given and manifest.teacher and manifest.teacher.kind == "endpoint":
         return manifest.teacher.model
     return given or "teacher"
 
 
 class Served(Struct):
-    """What `understudy teacher-serve` tells of itself, beside a model's name."""
+    """What `understudy teacher-serve` reports about itself, besides a model's name."""
 
     model_hash: str
     weights: str
@@ -99,7 +99,7 @@ class Model(Struct):
 
 
 class Models(Struct):
-    """Of GET /models, what is read."""
+    """The parts of GET /models that are read."""
 
     data: list[Model]
 
@@ -109,7 +109,7 @@ State = Literal["same", "untold", "other", "unreachable"]
 
 
 class Verdict(Struct, frozen=True):
-    """Whether the teacher that is asked is the one that was measured."""
+    """Whether the current teacher is the measured one."""
 
     state: Annotated[
         State,
@@ -126,33 +126,33 @@ class Verdict(Struct, frozen=True):
 
 
 class IdentityCheck:
-    """Asks the teacher who it is: at the start, before `auto` defers to it, and once a minute."""
+    """Checks the teacher's identity: at the start, before `auto` defers to it, once a minute."""
 
     def __init__(self, url: str, model: str, key: str, seconds: float) -> None:
-        """Keeps where it is asked.
+        """Stores the address; asks nothing yet.
 
         Args:
-            url: up to and without /models.
+            url: without /models.
             model: that questions ask for; empty: the bundle's, see `asked_model`.
-            seconds: after which no answer is waited for.
+            seconds: time limit.
         """
         self.url, self.model = f"{url.rstrip('/')}/models", model
-        # Compressed, a small answer could become one without end.
+        # Without compression, because a small compressed answer could be endless.
         self.headers = {"accept-encoding": "identity"}
         if key:
             self.headers["authorization"] = f"Bearer {key}"
         self.seconds = min(seconds, MAX_SECONDS)
-        self.turn = asyncio.Lock()  # one question at a time
-        self.asking: asyncio.Task[Verdict] | None = None  # in the background
-        self.begun = 0.0  # monotonic, when that was
-        self.identity = ""  # what it last said of itself; empty where it says nothing
+        self.turn = asyncio.Lock()  # one check at a time
+        self.asking: asyncio.Task[Verdict] | None = None  # the check in the background
+        self.begun = 0.0  # monotonic, start of that check
+        self.identity = ""  # what the teacher last reported; empty if nothing
         self.verdict: Verdict | None = None
-        self.until = 0.0  # monotonic, for which `version` it holds
-        self.checked_at = 0.0  # monotonic, when that was; who waited for it asks no more
+        self.until = 0.0  # monotonic, end of the verdict's validity for `version`
+        self.checked_at = 0.0  # monotonic, end of the last check; callers that waited reuse it
         self.version = ""
 
     def begin(self, manifest: Manifest) -> None:
-        """Asks in the background, so that the log says it at the start."""
+        """Checks in the background, so that the result is in the log at the start."""
         self.begun = monotonic()
         self.asking = asyncio.create_task(self.checked(manifest))
 
@@ -162,30 +162,30 @@ class IdentityCheck:
             await asyncio.gather(self.asking, return_exceptions=True)
 
     async def identified(self, manifest: Manifest) -> str:
-        """What it tells of itself: at first it is waited for, then asked again in the background.
+        """Returns the teacher's identity; the first check is awaited, later ones run aside.
 
-        So that what one teacher answered is not taken for the answer of the next at its address.
+        The identity keeps answers of different teachers at one address apart.
         """
         until = max(self.until, self.begun + PAUSE_SECONDS)
         if self.asking is None or (self.asking.done() and monotonic() >= until):
             self.begin(manifest)
-        if self.verdict is None or self.version != manifest.version:  # else it may be long ago
+        if self.verdict is None or self.version != manifest.version:  # else an old one suffices
             await self.checked(manifest)
         return self.identity
 
     def known(self, manifest: Manifest) -> Verdict | None:
-        """The verdict for this bundle; None before the teacher was asked."""
+        """Returns the verdict for this bundle; None before the first check."""
         return self.verdict if self.version == manifest.version else None
 
     async def refusal(self, manifest: Manifest) -> TeacherError | None:
-        """Why `auto` may not ask it."""
+        """Explains why `auto` may not ask the teacher; None if it may."""
         verdict = await self.checked(manifest)
         if not verdict.refused:
             return None
         return TeacherError(verdict.reason)
 
     async def checked(self, manifest: Manifest) -> Verdict:
-        """The verdict, asked for anew where it is no longer fresh; a new one is logged."""
+        """Returns the verdict, after a new check if it is too old; logs a changed one."""
         came = monotonic()
         async with self.turn:
             fresh = monotonic() < self.until or came < self.checked_at
@@ -195,7 +195,7 @@ class IdentityCheck:
             if verdict != self.verdict and verdict.reason:
                 logger.warning("%s", verdict.reason)
             self.verdict, self.version = verdict, manifest.version
-            # One that cannot be reached may be there again at any time.
+            # An unreachable teacher may be back at any time.
             self.checked_at = monotonic()
             self.until = self.checked_at + (CHECK_SECONDS if verdict.state != "unreachable" else 0)
             return verdict
@@ -220,10 +220,10 @@ class IdentityCheck:
         return compare(record, asked_model(manifest, self.model), models)
 
     async def ask(self) -> bytes:
-        """The start of what it tells; nothing where it refuses.
+        """Reads the start of the server's list of models; empty if it refuses.
 
         Raises:
-            httpx.HTTPError, OSError: it cannot be reached, or speaks no HTTP.
+            httpx.HTTPError, OSError: it cannot be reached, or does not speak HTTP.
         """
         parts: list[bytes] = []
         size = 0
@@ -240,7 +240,7 @@ class IdentityCheck:
 
 
 def wording_problem(record: TeacherRecord, label_names: tuple[str, ...]) -> str:
-    """Why this release cannot ask as the measured teacher was asked; empty where it can."""
+    """Explains why this release cannot ask as the measured teacher was asked; empty if it can."""
     unknown = sorted(record.prompts.keys() - PROMPT_FIELDS)
     if unknown:
         return f"this release does not know the prompt options {', '.join(unknown)}; update it"
@@ -255,7 +255,7 @@ def wording_problem(record: TeacherRecord, label_names: tuple[str, ...]) -> str:
 
 
 def models_of(content: bytes) -> list[Model]:
-    """The models that a server tells; none where it has another form of telling."""
+    """Decodes a server's models; none if the answer has another form."""
     try:
         return DECODER.decode(content).data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -263,17 +263,17 @@ def models_of(content: bytes) -> list[Model]:
 
 
 def identity_of(models: Sequence[Model]) -> str:
-    """The digests of a teacher's weights, where it tells them."""
-    told = (model.understudy for model in models if model.understudy is not None)
-    return next((f"{served.model_hash} {served.weights}" for served in told), "")
+    """Returns the digests of a teacher's weights, if it reports them."""
+    records = (model.understudy for model in models if model.understudy is not None)
+    return next((f"{served.model_hash} {served.weights}" for served in records), "")
 
 
 def compare(record: TeacherRecord, model: str, models: list[Model]) -> Verdict:
-    """Whether what a server tells of itself is what the bundle holds."""
-    for told in models:
-        # Of an endpoint nobody knew the digests when it was measured.
-        if told.understudy is not None and record.kind != "endpoint":
-            return compare_digests(record, msgspec.structs.asdict(told.understudy))
+    """Compares what a server reports about itself with the bundle's record."""
+    for listed in models:
+        # An endpoint's digests were unknown when it was measured.
+        if listed.understudy is not None and record.kind != "endpoint":
+            return compare_digests(record, msgspec.structs.asdict(listed.understudy))
     if record.kind == "endpoint" and model != record.model:
         return Verdict(
             "other",
@@ -286,17 +286,17 @@ def compare(record: TeacherRecord, model: str, models: list[Model]) -> Verdict:
     )
 
 
-def compare_digests(record: TeacherRecord, told: Mapping[str, str]) -> Verdict:
+def compare_digests(record: TeacherRecord, live: Mapping[str, str]) -> Verdict:
     for name, words in (
         ("model_hash", "the weights"),
         ("weights", "tuned weights"),
         ("prompt_hash", "prompts"),
     ):
         measured = str(getattr(record, name))
-        if told[name] != measured:
+        if live[name] != measured:
             return Verdict(
                 "other",
-                f"the served teacher has {words} {told[name][:SHOWN] or 'none'}, the measured one "
+                f"the served teacher has {words} {live[name][:SHOWN] or 'none'}, the measured one "
                 f"{measured[:SHOWN] or 'none'}: serve the folder that `understudy distill` was "
                 "given, or distil and export again",
             )

@@ -1,4 +1,4 @@
-"""Prompts about the nodes of a request, from the graph as it stands."""
+"""Prompts about the nodes of a request, at its graph version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,20 +14,19 @@ from understudy.graph.text_graph import UNLABELED
 
 @dataclass(frozen=True, slots=True)
 class QuestionOptions:
-    hops: int = 2  # how far a prompt looks around
+    hops: int = 2  # neighbourhood depth of a prompt
     prompts: PromptOptions = field(default_factory=lambda: PromptOptions(tokens=380))
 
 
 @dataclass(frozen=True, slots=True)
 class StandingLabels:
-    """The labels that prompts about a served graph may show: of training nodes, as they stand.
+    """The labels that prompts about a served graph may show: current labels of training nodes.
 
-    A label that was changed since is shown as it is now. A node that was added is in no split, so
-    its label is not shown.
+    A changed label is shown as it is now. An added node is in no split, so its label is not shown.
     """
 
     graph: GraphView
-    labels: int  # that the model knows; a node of any other stands without one
+    labels: int  # number of the model's labels; a later label is not shown
 
     def __getitem__(self, row: int, /) -> int:
         train = self.graph.parts.base.splits.get("train", NO_ROWS)
@@ -44,17 +43,18 @@ NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Writes prompts; keeps nothing of a graph, so that no version of it outlives its readers.
+    """Writes prompts; keeps no reference to a graph, so that old versions can be freed.
 
     Attributes:
-        label_names: of the model; none: the graph's. Where it has a position, a label has the same.
+        label_names: of the model; empty: the graph's. Where they have a position, the graph's label
+            of that position is the same.
     """
 
     options: QuestionOptions
     label_names: tuple[str, ...] = ()
 
     def prompts(self, resolution: Resolution, wanted: Sequence[int]) -> dict[int, Prompt]:
-        """Position in the request → the question about that node, of the wanted good nodes."""
+        """Writes prompts of the wanted valid nodes, by position in the request."""
         graph, hops = resolution.state.graph, self.options.hops
         names = self.label_names or graph.label_names
         labels = StandingLabels(graph, len(names))

@@ -1,4 +1,4 @@
-"""The teacher on call: cached answers, few questions at a time, and none while it is down."""
+"""Asks the teacher: answers are cached, concurrency is limited, and a failing teacher is spared."""
 
 import asyncio
 import hashlib
@@ -27,18 +27,18 @@ logger = logging.getLogger(__name__)
 class TeacherOptions:
     concurrency: int = 8  # questions at a time
     waiting: int = 2_048  # questions that wait for their turn; more are refused
-    requests: int = 250  # that wait; each holds a connection, which look-ups need, too
-    breaker_failures: int = 5  # in a row, after which it is left alone
+    requests: int = 250  # waiting; each holds a connection, which look-ups need, too
+    breaker_failures: int = 5  # failures in a row, after which the teacher is not asked
     breaker_seconds: float = 10.0
-    hang_seconds: float = 24.0  # after which one that was given up has failed
+    hang_seconds: float = 24.0  # a cancelled question counts as a failure after this long
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherAnswer:
-    """What it says, and whether it was asked for that.
+    """The teacher's answer, and where it comes from.
 
     Attributes:
-        joined: an equal question ran already, and its answer is this one's, too.
+        joined: whether an equal question was already running and shared its answer.
     """
 
     opinion: Opinion
@@ -48,7 +48,7 @@ class TeacherAnswer:
 
     @property
     def free(self) -> bool:
-        """Nothing was asked for it."""
+        """Whether no question was sent for it."""
         return self.cached or self.joined
 
 
@@ -57,15 +57,15 @@ Identity = Callable[[], Awaitable[str]]
 
 
 async def untold() -> str:
-    """Of a teacher that tells nothing of itself."""
+    """Returns the identity of a teacher that reports none."""
     return ""
 
 
 class Teacher:
-    """Asks backends of one server, politely.
+    """Asks the backends of one server, within limits.
 
     Args:
-        identity: what the teacher tells of itself; another one's answers are none of its.
+        identity: reports the teacher's identity, which separates cached answers of different ones.
     """
 
     def __init__(
@@ -82,20 +82,20 @@ class Teacher:
         self.breaker = Breaker(options.breaker_failures, options.breaker_seconds)
         self.turns = asyncio.Semaphore(options.concurrency)
         self.waiting = 0
-        self.seconds = 0.0  # of one question lately; 0 where it is not known yet
+        self.seconds = 0.0  # recent average of a question; 0 if unknown
         self.flights: SingleFlight[Outcome] = SingleFlight()
         self.log = RareLog(logger)
 
     async def ask(
         self, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str], busy: str = ""
     ) -> TeacherAnswer:
-        """Answers from the cache, or asks; an equal question that runs already is not asked twice.
+        """Answers from the cache, or asks; a running equal question is shared.
 
         Args:
-            busy: why it is not to be asked now, where it would have to be.
+            busy: if not empty, why the teacher must not be asked now.
 
         Raises:
-            TeacherError: no usable answer, or the teacher is being left alone.
+            TeacherError: there is no usable answer, or the teacher is not being asked.
             TeacherBusyError: too many questions wait already, or it is busy.
         """
         started = perf_counter()
@@ -112,13 +112,13 @@ class Teacher:
             key, lambda: self.outcome(key, backend, prompt, label_names)
         )
         if isinstance(outcome, TeacherBusyError | TeacherError):
-            raise type(outcome)(str(outcome))  # an own one: several may wait for this answer
+            raise type(outcome)(str(outcome))  # a copy: several callers may share this error
         return TeacherAnswer(outcome, False, 1_000 * (perf_counter() - started), joined)
 
     def busy(self) -> str:
-        """Why the request that runs would wait in vain for its turn; empty where it may.
+        """Explains why the running request would wait in vain for its turn; empty if it may wait.
 
-        Its own questions do not count: how many of them can be answered in time, it finds out.
+        Its own questions do not count: as many of them as possible are answered in time.
         """
         if not self.seconds or not self.turns.locked():
             return ""
@@ -163,7 +163,7 @@ class Teacher:
     async def guarded(
         self, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str]
     ) -> Opinion:
-        """Asks, and tells breaker, metrics and log how it went.
+        """Asks, and reports the outcome to breaker, metrics and log.
 
         Raises:
             TeacherError: see `ask`.
@@ -191,7 +191,7 @@ class Teacher:
             self.metrics.teacher_answers.add("failed")
             self.log.warning(str(error), "%s%s", error, error.reason and f": {error.reason}")
             raise
-        except Exception as error:  # the boundary to a foreign server: no answer of it breaks ours
+        except Exception as error:  # boundary to a foreign server: its errors must not break ours
             self.breaker.failed(permit)
             self.metrics.teacher_answers.add("failed")
             logger.exception("the teacher's answer cannot be read")
@@ -201,13 +201,13 @@ class Teacher:
         return opinion
 
     def count(self, seconds: float) -> None:
-        """Of an answer."""
+        """Counts an answer."""
         self.metrics.teacher_answers.add("answered")
         self.metrics.teacher_seconds.observe(seconds)
         self.seconds = running_mean(self.seconds, seconds)
 
     async def close(self) -> None:
-        """Gives up what runs; the backends are whoever's they are."""
+        """Cancels running questions; does not close the backends."""
         await self.flights.close()
 
 
@@ -215,7 +215,7 @@ Outcome = Opinion | TeacherError | TeacherBusyError
 
 
 class Remembered(msgspec.Struct):
-    """An opinion as the cache holds it."""
+    """An opinion in the cache."""
 
     label: str
     scores: Mapping[str, float] | None
@@ -229,7 +229,7 @@ def to_bytes(opinion: Opinion) -> bytes:
 
 
 def from_bytes(value: bytes, label_names: Sequence[str]) -> Opinion | None:
-    """None where a cache holds something else than it was given."""
+    """Decodes a cached opinion; None if it is invalid."""
     try:
         known = DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

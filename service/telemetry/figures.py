@@ -1,7 +1,7 @@
 """The metrics of one process as data, and those of several processes merged into one text.
 
-Not `prometheus_client`'s mode for several processes: its files are written at every count, which
-would make a look-up dearer, and they hold its own counters, which ours are not.
+The multi-process mode of `prometheus_client` is not used: its files are written at every count,
+which would slow look-ups down, and they only support its own counters, which ours are not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,24 +17,24 @@ from prometheus_client.registry import Collector
 from service.telemetry.metrics import PREFIX, Counter, Histogram, Metrics
 
 Labels = tuple[str, ...]
-# Of these, each worker's own value is shown, too: a sum or the largest would hide one that lags.
+# Gauges that are also shown per worker: a sum or maximum would hide a lagging one.
 BY_WORKER = ("graph_version", "ready", "open_connections")
 
 
 class Observed(Struct, frozen=True):
-    """A histogram for one value of its labels: how many a bucket, and their sum."""
+    """A histogram for one value of its labels: counts per bucket, and the sum."""
 
     counts: list[int]
     total: float
 
 
 class Figures(Struct, frozen=True):
-    """What one process counted and timed since its start, and reads at this moment.
+    """What one process counted since its start, and its current gauges.
 
     Attributes:
         counters, histograms: by name, then by the labels' values.
         gauges: by name.
-        process: of the process itself, by the family's name.
+        process: metrics of the process itself, by the family's name.
     """
 
     counters: dict[str, dict[Labels, float]] = {}
@@ -59,7 +59,7 @@ def figures_of(metrics: Metrics) -> Figures:
 
 
 def added(first: Figures, second: Figures) -> Figures:
-    """What two processes counted and timed, as if one had; nothing that is read at a moment."""
+    """Adds counters and histograms of two processes; leaves out gauges."""
     counters = {name: dict(values) for name, values in first.counters.items()}
     for name, values in second.counters.items():
         mine = counters.setdefault(name, {})
@@ -79,13 +79,13 @@ def both(first: Observed, second: Observed) -> Observed:
 
 
 class MergedFigures(Collector):
-    """The figures of several workers as those of one service.
+    """The metrics of several workers, merged to those of one service.
 
     Args:
-        metrics: of any one of them, for names, texts and labels.
-        workers: those that serve, by their number.
-        ended: what others had counted that serve no more: a count never goes back.
-        restarts: how many were started in place of one that ended.
+        metrics: of any worker, for names, texts and labels.
+        workers: metrics of the serving workers, by number.
+        ended: counts of workers that have ended, because a counter must not decrease.
+        restarts: number of replaced workers.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class MergedFigures(Collector):
         yield restarts
 
     def family(self, kind: Counter | Histogram) -> Metric:
-        """A kind with the values of all."""
+        """Makes a metric with the sums over all workers."""
         total = copy(kind)
         if isinstance(total, Counter):
             total.values = self.counted.counters.get(kind.name, {})
@@ -136,7 +136,7 @@ class MergedFigures(Collector):
                 yield family
 
     def processes(self) -> Iterator[Metric]:
-        """A series a worker: memory that they share would be counted several times in a sum."""
+        """Yields one series per worker: a sum would count shared memory several times."""
         for own in self.metrics.process.collect():
             family = Metric(own.name, own.documentation, own.type)
             for worker, figures in self.workers.items():

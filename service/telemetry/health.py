@@ -1,4 +1,4 @@
-"""Readiness by a real inference that passed lately."""
+"""Readiness, decided by a recent real inference."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class Health:
-    """Probes on demand, one probe at a time, and remembers a success for a while."""
+    """Probes on demand, one probe at a time, and remembers success for a while."""
 
     def __init__(
         self,
@@ -23,14 +23,14 @@ class Health:
         follows: Callable[[], bool] = lambda: True,
         damage: Callable[[], str] = str,
     ) -> None:
-        """Starts as never probed.
+        """Starts without a probe.
 
         Args:
             probe: runs a real inference; raises InferenceError.
-            lag: seconds for which the graph may be behind the log.
-            max_lag_seconds: more are not ready; None: any may be.
-            follows: whether the log can be followed, or is away from everybody.
-            damage: what is wrong with the files that answers come from; empty: nothing is.
+            lag: gives the seconds that the graph may be behind the log.
+            max_lag_seconds: largest lag that counts as ready; None: any.
+            follows: whether the log can be followed, or is unreachable for every process.
+            damage: what is wrong with the served files; empty if nothing is.
         """
         self.probe = probe
         self.valid_seconds = valid_seconds
@@ -41,16 +41,16 @@ class Health:
         self.damage = damage
         self.passed_at = float("-inf")
         self.running: asyncio.Future[None] | None = None
-        self.passed = False  # the last probe
+        self.passed = False  # whether the last probe passed
         self.ending = False
 
     @property
     def ready(self) -> bool:
-        """Whether the last probe passed, and nothing else was found since."""
+        """Whether the last probe passed, and no problem was found since."""
         return self.passed and not self.problem()
 
     def problem(self) -> str:
-        """Why it is not ready whatever a probe would say; empty where it may be."""
+        """Explains why it is not ready, regardless of probes; empty if there is no reason."""
         if self.ending:
             return "the service is ending"
         if damage := self.damage():
@@ -62,11 +62,11 @@ class Health:
         return ""
 
     async def check(self) -> None:
-        """Returns when an inference passed lately.
+        """Returns if an inference passed recently; otherwise runs one.
 
         Raises:
-            NotReadyError: it failed, gave no answer in time, or see `problem`. A probe that hangs
-                is waited for by later checks, not started again.
+            NotReadyError: the probe failed or timed out, or see `problem`. Later checks wait for a
+                hanging probe instead of starting another one.
         """
         if problem := self.problem():
             raise NotReadyError(problem)
@@ -86,5 +86,5 @@ class Health:
         self.passed_at = monotonic()
 
     def doubt(self) -> None:
-        """After a failure elsewhere: the next check probes, whatever passed before."""
+        """Forgets the last success after a failure elsewhere, so that the next check probes."""
         self.passed_at = float("-inf")

@@ -1,4 +1,4 @@
-"""The log: one line a record, with its fields and the request's id; never a client's text."""
+"""The log: one line per record, with its fields and the request's id; never a client's text."""
 
 import json
 import logging
@@ -11,14 +11,14 @@ from typing import Any
 current_request: ContextVar[bytes] = ContextVar("current_request", default=b"")
 
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9._:/+=@-]+")
-# What every record has; anything else was passed as `extra`.
+# Fields of every record; all others were passed as `extra`.
 PLAIN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 SECONDS = 60.0  # between two lines of one kind
-KINDS = 100  # that are told apart; a bound, since a kind may hold another's words
+KINDS = 100  # kinds that are tracked; limited, since kinds may contain a server's words
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC)
@@ -37,7 +37,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A record as a line for people: its fields follow the message."""
+    """Formats a record as a readable line, with its fields after the message."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -51,29 +51,29 @@ class TextFormatter(logging.Formatter):
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What was passed as `extra`; not what a library hangs on every record of its process."""
+    """Returns what was passed as `extra`, without private fields that libraries add."""
     return {
         k: v for k, v in vars(record).items() if k not in PLAIN_FIELDS and not k.startswith("_")
     }
 
 
 def shown_value(value: Any) -> str:
-    """On one line and without doubt where it ends: a path is the client's own words."""
+    """Quotes a value unless it is plain, since a path is client input."""
     text = str(value)
     return text if PLAIN_VALUE.fullmatch(text) else json.dumps(text)
 
 
 def configure_logs(level: str, json_lines: bool) -> None:
-    """Sends the process's log to standard error."""
+    """Directs the process's log to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for library in ("httpx", "httpx2", "openai", "mcp"):  # they tell every request
+    for library in ("httpx", "httpx2", "openai", "mcp"):  # they log every request
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class RareLog:
-    """Logs the first warning of a kind, and then one a while that counts those between."""
+    """Logs the first warning of a kind; then one per period, with the number of those between."""
 
     def __init__(self, logger: logging.Logger, seconds: float = SECONDS) -> None:
         self.logger = logger
@@ -82,7 +82,7 @@ class RareLog:
         self.untold: dict[str, int] = {}
 
     def warning(self, kind: str, message: str, *arguments: object) -> None:
-        """Logs, unless one of that kind was logged a short while ago."""
+        """Logs a warning, unless one of that kind was logged recently."""
         now = monotonic()
         if kind in self.logged and now - self.logged[kind] < self.seconds:
             self.untold[kind] = self.untold.get(kind, 0) + 1

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, where an exporter is configured by its standard variables."""
+"""OpenTelemetry traces, if an exporter is configured by its standard variables."""
 
 import os
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Tracer:
-    """One span a request, a child of the caller's where the caller sent its own."""
+    """Makes one span per request, a child of the caller's span if one was sent."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         self.provider = provider
         self.tracer = provider.get_tracer("understudy")
 
     def span(self, name: str, headers: Mapping[str, str]) -> AbstractContextManager["Span"]:
-        """The span of a request.
+        """Starts the span of a request.
 
         Args:
             headers: of the request; `traceparent` names the caller's span.
@@ -34,15 +34,15 @@ class Tracer:
         return self.tracer.start_as_current_span(name, parent, kind=SpanKind.SERVER)
 
     def close(self) -> None:
-        """Sends what is left."""
+        """Exports the remaining spans."""
         self.provider.shutdown()
 
 
 def open_tracer() -> Tracer | None:
-    """A tracer, if an exporter is configured.
+    """Opens a tracer, if an exporter is configured.
 
     Raises:
-        SettingsError: it is, and the extra `tracing` is not installed.
+        SettingsError: an exporter is configured, but the extra `tracing` is not installed.
     """
     if not any(os.environ.get(name) for name in VARIABLES):
         return None

@@ -1,7 +1,7 @@
 """Questions and answers between the supervisor and a worker, over a pair of sockets.
 
-The pair is made before the worker is forked, so nobody else can reach it, and each side sees when
-the other one is gone, however it went.
+The pair is made before the worker is forked, so no other process can reach it, and each side
+notices when the other one is gone, for any reason.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ class Frame(Struct, frozen=True, array_like=True):
     """One message.
 
     Attributes:
-        number: of the question, or of the one that is answered; 0 for what wants no answer.
-        what: is asked; empty for an answer.
+        number: of the question, or of the question that is answered; 0 if no answer is expected.
+        what: name of the question; empty for an answer.
         body: MessagePack.
     """
 
@@ -45,10 +45,10 @@ Answering = Callable[[str, Raw], Awaitable[object]]
 
 
 class Channel:
-    """One side; to be used on one event loop.
+    """One side of the channel; for one event loop.
 
     Args:
-        answering: gives the answer to a question of the other side.
+        answering: answers a question of the other side.
     """
 
     def __init__(self, end: socket.socket, answering: Answering) -> None:
@@ -65,7 +65,7 @@ class Channel:
         return reader
 
     async def listen(self, reader: asyncio.StreamReader) -> None:
-        """Returns when the other side is gone."""
+        """Processes messages until the other side is gone."""
         try:
             while True:
                 length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
@@ -84,7 +84,7 @@ class Channel:
     async def answer(self, frame: Frame) -> None:
         try:
             body = await self.answering(frame.what, frame.body)
-        except Exception:  # a side must not fall silent because of one question
+        except Exception:  # one failed question must not stop the channel
             logger.exception("no answer to %s", frame.what)
             body = None
         if frame.number:
@@ -95,7 +95,7 @@ class Channel:
             self.writer.write(encode_frame(number, what, body))
 
     def tell(self, what: str, body: object = None) -> None:
-        """Says something that wants no answer; to nobody, if the other side is gone."""
+        """Sends a message without an answer; does nothing if the other side is gone."""
         self.send(0, what, body)
 
     async def ask(
@@ -104,11 +104,11 @@ class Channel:
         """Asks the other side.
 
         Args:
-            answer: its type.
-            seconds: until an answer is given up; None waits.
+            answer: type of the answer.
+            seconds: time limit; None: no limit.
 
         Raises:
-            WorkerGoneError: the other side is gone, failed, or gave no answer in time.
+            WorkerGoneError: the other side is gone, failed, or did not answer in time.
         """
         if self.gone:
             raise WorkerGoneError("it is gone")
@@ -126,7 +126,7 @@ class Channel:
             self.waiting.pop(number, None)
 
     def close(self) -> None:
-        """Ends all waiting calls without an answer; may be called again."""
+        """Fails all waiting calls; may be called repeatedly."""
         self.gone = True
         for future in self.waiting.values():
             if not future.done():
@@ -137,6 +137,6 @@ class Channel:
 
 
 def send_now(end: socket.socket, what: str, body: Any) -> None:
-    """Says something before there is an event loop."""
+    """Sends a message before there is an event loop."""
     with suppress(ConnectionError):
         end.sendall(encode_frame(0, what, body))

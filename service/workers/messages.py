@@ -6,11 +6,11 @@ from service.telemetry.figures import Figures
 
 
 class Served(Struct, frozen=True):
-    """What a worker's answers come from: all workers' have to come from the same.
+    """What a worker serves; it must be the same for all workers.
 
     Attributes:
         model_version: of the bundle.
-        descriptions: a digest of the lines in which its questions describe the labels.
+        descriptions: digest of the label descriptions in its prompts.
     """
 
     model_version: str
@@ -18,12 +18,12 @@ class Served(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """A worker has its bundle, and serves once it is told to.
+    """Reports that a worker has loaded its bundle, and waits for permission to serve.
 
     Attributes:
-        served: what its answers will come from.
+        served: what it will serve.
         keys: whether callers need a key.
-        example: the body of a question, as curl takes it.
+        example: the body of a question, as an argument of curl.
     """
 
     served: Served
@@ -32,10 +32,10 @@ class Loaded(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """Why a reload cannot be done.
+    """Why a reload was refused.
 
     Attributes:
-        running: another one is.
+        running: whether another reload is running.
     """
 
     reason: str
@@ -43,11 +43,11 @@ class Refused(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """A reload, of one worker or of all.
+    """The result of a reload, of one worker or of all.
 
     Attributes:
-        served: from now on.
-        seconds: that it took.
+        served: what is served from now on.
+        seconds: duration.
     """
 
     served: Served
@@ -57,7 +57,7 @@ class Done(Struct, frozen=True):
 
 
 class Scraped(Struct, frozen=True):
-    """The figures of all; see `service.telemetry.figures.MergedFigures`."""
+    """The metrics of all workers; see `service.telemetry.figures.MergedFigures`."""
 
     workers: dict[int, Figures]
     ended: Figures

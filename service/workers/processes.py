@@ -1,4 +1,4 @@
-"""Starting a worker process, and noticing its end."""
+"""Starts a worker process, and waits for its end."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ from service.workers.channel import Channel
 from service.workers.messages import Loaded
 
 logger = logging.getLogger(__name__)
-# What the supervisor's event loop handles; a child begins with the defaults.
+# Signals that the supervisor's event loop handles; a child starts with the defaults.
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# What a signal that nobody sent may be of.
+# Possible causes of a signal that no person sent.
 GUESSES = {
     signal.SIGKILL: "is the memory too small?",
     signal.SIGBUS: "was a file of the bundle or of the data folder cut short while it was read?",
@@ -27,13 +27,13 @@ GUESSES = {
 
 
 class Worker:
-    """One process, as the supervisor knows it.
+    """One worker process, from the supervisor's view.
 
     Attributes:
-        loaded: what it said when its bundle was loaded.
+        loaded: its report after its bundle was loaded.
         serving: whether it accepts requests.
-        figures: the newest that are known.
-        reason: why it cannot serve, if it said so.
+        figures: its latest metrics.
+        reason: why it cannot serve, if it reported that.
     """
 
     def __init__(self, number: int, process: int, channel: Channel) -> None:
@@ -55,25 +55,23 @@ class Worker:
 def fork(
     work: Callable[[socket.socket], None], foreign: Iterable[int]
 ) -> tuple[int, socket.socket]:
-    """Starts a child that does some work and ends with it.
+    """Forks a child that runs `work` and then exits.
 
-    It shares the memory of all that was imported, copied where it is written to. To be called
-    where no thread of ours runs; those of pyarrow's and onnxruntime's libraries are not used
-    before the fork.
+    The child shares the memory of everything imported, copy-on-write. Call it only while no thread
+    of ours runs; the threads of pyarrow and onnxruntime are not used before the fork.
 
     Args:
         work: gets the child's end of a pair of sockets.
-        foreign: descriptors that the child must not keep, or it would not be seen that the
-            supervisor is gone.
+        foreign: descriptors that the child must close, so that the supervisor's end is noticed.
 
     Returns:
-        The child's number, and this side's end of the pair.
+        The child's process id, and this side's end of the pair.
     """
     ours, theirs = socket.socketpair()
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, see above
+            warnings.simplefilter("ignore", DeprecationWarning)  # about threads, see above
             process = os.fork()
         if process == 0:
             become(work, theirs, (ours.fileno(), *foreign))
@@ -86,10 +84,10 @@ def fork(
 def become(
     work: Callable[[socket.socket], None], end: socket.socket, foreign: Iterable[int]
 ) -> NoReturn:
-    """Does the work in the child; nothing of the supervisor's stack runs in it."""
+    """Runs `work` in the child, and exits without returning to the supervisor's stack."""
     status = 1
     try:
-        signal.set_wakeup_fd(-1)  # a signal to the child would be the supervisor's
+        signal.set_wakeup_fd(-1)  # otherwise the child's signals would wake the supervisor
         for number in HANDLED:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
@@ -106,7 +104,7 @@ def become(
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        finally:  # whatever was raised: the supervisor's stack must not go on here
+        finally:  # after any error: the supervisor's stack must not continue in the child
             os._exit(status)
 
 
@@ -124,7 +122,7 @@ async def ended(process: int) -> int:
 
 
 def words(status: int) -> str:
-    """An exit status in words."""
+    """Describes an exit status in words."""
     if status >= 0:
         return f"with status {status}"
     number = signal.Signals(-status)

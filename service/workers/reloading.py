@@ -1,4 +1,4 @@
-"""Reloading all workers, one after the other."""
+"""Reloads all workers, one after the other."""
 
 import asyncio
 import logging
@@ -15,19 +15,20 @@ logger = logging.getLogger(__name__)
 
 
 class Reloading:
-    """One reload at a time."""
+    """Runs one reload at a time."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
-        self.waiting = False  # a signal, for its turn
+        self.waiting = False  # whether a signal's reload waits for its turn
 
     async def reload(self, workers: Sequence[Worker]) -> Done:
-        """Has all workers take the bundle that lies in its folder.
+        """Makes all workers load the bundle that is in its folder.
 
-        The first one that takes it decides; what ends meanwhile loads the new one anyway.
+        The first worker decides whether the bundle is accepted; a worker that restarts meanwhile
+        loads the new bundle anyway.
 
         Args:
-            workers: those that serve.
+            workers: the serving ones.
         """
         if self.lock.locked():
             logger.warning("no reload: one is running already")
@@ -36,11 +37,13 @@ class Reloading:
             return await self.alone(workers)
 
     async def after_others(self, serving: Callable[[], Sequence[Worker]]) -> None:
-        """For a signal: waits for a reload that runs, whose workers may have read the folder
-        before; who comes while one waits is heard with it.
+        """Reloads because of a signal, after a running reload.
+
+        The running one may have read the folder too early. Further signals meanwhile are covered
+        by the waiting one.
 
         Args:
-            serving: the workers that serve when its turn has come.
+            serving: returns the serving workers when the reload starts.
         """
         if self.waiting:
             return
@@ -52,7 +55,7 @@ class Reloading:
             await self.alone(serving())
 
     async def alone(self, workers: Sequence[Worker]) -> Done:
-        """A reload, while no other one runs."""
+        """Reloads under the lock."""
         started = perf_counter()
         try:
             done = await self.each(workers)
@@ -74,7 +77,7 @@ class Reloading:
         return first or refusal("no worker serves")
 
     async def one(self, worker: Worker, first: Done | None) -> Done:
-        """Reloads in one worker; one that cannot follow the first one is started anew."""
+        """Reloads one worker; restarts it if it cannot follow the first one."""
         try:
             done = await worker.channel.ask("reload", Done)
         except WorkerGoneError:

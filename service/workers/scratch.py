@@ -1,4 +1,4 @@
-"""A folder for a log that ends with the service, which its workers share."""
+"""A temporary folder for a log that the workers of one service share."""
 
 import fcntl
 import logging
@@ -16,12 +16,12 @@ LOCK = "lock"
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Makes a private folder, and removes it, and those of services that were killed.
+    """Makes a private folder, and removes it at the end; also removes those of killed services.
 
-    Its lock is inherited by the workers, so that it is held while any of them lives.
+    The workers inherit its lock, so it is held while any of them lives.
 
     Raises:
-        OSError: there is no place for temporary files.
+        OSError: temporary files cannot be written.
     """
     sweep(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -35,7 +35,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def sweep(temporary: Path) -> None:
-    """Removes what services left that were killed."""
+    """Removes the folders of killed services."""
     for lock in temporary.glob(f"{PREFIX}*/{LOCK}"):
         with suppress(OSError):  # another user's, or just removed
             descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""`understudy serve --workers`: a supervisor and its workers, from settings to the end."""
+"""`understudy serve --workers`: starts a supervisor and its workers from settings."""
 
 import asyncio
 import gc
@@ -29,8 +29,8 @@ def serve_together(bundle: Path, settings: Settings) -> None:
     """Serves with several processes until told to end.
 
     Raises:
-        SettingsError: not on this system, the keys cannot be read, or a setting leaves a worker
-            nothing.
+        SettingsError: the system is not supported, the keys cannot be read, or a limit is too small
+            to be divided among the workers.
         AddressError: a port is taken.
         WorkersError: the workers cannot be started.
     """
@@ -66,7 +66,7 @@ def serve_together(bundle: Path, settings: Settings) -> None:
 
 @contextmanager
 def shared_changes(settings: Settings) -> Iterator[Path | None]:
-    """The folder of a log that ends with the service, where no other one is given."""
+    """Yields a temporary folder for the workers' log; None if there is a data folder."""
     if settings.data_folder is not None:
         yield None
         return
@@ -76,12 +76,12 @@ def shared_changes(settings: Settings) -> Iterator[Path | None]:
 
 
 def share_early(settings: Settings) -> None:
-    """Imports once what every worker would; and no collection walks through it later.
+    """Imports what every worker needs before the fork, and excludes it from garbage collection.
 
-    Not gRPC, whose threads begin when it is imported.
+    gRPC is left out, because importing it starts threads.
     """
     wanted = {
-        "pandas": find_spec("pandas") is not None,  # pyarrow takes it, if it is there
+        "pandas": find_spec("pandas") is not None,  # pyarrow imports it, if installed
         "service.mcp.server": settings.mcp,
         "openai": bool(settings.teacher_url),
     }

@@ -1,4 +1,4 @@
-"""The share of the settings' limits that one worker gets."""
+"""Divides the settings' limits among workers."""
 
 import os
 from collections.abc import Iterator
@@ -7,21 +7,21 @@ from math import ceil
 from service.errors import SettingsError
 from service.settings import Settings
 
-MOST_A_CORE = 16  # workers; more is a slip, and would take the machine from all others
+MOST_A_CORE = 16  # workers per core; more is a mistake, and would overload the machine
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def share_of(settings: Settings, available: int) -> Settings:
-    """The settings of one of the workers: what is meant for the service as a whole, divided.
+    """Returns the settings of one worker: limits of the whole service are divided.
 
-    A rate limit that Redis counts stays whole, since all workers share that count.
+    A rate limit counted in Redis is not divided, since all workers share the count.
 
     Args:
-        available: cores.
+        available: number of cores.
     """
     number = settings.workers
     share: dict[str, object] = {
@@ -37,16 +37,16 @@ def share_of(settings: Settings, available: int) -> Settings:
 
 
 def threads_of(settings: Settings, available: int) -> int:
-    """Of one inference, so that all workers' together have a core each, if there are enough."""
+    """Limits the threads of one inference, so that all workers together do not exceed the cores."""
     return max(min(settings.threads, available // settings.workers), 1)
 
 
 def remarks(settings: Settings, available: int) -> Iterator[str]:
-    """What whoever starts one process or several should know, a line each.
+    """Yields warnings about settings of processes, one per line.
 
     Raises:
-        SettingsError: fewer questions to the teacher are allowed than there are workers, or there
-            are far more workers than cores.
+        SettingsError: the teacher's concurrency is less than the number of workers, or there are
+            far more workers than cores.
     """
     number, threads = settings.workers, threads_of(settings, available)
     if number > MOST_A_CORE * available:

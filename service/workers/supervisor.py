@@ -1,7 +1,7 @@
-"""Keeps a number of workers alive, and has them begin, reload and end together.
+"""Keeps a number of workers alive, and makes them start, reload and end together.
 
 It serves nothing itself. It is one process with one thread, so that it can fork workers that share
-what it imported.
+its imported modules.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ from service.workers.reloading import Reloading
 from service.workers.worker import Plan, run_worker
 
 logger = logging.getLogger(__name__)
-STARTS = 3  # of one worker without success, before the whole ends
-LEAST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a worker is started anew
-STEADY_SECONDS = 60.0  # after which a worker's end is the first one again
-FIGURES_SECONDS = 2.0  # that a worker gets to tell its figures
-PAUSE_SECONDS, PATIENCE_SECONDS = 10.0, 60.0  # between looks at a worker; until it hangs
-SPARE_SECONDS = 15.0  # beyond grace and drain, before a worker that ends is killed
+STARTS = 3  # failed starts of one worker, before the service ends
+LEAST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a worker is restarted
+STEADY_SECONDS = 60.0  # after this long a worker's end counts as the first failure again
+FIGURES_SECONDS = 2.0  # time limit for a worker's metrics
+PAUSE_SECONDS, PATIENCE_SECONDS = 10.0, 60.0  # between checks of a worker; until it hangs
+SPARE_SECONDS = 15.0  # added to grace and drain, before an ending worker is killed
 
 
 class Supervisor:
-    """All workers of one service."""
+    """Manages all workers of one service."""
 
     def __init__(self, plan: Plan, announce: Callable[[Loaded, str | None], None]) -> None:
         """Prepares; nothing is started before `run`.
 
         Args:
-            announce: called once all workers serve, with what one of them said, and the address
-                of gRPC, if any.
+            announce: called once all workers serve, with one worker's report, and the address of
+                gRPC, if any.
         """
         self.plan = plan
         self.announce = announce
@@ -56,7 +56,7 @@ class Supervisor:
         self.restarts = 0
 
     async def run(self) -> None:
-        """Returns when all workers have ended as they were told.
+        """Returns when all workers have ended as requested.
 
         Raises:
             WorkersError: they cannot be started.
@@ -70,7 +70,7 @@ class Supervisor:
             raise self.failure
 
     async def keep(self, number: int) -> None:
-        """Keeps one place filled until the service ends."""
+        """Keeps one worker running until the service ends."""
         failures = 0
         while not self.ending.is_set():
             worker = self.start(number)
@@ -90,7 +90,7 @@ class Supervisor:
             self.restarts += 1
 
     def hopeless(self, worker: Worker, failures: int) -> bool:
-        """Whether to start it again would be in vain: what it told at the first start stays so."""
+        """Whether a restart is pointless: a reason at the first start does not go away."""
         if self.serving():
             return False
         return failures >= STARTS or bool(worker.reason and not self.announced)
@@ -104,12 +104,12 @@ class Supervisor:
         return worker
 
     async def follow(self, worker: Worker) -> int:
-        """Talks with a worker until its end; returns its exit status."""
+        """Communicates with a worker until its end; returns its exit status."""
         listening = asyncio.create_task(self.listen(worker))
         watching = asyncio.create_task(self.watch(worker))
         status = await ended(worker.process)
         watching.cancel()
-        await listening  # what it said last
+        await listening  # reads its last messages
         del self.workers[worker.number]
         self.gone = added(self.gone, worker.figures)
         return status
@@ -120,9 +120,9 @@ class Supervisor:
     async def watch(
         self, worker: Worker, pause: float = PAUSE_SECONDS, patience: float = PATIENCE_SECONDS
     ) -> None:
-        """Kills a worker that hangs: the kernel would go on giving it connections.
+        """Kills a worker that hangs: otherwise the kernel would keep giving it connections.
 
-        What it counts is asked for meanwhile, so that little is lost with it.
+        Each check also fetches its metrics, so that few counts are lost with it.
         """
         while not worker.channel.gone:
             await asyncio.sleep(pause)
@@ -138,7 +138,7 @@ class Supervisor:
                     return
 
     async def answer(self, worker: Worker, what: str, body: Raw) -> object:
-        """What a worker says."""
+        """Answers a worker's message."""
         match what:
             case "failed":
                 worker.reason = msgspec.msgpack.decode(body, type=str)
@@ -159,7 +159,7 @@ class Supervisor:
         return None
 
     async def let_serve(self, worker: Worker, loaded: Loaded) -> bool:
-        """Waits until all are loaded, at the first start; then until it serves what they do."""
+        """Waits until all workers are loaded, at the first start; then until all serve the same."""
         worker.loaded = loaded
         known = [other.loaded for other in self.workers.values()]
         if len(known) == self.number and all(known):
@@ -190,7 +190,7 @@ class Supervisor:
         return worker is not None and worker.serving
 
     async def scrape(self) -> Scraped:
-        """Everybody's figures; of one that does not tell them in time, those told last."""
+        """Collects all workers' metrics; uses the last known ones of a slow worker."""
         serving = self.serving()
         await asyncio.gather(*map(self.ask_figures, serving))
         return Scraped({w.number: w.figures for w in serving}, self.gone, self.restarts)
@@ -210,18 +210,18 @@ class Supervisor:
         return await self.reloading.reload(self.serving())
 
     def reload_in_background(self) -> None:
-        """For a signal: whatever happens is in the log."""
+        """Reloads because of a signal; errors are only logged."""
         self.task = asyncio.create_task(self.reloading.after_others(self.serving))
 
     def end(self, now: bool = False) -> None:
-        """Has all workers drain; at once, or at the second call."""
+        """Makes all workers drain; at once with `now`, or at the second call."""
         again = self.ending.is_set()
         self.ending.set()
         self.all_loaded.set()
         if not again:
             logger.info("ending all workers")
         for worker in self.workers.values():
-            if worker.loaded is None:  # it does not listen to us yet
+            if worker.loaded is None:  # it does not read messages yet
                 worker.signal(signal.SIGTERM)
             worker.channel.tell("end", now or again)
         settings = self.plan.settings

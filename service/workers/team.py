@@ -1,4 +1,4 @@
-"""A worker's side of the channel: what it answers the supervisor, and what it asks of it."""
+"""A worker's side of the channel: answers the supervisor, and asks it."""
 
 import asyncio
 import logging
@@ -25,10 +25,10 @@ SCRAPE_SECONDS = 10.0
 
 
 class Team:
-    """All workers of a service, as one of them meets them.
+    """All workers of a service, from one worker's view.
 
     Args:
-        end: of the pair of sockets that leads to the supervisor.
+        end: the worker's end of the pair of sockets to the supervisor.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -40,17 +40,17 @@ class Team:
         self.listening: asyncio.Task[None] | None = None
 
     def failed(self, reason: str) -> None:
-        """Tells why there will be no worker; before there is an event loop."""
+        """Reports why this worker cannot serve; before there is an event loop."""
         send_now(self.end, "failed", reason)
 
     async def join(self, loaded: Loaded, leave: Callable[[bool], None]) -> bool:
-        """Waits until all are loaded.
+        """Waits until all workers are loaded.
 
         Args:
-            leave: ends the server; at once, if its argument says so.
+            leave: ends the server; at once, if its argument is true.
 
         Returns:
-            Whether to serve: False where the service ends before.
+            Whether to serve; False if the service ends before.
         """
         self.leave = leave
         reader = await self.channel.open()
@@ -76,11 +76,11 @@ class Team:
             self.leave(now)
 
     def serving(self, grpc: str | None) -> None:
-        """Requests are accepted."""
+        """Reports that requests are accepted."""
         self.channel.tell("serving", grpc)
 
     def last_figures(self) -> None:
-        """Hands over what was counted, before it ends."""
+        """Sends the last metrics, before the worker ends."""
         self.channel.tell("figures", self.figures())
 
     def figures(self) -> Figures:
@@ -88,7 +88,7 @@ class Team:
         return figures_of(self.parts.metrics)
 
     async def answer(self, what: str, body: Raw) -> object:
-        """What the supervisor asks."""
+        """Answers the supervisor's question."""
         assert self.parts is not None
         match what:
             case "figures":
@@ -114,27 +114,27 @@ class Team:
         return Done(served_by(self.parts), done.previous_version, done.seconds)
 
     async def reload(self) -> Reload:
-        """Has all workers take the bundle that lies in its folder.
+        """Makes all workers load the bundle that is in its folder.
 
         Raises:
-            ReloadError: it cannot be served; the old one goes on everywhere.
+            ReloadError: the bundle cannot be served; all workers keep the old one.
             ReloadRunningError: another reload is running.
-            WorkerGoneError: the supervisor is.
+            WorkerGoneError: the supervisor is gone.
         """
         assert self.parts is not None
         done = await self.channel.ask("reload", Done)
         if done.refused is not None:
-            if not done.served.model_version:  # no worker was asked, nor counted it
+            if not done.served.model_version:  # no worker was asked, so none counted it
                 self.parts.metrics.reloads.add("failed")
             kind = ReloadRunningError if done.refused.running else ReloadError
             raise kind(done.refused.reason)
         return Reload(self.parts.slot.engine, done.previous_version, done.seconds)
 
     async def scrape(self, metrics: Metrics) -> bytes:
-        """The figures of all workers as Prometheus reads them.
+        """Renders the metrics of all workers for Prometheus.
 
         Raises:
-            WorkerGoneError: the supervisor is.
+            WorkerGoneError: the supervisor is gone.
         """
         scraped = await self.channel.ask("scrape", Scraped, seconds=SCRAPE_SECONDS)
         return MergedFigures(metrics, scraped.workers, scraped.ended, scraped.restarts).render()
@@ -144,15 +144,15 @@ class Team:
 
 
 def served_by(parts: "Parts") -> Served:
-    """What a worker's answers come from now."""
+    """Describes what a worker serves now."""
     engine, asking = parts.slot.engine, parts.classifier.asking
     descriptions = () if asking is None else asking.descriptions(engine)
-    told = msgspec.json.encode(descriptions)
-    return Served(engine.model_version, sha256(told).hexdigest() if descriptions else "")
+    content = msgspec.json.encode(descriptions)
+    return Served(engine.model_version, sha256(content).hexdigest() if descriptions else "")
 
 
 class SharedReloader(Reloader):
-    """Reloads in all workers; `reload_here` is one worker's part of it."""
+    """Reloads all workers; `reload_here` reloads this one."""
 
     def __init__(self, team: Team, own: Reloader) -> None:
         super().__init__(own.slot, own.open_engine, own.attach, own.metrics)

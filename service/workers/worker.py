@@ -1,4 +1,4 @@
-"""One worker: loads, waits for the others, serves on the port of all; a process of its own."""
+"""One worker process: loads, waits for the others, then serves on the shared port."""
 
 import gc
 import logging
@@ -34,10 +34,10 @@ class Plan:
     """What every worker is started with.
 
     Attributes:
-        settings: its share, with the ports that were found for 0.
-        scratch: folder of the log that ends with the service; None where --data-folder is given.
-        keys: that callers need. A worker that takes another one's place knows no others than that
-            one did, whatever became of their file.
+        settings: the worker's share, with the actual ports in place of 0.
+        scratch: temporary folder of the log; None if there is a data folder.
+        keys: the accepted API keys. A replacement worker accepts the same ones as its predecessor,
+            even if their file changed.
     """
 
     bundle: Path
@@ -47,7 +47,7 @@ class Plan:
 
 
 class WorkerServer(Server):
-    """A server that begins and ends with the others."""
+    """A server that starts and ends together with the other workers."""
 
     def __init__(self, *arguments: Any, team: Team, loaded: Loaded) -> None:
         super().__init__(*arguments)
@@ -63,13 +63,13 @@ class WorkerServer(Server):
             self.team.serving(self.grpc.address if self.grpc else None)
 
     def leave(self, now: bool) -> None:
-        """As at SIGTERM, or at once."""
+        """Ends as at SIGTERM, or at once."""
         self.end_with_grace()
         if now:
             self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ends on SIGTERM; SIGINT, which a terminal sends to every process, is the supervisor's."""
+        """Ends on SIGTERM; ignores a terminal's SIGINT, which the supervisor handles."""
         if sig != signal.SIGINT:
             super().handle_exit(sig, frame)
 
@@ -83,10 +83,10 @@ def run_worker(plan: Plan, number: int, end: socket.socket) -> None:
 
     Args:
         number: from 1.
-        end: of the pair of sockets that leads to the supervisor.
+        end: the worker's end of the pair of sockets to the supervisor.
 
     Raises:
-        SystemExit: always; 1 where the supervisor was told why it cannot serve.
+        SystemExit: always; 1 after the supervisor was told why the worker cannot serve.
     """
     exit_on_signals()
     name_in_logs(number)
@@ -103,7 +103,7 @@ def run_worker(plan: Plan, number: int, end: socket.socket) -> None:
 
 
 def name_in_logs(number: int) -> None:
-    """Has every line of the log say which worker it is from."""
+    """Adds the worker's number to every line of the log."""
 
     def named(record: logging.LogRecord) -> bool:
         record.worker = number
@@ -116,7 +116,7 @@ def name_in_logs(number: int) -> None:
 def serve_with(team: Team, plan: Plan, number: int) -> None:
     settings = plan.settings
     opened = partial(open_engine, plan.bundle, settings, plan.scratch)
-    if number == 1:  # what it shows all do: several bars in a terminal overwrite each other
+    if number == 1:  # shows progress for all: several bars in a terminal overwrite each other
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
             engine = opened(None, progress)
     else:

@@ -1,4 +1,4 @@
-"""What export hands to service: a folder of files under one manifest, and how they are run.
+"""The bundle that export writes and service reads: a folder of files with a manifest.
 
 `sessions`, `student` and `text_encoder` need onnxruntime and are imported by name, so that the
 format can be read without it.

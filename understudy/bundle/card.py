@@ -1,7 +1,7 @@
-"""A bundle's model card: what it is, what it was made of and how good it is, on one page.
+"""A bundle's model card: contents, origin and quality on one page.
 
-The page in the bundle holds nothing that differs between two exports of the same student, since
-the bundle's version is a digest of all its files; `understudy bundle show` adds the rest.
+The page in the bundle holds nothing that differs between two exports of the same student, since the
+bundle's version is a digest of all its files; `understudy bundle show` adds the rest.
 """
 
 import json
@@ -25,10 +25,10 @@ Facts = dict[str, Any]
 
 
 def write_card(folder: Path, manifest: Manifest, recipe: Facts) -> None:
-    """Writes the card, and the recipe that it is made from, into a bundle that is being made.
+    """Writes the card, and the recipe that it is made from, into a bundle that is being written.
 
     Args:
-        recipe: JSON: `graph` with its splits and source, `student`, `training`, `terms`,
+        recipe: JSON with `graph` (including its splits and source), `student`, `training`, `terms`,
             `objectives`, and `teacher`, which may be null.
     """
     text = json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
@@ -37,10 +37,10 @@ def write_card(folder: Path, manifest: Manifest, recipe: Facts) -> None:
 
 
 def read_recipe(bundle: Bundle) -> Facts:
-    """How the bundle's student was trained; empty where the bundle does not say.
+    """Reads how the bundle's student was trained; empty if the bundle does not hold it.
 
     Raises:
-        BundleDamagedError: what says so cannot be read.
+        BundleDamagedError: the recipe cannot be read.
     """
     if not bundle.holds(RECIPE_FILE):
         return {}
@@ -55,43 +55,43 @@ def read_recipe(bundle: Bundle) -> Facts:
 
 
 def facts_of(manifest: Manifest, recipe: Facts) -> Facts:
-    """What the card says, as JSON; without what only the finished bundle has."""
-    told = msgspec.to_builtins(manifest)
-    metrics, others = by_split(told["metrics"])
-    if not told["graph"]["texts"]:  # they are not known, rather than none
-        del told["graph"]["texts"]
-    if not told["graph"]["neighbors"]:
-        del told["graph"]["neighbors"]
+    """Makes the card's content as JSON, without facts that only the finished bundle has."""
+    built = msgspec.to_builtins(manifest)
+    metrics, others = by_split(built["metrics"])
+    if not built["graph"]["texts"]:  # empty means unknown, not none
+        del built["graph"]["texts"]
+    if not built["graph"]["neighbors"]:
+        del built["graph"]["neighbors"]
     return {
-        "name": told["name"],
-        "labels": list(told["label_names"]),
-        "graph": {**told["graph"], **recipe.get("graph", {})},
-        "student": {**recipe.get("student", {}), **told["student"]},
-        "encoder": told["encoder"],
-        "teacher": {**(told.get("teacher") or {}), **(recipe.get("teacher") or {})} or None,
+        "name": built["name"],
+        "labels": list(built["label_names"]),
+        "graph": {**built["graph"], **recipe.get("graph", {})},
+        "student": {**recipe.get("student", {}), **built["student"]},
+        "encoder": built["encoder"],
+        "teacher": {**(built.get("teacher") or {}), **(recipe.get("teacher") or {})} or None,
         "recipe": {
             key: recipe[key] for key in ("terms", "training", "objectives") if key in recipe
         },
         "metrics": metrics,
         "training_figures": others,
-        "calibration": told["calibration"],
-        "variants": told["variants"],
+        "calibration": built["calibration"],
+        "variants": built["variants"],
     }
 
 
 def full_facts(bundle: Bundle) -> Facts:
-    """All that can be said of a finished bundle, as JSON."""
-    told = msgspec.to_builtins(bundle.manifest)
+    """Makes all facts about a finished bundle, as JSON."""
+    built = msgspec.to_builtins(bundle.manifest)
     return {
         **facts_of(bundle.manifest, read_recipe(bundle)),
         "version": bundle.manifest.version,
-        **{key: told[key] for key in ("created", "made_by", "schema_version", "parity", "files")},
-        "bytes": sum(entry["bytes"] for entry in told["files"].values()),
+        **{key: built[key] for key in ("created", "made_by", "schema_version", "parity", "files")},
+        "bytes": sum(entry["bytes"] for entry in built["files"].values()),
     }
 
 
 def by_split(metrics: Mapping[str, float]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """Metrics by the split that their names begin with, and those that are of none."""
+    """Groups metrics by the split that their names start with; returns the others separately."""
     grouped: dict[str, dict[str, float]] = {}
     others = {}
     for name, value in metrics.items():
@@ -104,7 +104,7 @@ def by_split(metrics: Mapping[str, float]) -> tuple[dict[str, dict[str, float]],
 
 
 def page(facts: Facts) -> str:
-    """The card as Markdown."""
+    """Renders the card as Markdown."""
     return "\n".join(lines_of(facts)) + "\n"
 
 
@@ -144,7 +144,7 @@ def and_more(labels: Sequence[str]) -> str:
 
 
 def section(title: str, values: Mapping[str, Any] | None, nothing: str = "") -> Iterator[str]:
-    """A heading and a table of names and values; without any, what to say instead."""
+    """Yields a heading and a table of names and values, or `nothing` if there are no values."""
     if not values and not nothing:
         return
     yield from ("", f"## {title}", "")
@@ -157,7 +157,7 @@ def section(title: str, values: Mapping[str, Any] | None, nothing: str = "") -> 
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its name; of nested ones, the outer names stand before the inner."""
+    """Yields every value with its name; nested names are joined by dots."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{before}{name}.")
@@ -166,7 +166,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 
 
 def shown(value: Any) -> str:
-    """A value in a table."""
+    """Formats a value for a table."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int):
@@ -184,7 +184,7 @@ def escaped(words: str) -> str:
 
 
 def accuracy_table(metrics: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """One row a metric, one column a split."""
+    """Yields a table with one row per metric and one column per split."""
     splits = [split for split in SPLITS if split in metrics]
     if not splits:
         return

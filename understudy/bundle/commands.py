@@ -19,7 +19,7 @@ bundle = typer.Typer(
 
 @bundle.callback()
 def group() -> None:
-    """Keeps `show` a word of its own while it is the only command."""
+    """Keeps `show` a subcommand although it is the only one."""
 
 
 @bundle.command("show")

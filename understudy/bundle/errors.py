@@ -4,7 +4,7 @@ BundleError
 ├── BundleMissingError   no bundle at that path
 ├── BundleFormatError    the manifest is damaged, or of a newer schema
 ├── BundleDamagedError   a file is missing, truncated, or differs from its digest
-└── ProviderError        an execution provider, or threads, that were asked for are not to be had
+└── ProviderError        the requested execution provider or number of threads is not available
 """
 
 
@@ -25,4 +25,4 @@ class BundleDamagedError(BundleError):
 
 
 class ProviderError(BundleError):
-    """An execution provider, or threads, that were asked for are not to be had."""
+    """The requested execution provider or number of threads is not available."""

@@ -1,4 +1,4 @@
-"""A network at one shape, its arrays kept on the device: on CUDA, a captured graph is replayed."""
+"""A network with fixed shapes and arrays on the device; on CUDA it replays a captured graph."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +13,11 @@ DEVICES = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda"}
 
 
 class FixedNetwork:
-    """Runs one shape again and again; not to be shared between threads.
+    """Runs one shape repeatedly; not to be shared between threads.
 
-    Inputs and output keep their addresses, which a CUDA graph demands, and `resident` inputs, such
-    as a layer's table, are copied to the device once. Nodes are padded to the shape by the caller:
-    `understudy.graph.layers.neighborhoods` buckets their degrees by powers of two.
+    Inputs and output keep their addresses, as a CUDA graph requires. `resident` inputs, such as a
+    layer's table, are copied to the device once. The caller pads nodes to the shape:
+    `understudy.graph.layers.neighborhoods` buckets degrees by powers of two.
     """
 
     def __init__(
@@ -31,9 +31,9 @@ class FixedNetwork:
         """Opens the file and binds its arrays.
 
         Args:
-            samples: an array of the final shape and type for every input; a resident one's
-                values stay until `replace`.
-            rows: of the output.
+            samples: an array of the final shape and type for every input; the values of a resident
+                input are used until `replace`.
+            rows: number of rows of the output.
             provider: cpu, cuda or tensorrt.
 
         Raises:
@@ -57,11 +57,11 @@ class FixedNetwork:
         self.binding.bind_ortvalue_output(output.name, self.output)
 
     def replace(self, name: str, values: NDArray[np.generic]) -> None:
-        """Overwrites an input's values on the device, its shape unchanged."""
+        """Overwrites an input's values on the device; the shape must be the same."""
         self.inputs[name].update_inplace(np.ascontiguousarray(values))
 
     def __call__(self, feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
-        """Runs on new values for every input that is not resident."""
+        """Runs with new values for every input that is not resident."""
         for name in self.inputs:
             if name not in self.resident:
                 self.replace(name, feeds[name])

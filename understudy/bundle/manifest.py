@@ -1,7 +1,7 @@
-"""The bundle's manifest: what is in it, how it was made, and the digest of every file.
+"""The bundle's manifest: its contents, how they were made, and the digest of every file.
 
-A reader takes any minor version of its own major version and ignores fields that it does not
-know; it refuses another major version.
+A reader accepts any minor version of its own major version and ignores unknown fields; it refuses
+other major versions.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from understudy.bundle.errors import BundleFormatError
 from understudy.folders.names import character_problem
 
 SCHEMA_MAJOR = 1
-# 1: variants, and which encoder file is served; 2: the teacher and deferral; 3: the graph's lineage
+# 1: variants and the served encoder file; 2: the teacher and deferral; 3: the graph's lineage
 SCHEMA_MINOR = 3
 
 
@@ -32,13 +32,13 @@ class StudentInfo(Struct, frozen=True):
 class EncoderInfo(Struct, frozen=True):
     kind: str  # minilm or hashing
     name: str  # a model's name, or the hashing scheme with its version
-    digest: str  # SHA-256 of what defines the encoder: weights, or the hashing options
+    digest: str  # SHA-256 of what defines the encoder: its weights or the hashing options
     dimension: int  # width of an embedding, or number of hash buckets
     max_tokens: int = 0  # texts are cut after this many tokens; 0 for hashing
     word_ngrams: tuple[int, int] = (1, 2)  # hashing only
     character_ngrams: tuple[int, int] = (3, 5)  # hashing only
     max_characters: int = 0  # hashing only: texts are cut after this many characters
-    file: str = "encoder/encoder.onnx"  # minilm only: what made the stored activations, and serves
+    file: str = "encoder/encoder.onnx"  # minilm only: made the stored activations and is served
     precision: str = "fp32"  # of that file: fp32 or int8
 
 
@@ -49,66 +49,66 @@ class GraphInfo(Struct, frozen=True):
     edges: Annotated[int, Meta(ge=0)]  # undirected
     lineage: str = ""  # content hash of the graph as it was imported; before 1.3: content_hash
     position: Annotated[int, Meta(ge=0)] = 0  # of the graph in the log of its changes
-    texts: tuple[str, ...] = ()  # the columns that made its texts; empty where that is not known
-    neighbors: str = ""  # the column that listed its edges; empty where that is not known
+    texts: tuple[str, ...] = ()  # source columns of its texts; empty if unknown
+    neighbors: str = ""  # source column of its edges; empty if unknown
 
 
 class TeacherRecord(Struct, frozen=True):
-    """How the teacher was asked that was measured, and how right it was; it is served so, too."""
+    """The measured teacher: how it was asked and its accuracy; the service asks it the same way."""
 
     kind: str  # encoder, causal, endpoint or a registered one
     model: str  # a path, a hub id, or the name that an endpoint knows
     model_hash: str  # SHA-256 of the untuned weights; empty for an endpoint
-    weights: str  # SHA-256 of the tuned ones; empty where nothing was tuned
-    prompt_hash: str  # of all that a prompt depends on, besides the graph
-    wording: int  # of the prompts' words
-    hops: int  # that a question shows
-    prompts: dict[str, Any]  # how a question is written: tokens, nested, show_labels and so on
-    max_tokens: int = 0  # after which the model cuts a question; 0: not known
+    weights: str  # SHA-256 of the tuned weights; empty if nothing was tuned
+    prompt_hash: str  # of everything a prompt depends on, except the graph
+    wording: int  # version of the prompt's wording
+    hops: int  # neighbourhood depth that a prompt shows
+    prompts: dict[str, Any]  # prompt options: tokens, nested, show_labels and so on
+    max_tokens: int = 0  # the model truncates a prompt after this many tokens; 0: unknown
     accuracy: float = 0.0  # on the validation nodes that it was asked about
-    nodes: int = 0  # how many these are
+    nodes: int = 0  # number of these nodes
 
 
 class Deferral(Struct, frozen=True):
-    """The rule of `route: auto`, and what it brings on validation nodes that both answered.
+    """The rule of `route: auto`, with its effect on validation nodes that both models answered.
 
-    Where there is no rule, the figures are those of the best that was tried.
+    Without a rule, the figures are those of the best rule that was tried.
     """
 
-    summary: str  # all of it in one line
-    signal: str = "confidence"  # or agreement: the neighbours' share with the same predicted label
-    threshold: float | None = None  # of the signal, below which the teacher is asked; null: never
+    summary: str  # the whole rule and its effect in one line
+    signal: str = "confidence"  # or agreement: share of neighbours with the same predicted label
+    threshold: float | None = None  # below this signal the teacher is asked; null: never
     nodes: int = 0  # validation nodes that both answered
-    student: float = 0.0  # accuracy on them, alone
-    teacher: float = 0.0  # accuracy on them, alone, as it is served
+    student: float = 0.0  # the student's accuracy on them
+    teacher: float = 0.0  # the served teacher's accuracy on them
     system: float = 0.0  # accuracy on them under the rule
-    deferred: float = 0.0  # share of them
-    wins: int = 0  # deferred ones on which the teacher alone is right
-    losses: int = 0  # and the student alone
-    p_value: float = 1.0  # of an exact one-sided sign test of these
-    tests: int = 1  # that share the level
-    level: float = 0.05  # chance that a rule passes which is worse than the student alone
+    deferred: float = 0.0  # share of them that goes to the teacher
+    wins: int = 0  # deferred nodes that only the teacher classifies correctly
+    losses: int = 0  # deferred nodes that only the student classifies correctly
+    p_value: float = 1.0  # exact one-sided sign test of wins against losses
+    tests: int = 1  # number of tests that share the level
+    level: float = 0.05  # chance of accepting a rule that is worse than the student alone
     kept_accuracy: float = 0.0  # of the student's own answers under the rule
-    kept_bound: float = 0.0  # which it exceeds at that level
+    kept_bound: float = 0.0  # lower bound of that accuracy, at that level
 
 
 class Calibration(Struct, frozen=True):
     temperature: float = 1.0  # logits are divided by it before the softmax
-    threshold: float | None = None  # confidence from which the student's own answers are as wanted
-    threshold_accuracy: float = 0.0  # on validation, of nodes at or above the threshold
-    threshold_coverage: float = 0.0  # on validation, their share
+    threshold: float | None = None  # lowest confidence at which answers reach the wanted accuracy
+    threshold_accuracy: float = 0.0  # validation accuracy of nodes at or above the threshold
+    threshold_coverage: float = 0.0  # share of validation nodes at or above the threshold
     risk_coverage: tuple[tuple[float, float], ...] = ()  # (coverage, error rate) on validation
-    threshold_bound: float = 0.0  # which the true accuracy exceeds with a chance of 0.95
-    wanted: float = 0.95  # accuracy of the student's own answers
-    deferral: Deferral | None = None  # null before schema 1.2, where nothing was measured
+    threshold_bound: float = 0.0  # lower bound of the true accuracy, with probability 0.95
+    wanted: float = 0.95  # wanted accuracy of the student's own answers
+    deferral: Deferral | None = None  # null before schema 1.2, which did not measure it
 
 
 class VariantInfo(Struct, frozen=True):
-    """Another precision of the encoder or of the student, that passed its gate."""
+    """Another precision of the encoder or the student that passed its accuracy check."""
 
     precision: str  # fp16 or int8
-    cosine: float  # smallest of its embeddings or logits to those of fp32
-    accuracy_change: float  # of validation accuracy against fp32, percentage points
+    cosine: float  # smallest cosine between its embeddings or logits and those of fp32
+    accuracy_change: float  # validation accuracy minus that of fp32, percentage points
 
 
 class FileInfo(Struct, frozen=True):
@@ -119,23 +119,23 @@ class FileInfo(Struct, frozen=True):
 class Manifest(Struct, frozen=True):
     name: str
     created: str  # ISO 8601, UTC
-    made_by: str  # release that wrote it
+    made_by: str  # the release of understudy that wrote it
     label_names: tuple[str, ...]
     student: StudentInfo
     encoder: EncoderInfo
     graph: GraphInfo
     calibration: Calibration = field(default_factory=Calibration)
-    teacher: TeacherRecord | None = None  # null where there was none, and before schema 1.2
-    parity: dict[str, float] = field(default_factory=dict)  # largest absolute difference a check
-    metrics: dict[str, float] = field(default_factory=dict)  # of the student, see its checkpoint
-    variants: dict[str, VariantInfo] = field(default_factory=dict)  # file or folder → its gate
+    teacher: TeacherRecord | None = None  # null without a teacher, and before schema 1.2
+    parity: dict[str, float] = field(default_factory=dict)  # check → largest absolute difference
+    metrics: dict[str, float] = field(default_factory=dict)  # of the student's checkpoint
+    variants: dict[str, VariantInfo] = field(default_factory=dict)  # file or folder → its check
     files: dict[str, FileInfo] = field(default_factory=dict)  # relative path → size and digest
-    activations_of: str = ""  # of a snapshot: version of the bundle that its activations are of
+    activations_of: str = ""  # snapshots only: version of the bundle that computed the activations
     schema_version: str = f"{SCHEMA_MAJOR}.{SCHEMA_MINOR}"
 
     @property
     def version(self) -> str:
-        """Identifies the model that answers: a digest over the digests of all files."""
+        """The model version: a digest over the digests of all files, 16 hexadecimal digits."""
         lines = (f"{name} {entry.sha256}" for name, entry in sorted(self.files.items()))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
@@ -144,12 +144,12 @@ class Manifest(Struct, frozen=True):
 
 
 def parse_manifest(text: str | bytes) -> Manifest:
-    """Reads a manifest; bytes are UTF-8.
+    """Reads a manifest; bytes are decoded as UTF-8.
 
     Raises:
-        BundleFormatError: not JSON, another major schema version, a wrong field, by its name, a
-            name that would end a line of a log, a metric or a table, or a temperature that no
-            score can be divided by.
+        BundleFormatError: it is not JSON, has another major schema version or an invalid field
+            (which the message names), a name contains characters that would break a line of a log,
+            a metric or a table, or the temperature is not a finite number above 0.
     """
     try:
         value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
@@ -161,7 +161,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
         raise BundleFormatError("manifest.json must hold an object")
     check_schema(value.get("schema_version"))
     try:
-        # Not `msgspec.json`: a metric may be NaN, which `json` writes and it does not read.
+        # Not `msgspec.json`, which rejects NaN: a metric may be NaN, and `json` writes it so.
         manifest = msgspec.convert(value, Manifest)
     except msgspec.ValidationError as error:
         raise BundleFormatError(f"manifest.json: {error}") from error

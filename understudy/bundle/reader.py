@@ -1,4 +1,4 @@
-"""Opening a bundle: the manifest parsed, every file's size and digest verified."""
+"""Opens a bundle: parses the manifest, and verifies every file's size and digest."""
 
 import hashlib
 import mmap
@@ -17,7 +17,7 @@ from understudy.bundle.errors import BundleDamagedError, BundleFormatError, Bund
 from understudy.bundle.manifest import FileInfo, Manifest, parse_manifest
 
 MANIFEST = "manifest.json"
-MAX_READERS = 4  # files read at once when digests are compared
+MAX_READERS = 4  # files whose digests are computed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Bundle:
     manifest: Manifest
 
     def path(self, name: str) -> Path:
-        """The path of a file that the manifest lists.
+        """Returns the path of a file that the manifest lists.
 
         Raises:
             BundleDamagedError: the manifest does not list it.
@@ -36,14 +36,14 @@ class Bundle:
         return self.folder / name
 
     def holds(self, name: str) -> bool:
-        """Whether the manifest lists a file, and thus whether it is part of the bundle."""
+        """Whether the manifest lists a file, so that it is part of the bundle."""
         return name in self.manifest.files
 
     def array(self, name: str, private: bool = False) -> NDArray[np.generic]:
-        """A memory-mapped array: read-only, or private, so that writing leaves the file alone.
+        """Maps an array: read-only, or copy-on-write (`private`), which leaves the file unchanged.
 
         Raises:
-            BundleDamagedError: it cannot be read, or is none.
+            BundleDamagedError: the file cannot be read, or is not an array.
         """
         mode: Literal["c", "r"] = "c" if private else "r"
         try:
@@ -51,15 +51,15 @@ class Bundle:
                 self.path(name), mmap_mode=mode, allow_pickle=False
             )
         except OSError as error:
-            told = f"{self.folder / name} cannot be read: {error.strerror or error}"
-            raise BundleDamagedError(told) from error
+            problem = f"{self.folder / name} cannot be read: {error.strerror or error}"
+            raise BundleDamagedError(problem) from error
         except (EOFError, ValueError) as error:
             raise BundleDamagedError(f"{self.folder / name} is no array: {error}") from error
         return array
 
 
 class Files(Protocol):
-    """Where files are opened from."""
+    """A source of files by name."""
 
     def holds(self, name: str) -> bool: ...
 
@@ -68,7 +68,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LooseFiles:
-    """The files of a folder that is being made and has no manifest yet."""
+    """The files of a folder that is being written and has no manifest yet."""
 
     folder: Path
 
@@ -80,7 +80,7 @@ class LooseFiles:
 
 
 def files_of(source: Files | Path) -> Files:
-    """A bundle's files, or those that lie in a folder that is being made."""
+    """Returns a bundle itself, or the files of a folder that is being written."""
     return LooseFiles(source) if isinstance(source, Path) else source
 
 
@@ -88,11 +88,11 @@ def open_bundle(folder: Path | str, verify: bool = True) -> Bundle:
     """Opens a bundle.
 
     Args:
-        verify: compare every file with its digest; without it, sizes alone are compared.
+        verify: compare every file with its digest; otherwise only sizes are compared.
 
     Raises:
-        BundleMissingError: no bundle there.
-        BundleFormatError: a damaged manifest, or another major schema version.
+        BundleMissingError: there is no bundle.
+        BundleFormatError: the manifest is damaged, or of another major schema version.
         BundleDamagedError: a file is missing, truncated, or differs from its digest.
     """
     folder = Path(folder)
@@ -113,10 +113,10 @@ def open_bundle(folder: Path | str, verify: bool = True) -> Bundle:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Says which bundle an error of the format or of the file system is about.
+    """Adds the bundle's path to errors of the format or of the file system.
 
     Raises:
-        BundleFormatError, BundleDamagedError: instead of the other's and the system's.
+        BundleFormatError, BundleDamagedError: in place of the original error.
     """
     try:
         yield
@@ -131,12 +131,12 @@ def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
     """Compares files with their digests, several at a time.
 
     Args:
-        but: files to leave out.
+        but: names of files to leave out.
 
     Raises:
         BundleDamagedError: a file differs.
     """
-    # The largest first: they decide how long it takes.
+    # The largest files first, because they determine the duration.
     names = sorted(
         bundle.manifest.files.keys() - set(but), key=lambda name: -bundle.manifest.files[name].bytes
     )
@@ -165,21 +165,21 @@ def check_size(folder: Path, name: str, entry: FileInfo) -> None:
 
 
 def mapped_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal, which a server checks while it answers others.
+    """Computes the SHA-256 of a file, in hexadecimal, without blocking other threads.
 
-    A file that is read part by part would take the interpreter from them with every part.
+    Reading the file in parts would take the interpreter lock with every part.
     """
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         if path.stat().st_size:  # an empty file cannot be mapped
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 content.madvise(mmap.MADV_SEQUENTIAL)
-                digest.update(content)  # in one piece: other threads keep the interpreter
+                digest.update(content)  # in one call, which releases the interpreter lock
     return digest.hexdigest()
 
 
 def folder_digests(folder: Path) -> dict[str, FileInfo]:
-    """Relative path → size and SHA-256, of all files below a folder."""
+    """Maps the relative path of every file below a folder to its size and SHA-256."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): FileInfo(path.stat().st_size, mapped_digest(path))

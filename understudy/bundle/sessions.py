@@ -1,4 +1,4 @@
-"""onnxruntime sessions with nothing left to chance: threads, spinning and provider are explicit."""
+"""onnxruntime sessions with explicit settings of threads, spinning and provider."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-# onnxruntime's own fusion of a sum and a layer norm is slower than the two on a processor.
+# On a CPU, onnxruntime's fusion of a sum and a layer norm is slower than the two operators.
 UNDONE = ["SkipLayerNormFusion"]
 
 MOST_THREADS = 1_024  # of one session
@@ -27,8 +27,8 @@ VNNI = {"avx512_vnni", "avx_vnni"}
 class Network:
     """One ONNX file, ready to run; safe to share between threads.
 
-    Feeds may hold more arrays than the file declares: those that it does not read are left out,
-    so that one caller serves every architecture.
+    Feeds may hold more arrays than the file declares; the others are ignored, so that one caller
+    serves every architecture.
     """
 
     def __init__(self, path: Path, threads: int = 1, provider: str = "cpu") -> None:
@@ -39,8 +39,8 @@ class Network:
             provider: cpu, cuda or tensorrt.
 
         Raises:
-            ProviderError: the provider is unknown, not installed, or did not load; or so many
-                threads are not to be had.
+            ProviderError: the provider is unknown, not installed, or did not load; or the number of
+                threads is out of range.
             BundleDamagedError: onnxruntime does not accept the file.
         """
         self.session = open_session(path, threads, provider)
@@ -57,23 +57,23 @@ class Network:
 def open_session(
     path: Path, threads: int, provider: str, provider_options: Mapping[str, str] | None = None
 ) -> onnxruntime.InferenceSession:
-    """A session on exactly the provider that was asked for; see `Network` for the errors."""
+    """Opens a session on exactly the requested provider; see `Network` for the errors."""
     wanted = provider_name(provider)
     if provider != "cpu":
-        onnxruntime.preload_dlls()  # CUDA's libraries from their packages; torch is not here
-    if not 1 <= threads <= MOST_THREADS:  # each takes memory, also where there is no core for it
+        onnxruntime.preload_dlls()  # CUDA's libraries from their packages, without torch
+    if not 1 <= threads <= MOST_THREADS:  # each takes memory, even without a core for it
         raise ProviderError(f"threads must be from 1 to {MOST_THREADS:,}, not {threads:,}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # A spinning pool burns a core while it waits; requests come one by one.
+    # A spinning pool burns a core while it waits for the next request.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if sums_saturate(platform.machine(), CPU_FACTS):  # else this would only cost time
+    if sums_saturate(platform.machine(), CPU_FACTS):  # otherwise this only costs time
         options.add_session_config_entry("session.x64quantprecision", "1")
     providers: list[object] = [(wanted, dict(provider_options or {}))]
     if provider == "tensorrt":
-        providers.append(PROVIDERS["cuda"])  # for the operators that TensorRT leaves out
+        providers.append(PROVIDERS["cuda"])  # for operators that TensorRT does not support
     try:
         session = onnxruntime.InferenceSession(
             str(path),
@@ -104,11 +104,11 @@ def provider_name(provider: str) -> str:
 
 @cache
 def sums_saturate(machine: str, facts: Path) -> bool:
-    """Whether onnxruntime's sums of 8-bit products may saturate: on x64 without VNNI, or unknown.
+    """Whether sums of 8-bit products may saturate in onnxruntime: on x64 without VNNI, or unknown.
 
     Args:
         machine: the processor's architecture.
-        facts: Linux's description of the processor.
+        facts: path of Linux's description of the processor.
     """
     if machine.lower() not in {"x86_64", "amd64"}:
         return False

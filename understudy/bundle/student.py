@@ -16,24 +16,24 @@ WHOLE_FILE = "student/student.onnx"  # features of a neighbourhood → logits, f
 
 
 def layer_file(number: int) -> str:
-    """The file of message-passing layer `number`, counted from 1; the last one gives logits."""
+    """Names the file of message-passing layer `number`, counted from 1; the last gives logits."""
     return f"student/layer{number}.onnx"
 
 
 def dense_file(number: int) -> str:
-    """The same layer for neighbours that are already aggregated."""
+    """Names the file of the same layer for neighbours that are already aggregated."""
     return f"student/dense{number}.onnx"
 
 
 def project_file(number: int) -> str:
-    """GAT: what layer `number` maps every row to before attention weighs the rows."""
+    """Names the file of GAT's layer `number` that projects rows before attention weighs them."""
     return f"student/project{number}.onnx"
 
 
 def activation_file(number: int) -> str:
-    """The array of every node's activation below layer `number` + 1, float32 [N, hidden].
+    """Names the file of the input activations of layer `number` + 1, float32 [N, hidden].
 
-    The activation of the last layer is not kept: nothing reads it but the logits.
+    The last layer's output is not stored apart from the logits.
     """
     return f"activations/h{number}.npy"
 
@@ -43,7 +43,7 @@ LOGITS_FILE = "activations/logits.npy"  # float32 [N, classes]
 
 @dataclass(frozen=True, slots=True)
 class AttentionParts:
-    """A layer of GAT in two networks, see `understudy.graph.layers.attention`."""
+    """A GAT layer as two networks, see `understudy.graph.layers.attention`."""
 
     project: Network
     finish: Network
@@ -51,7 +51,7 @@ class AttentionParts:
 
 @dataclass(frozen=True, slots=True)
 class AttentionLayer:
-    """A layer that gathers, with the parts for a host that sums by attention itself."""
+    """A gathering layer, with the parts for a host that computes the attention sum itself."""
 
     gather: Network
     attention: AttentionParts
@@ -78,7 +78,7 @@ class StudentNetwork:
 
 
 def variant_folder(precision: str) -> str:
-    """Where a bundle keeps the same files in another precision: fp16 or int8."""
+    """Names the folder of the same files in another precision: fp16 or int8."""
     return f"student-{precision}"
 
 
@@ -89,7 +89,7 @@ def open_student(
 
     Args:
         source: a bundle, of which only files that its manifest lists are opened, or the path of a
-            folder that is being made.
+            folder that is being written.
 
     Raises:
         BundleDamagedError: the bundle's manifest does not list a file.
@@ -108,7 +108,7 @@ def open_student(
 def open_layer(
     files: Files, prefix: str, number: int, threads: int, provider: str
 ) -> Network | AttentionLayer:
-    """The form that is fastest there: dense on a CPU if the layer has that form, else gathering.
+    """Opens the fastest form of a layer: dense on a CPU if available, otherwise gathering.
 
     A GPU gathers itself, so that the activations can stay in its memory.
     """

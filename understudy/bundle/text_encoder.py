@@ -16,12 +16,12 @@ ENCODER_FILE = "encoder/encoder.onnx"
 INT8_FILE = "encoder/encoder-int8.onnx"
 TOKENIZER_FILE = "encoder/tokenizer.json"
 
-# Texts of similar length share a batch; at most this many tokens, padding included.
+# Texts of similar length share a batch of at most this many tokens, padding included.
 TOKENS_PER_BATCH = 4_096
 
 
 class TextEncoder:
-    """Tokenises, runs in batches of similar length, and returns rows in the order of the texts."""
+    """Tokenises texts, runs them in batches of similar length, returns rows in their order."""
 
     def __init__(
         self,
@@ -31,11 +31,10 @@ class TextEncoder:
         provider: str = "cpu",
         file: str = ENCODER_FILE,
     ) -> None:
-        """Opens an encoder of a bundle or of a folder that is being made; see `open_student`.
+        """Opens an encoder of a bundle, or of a folder that is being written; see `open_student`.
 
-        An int8 file scales its activations to the largest one in a run. It runs each text alone,
-        so that a text's embedding depends on nothing but the text; and on the CPU, where it is
-        the faster one.
+        An int8 file scales its activations to the largest one of a run. So it runs each text alone,
+        for embeddings that depend on nothing but their text, and on the CPU, where that is faster.
         """
         self.alone = file == INT8_FILE
         files = files_of(source)
@@ -49,7 +48,7 @@ class TextEncoder:
         self.tokenizer.enable_truncation(max_length=max_tokens)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encodes texts, equal ones once; float32 [B, dimension], each row of unit norm."""
+        """Encodes texts, repeated ones once; float32 [B, dimension], each row of unit norm."""
         places: dict[str, int] = {}
         which = [places.setdefault(text, len(places)) for text in texts]
         token_ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(places))]
@@ -64,7 +63,7 @@ class TextEncoder:
         return result if len(places) == len(texts) else result[which]
 
     def encode(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Encodes one batch of token ids, padded to its longest."""
+        """Encodes one batch of token ids, padded to the longest."""
         lengths = np.array([len(ids) for ids in token_ids])
         mask = np.arange(lengths.max()) < lengths[:, None]  # [B, T]
         input_ids = np.zeros(mask.shape, dtype=np.int64)
@@ -75,7 +74,7 @@ class TextEncoder:
 def open_text_encoder(
     source: Files | Path, info: EncoderInfo, threads: int = 1, provider: str = "cpu"
 ) -> TextEncoder:
-    """The encoder that made a bundle's stored activations."""
+    """Opens the encoder that computed a bundle's stored activations."""
     return TextEncoder(source, info.max_tokens, threads, provider, info.file)
 
 

@@ -1,4 +1,4 @@
-"""Writing a bundle: files into a folder aside, the manifest last, then all put in place."""
+"""Writes a bundle: files into a temporary folder, the manifest last, then moved into place."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +11,16 @@ from understudy.folders import atomic_folder
 
 
 def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
-    """Lets `fill` write the files, adds them to its manifest, and puts all in place.
+    """Calls `fill` to write the files, adds them to its manifest, and moves all into place.
 
-    A bundle that is there already stays until the new one is whole and on the disk, and for good
-    if `fill` fails.
+    An existing bundle is replaced only when the new one is complete and on disk, and stays if
+    `fill` fails.
 
     Returns:
         The manifest with its files.
 
     Raises:
-        FolderError: `folder` holds what is no bundle of ours, is being written, or cannot be.
+        FolderError: `folder` holds something other than a bundle, is being written, or cannot be.
     """
     with atomic_folder(folder) as aside:
         manifest = fill(aside)

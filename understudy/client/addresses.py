@@ -1,4 +1,4 @@
-"""Where the service is, and what in it is meant."""
+"""Addresses: the service's URL, and paths, queries and headers of requests."""
 
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
@@ -12,10 +12,10 @@ SHOWN_CHARACTERS = 100
 
 
 def service_url(given: str) -> httpx.URL:
-    """The service's URL; "127.0.0.1:8000" means http.
+    """Parses the service's URL; "127.0.0.1:8000" means http.
 
     Raises:
-        InvalidRequestError: it is no URL of a service.
+        InvalidRequestError: it is not the URL of a service.
     """
     text_of("url", given)
     try:
@@ -30,7 +30,7 @@ def service_url(given: str) -> httpx.URL:
 
 
 def node_path(node_id: str) -> str:
-    """The path of a stored node; whatever its id holds stays part of the id.
+    """Makes the path of a stored node; every character of its id is escaped.
 
     Raises:
         InvalidRequestError: no node can have that id.
@@ -41,28 +41,28 @@ def node_path(node_id: str) -> str:
         sent = quote(node_id, safe="")
     except UnicodeEncodeError as error:
         raise InvalidRequestError(f"the id {shown(node_id)} holds half a character") from error
-    # As they are, both would be read as "here" and "above" by whatever tidies paths up.
+    # Unescaped, "." and ".." would be removed when a proxy or library normalises the path.
     return "/nodes/" + (sent.replace(".", "%2E") if sent in (".", "..") else sent)
 
 
 def query_path(path: str, query: Mapping[str, str | int | None]) -> str:
-    """A path with what is asked of it; what is None or empty is left away.
+    """Appends a query to a path; values that are None or empty are left out.
 
     Raises:
-        InvalidRequestError: no URL can say it.
+        InvalidRequestError: a value cannot be encoded in a URL.
     """
-    said = {name: value for name, value in query.items() if value not in (None, "")}
+    given = {name: value for name, value in query.items() if value not in (None, "")}
     try:
-        return f"{path}?{urlencode(said)}"
+        return f"{path}?{urlencode(given)}"
     except UnicodeEncodeError as error:
         raise InvalidRequestError(f"the query of {path} holds half a character") from error
 
 
 def header_value(name: str, value: str) -> str:
-    """A header's value, that can be sent.
+    """Checks a header's value.
 
     Raises:
-        InvalidRequestError: it holds what no header can.
+        InvalidRequestError: it cannot be sent in a header.
     """
     if not text_of(name, value).isascii() or not value.isprintable():
         raise InvalidRequestError(f"the {name} must be printable ASCII")
@@ -70,5 +70,5 @@ def header_value(name: str, value: str) -> str:
 
 
 def shown(words: str) -> str:
-    """A caller's own words, cut to what a message can bear."""
+    """Shortens a caller's text for a message."""
     return repr(words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…")

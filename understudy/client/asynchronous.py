@@ -19,7 +19,7 @@ from understudy.client.interface import Interface
 class AsyncClient(Interface):
     """One connection pool; safe to share between tasks.
 
-    What can be asked is in `understudy.client.interface`.
+    The methods are in `understudy.client.interface`.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class AsyncClient(Interface):
             timeout: seconds of one attempt.
 
         Raises:
-            InvalidRequestError: the URL, the key or another argument is none.
+            InvalidRequestError: the URL, the key or another argument is invalid.
         """
         super().__init__(url, retries, timeout)
         self.http = httpx.AsyncClient(
@@ -44,7 +44,7 @@ class AsyncClient(Interface):
         )
 
     async def carry_out(self, plan: Plan[Any, Result]) -> Result:
-        """Sends what a plan asks for, until it has its answer.
+        """Sends a plan's requests until it returns its result.
 
         Raises:
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
@@ -69,7 +69,7 @@ class AsyncClient(Interface):
             return result
 
     async def close(self) -> None:
-        """Closes the connections; nothing may be asked afterwards."""
+        """Closes the connections; the client cannot be used afterwards."""
         await self.http.aclose()
 
     async def __aenter__(self) -> "AsyncClient":

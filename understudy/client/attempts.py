@@ -1,8 +1,7 @@
-"""When a request is sent again, and how its answers reach the callers that wait for them.
+"""When a request is sent again, and how its answers reach the waiting callers.
 
-All of it is generators that touch no network: they yield what is to be done, a `Request` to be
-sent or seconds to wait, and are sent the response. So both clients share every line but the one
-that sends.
+Everything is generators that do not touch the network: they yield a `Request` to send, or seconds
+to wait, and are sent the response. So both clients share everything but the sending itself.
 """
 
 import random
@@ -21,22 +20,22 @@ from understudy.client.errors import (
 )
 
 RETRIED_STATUSES = (429, 503)
-# Of a proxy that does not reach the service, as while that is started again; the service's own
-# answers of these statuses are final.
+# From a proxy that does not reach the service, for example during a restart; the service's own
+# answers with these statuses are final.
 PROXY_STATUSES = (502, 504)
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-# Yields requests, is sent their answers or the errors, and returns the answer to all.
+# Yields requests, is sent their answers or errors, and returns the combined result.
 Plan = Generator[Request[Part], Part, Result]
-# Yields requests to send, and is sent responses; or seconds to wait, and is sent None.
+# Yields requests to send and is sent responses; or yields seconds to wait and is sent None.
 Steps = Generator[Request[Any] | float, httpx.Response | None, Result]
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    attempts: int = 4  # of one request, the first included
-    first_pause: float = 0.2  # seconds; doubles from one to the next
-    longest_pause: float = 10.0  # seconds, also where the service asks for more
+    attempts: int = 4  # of one request, including the first
+    first_pause: float = 0.2  # seconds; doubles with every attempt
+    longest_pause: float = 10.0  # seconds, even if the service asks for more
 
     def pause(self, attempt: int, response: httpx.Response | None) -> float:
         """Seconds to wait after attempt number `attempt`, counted from 0."""
@@ -68,7 +67,7 @@ def steps(plan: Plan[Any, Result], retries: Retries, where: str) -> Steps[Result
 
 
 def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Result]:
-    """Sends until there is an answer.
+    """Sends a request until there is an answer.
 
     Raises:
         InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
@@ -98,11 +97,11 @@ def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Re
 
 
 def worth_repeating(error: httpx.RequestError | httpx.InvalidURL) -> str:
-    """In words, why a request that got no answer is to be sent again.
+    """Explains why a request without an answer is worth sending again.
 
     Raises:
-        InvalidRequestError: it could not even be sent.
-        UnexpectedAnswerError: there was an answer, and it cannot be read.
+        InvalidRequestError: the request could not be sent at all.
+        UnexpectedAnswerError: there was an answer, but it cannot be read.
     """
     if isinstance(error, httpx.InvalidURL | httpx.LocalProtocolError | httpx.UnsupportedProtocol):
         raise InvalidRequestError(f"the request cannot be sent: {error}") from error

@@ -1,4 +1,4 @@
-"""What can be asked of the service: each request, and how its answer is read."""
+"""The service's requests, and how their answers are read."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,22 +45,22 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[Result]):
-    """One request, and what its answer means."""
+    """One request, and how its answer is read."""
 
     method: str
     path: str
     read: Callable[[Any], Result]
     body: Any = None
     headers: Mapping[str, str] | None = None
-    decode: Callable[[httpx.Response], Any] = httpx.Response.json  # of an answer that is a success
-    retried: bool = True  # whether it is sent again where there is no answer
+    decode: Callable[[httpx.Response], Any] = httpx.Response.json  # of a successful answer
+    retried: bool = True  # whether it is sent again if there is no answer
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `httpx` is to send beside method and path.
+        """Arguments of `httpx` besides method and path.
 
         Raises:
-            InvalidRequestError: the body holds what JSON or UTF-8 cannot say.
+            InvalidRequestError: the body cannot be encoded as JSON or UTF-8.
         """
         headers = dict(self.headers or {})
         if self.body is None:
@@ -100,7 +100,7 @@ class Request(Generic[Result]):
 
 
 def field_of(param: str | None) -> dict[str, str]:
-    """Details of an error below /v1, whose form is OpenAI's and knows no other ones."""
+    """Converts details of an error below /v1, which has OpenAI's form, with `param` only."""
     return {} if param is None else {"field": param}
 
 
@@ -112,12 +112,12 @@ def key_headers(key: str | None) -> dict[str, str]:
 
 
 def change_headers(key: str | None = None) -> dict[str, str]:
-    """A key, made up if need be, lets a change be sent again without harm.
+    """Makes headers with an idempotency key, generated if none is given, for safe retries.
 
     Raises:
-        InvalidRequestError: it is empty, or nothing that a header can say.
+        InvalidRequestError: the key is empty, or cannot be sent in a header.
     """
-    if key == "":  # for every change the same, or none: either is a slip
+    if key == "":  # ambiguous: one key for every change, or none
         raise InvalidRequestError("the idempotency key is empty; leave it out to have one made up")
     return {"idempotency-key": header_value("idempotency key", key or uuid4().hex)}
 
@@ -127,7 +127,7 @@ def classify(
 ) -> Request[Classification]:
     body: dict[str, Any] = {"nodes": [node.to_json() for node in nodes], "route": route}
     body["top_k"] = top_k
-    if explain:  # or an older service would refuse what it does not know
+    if explain:  # left out otherwise, because an older service would refuse it
         body["explain"] = True
     return Request("POST", "/classify", parse_classification, body)
 
@@ -138,7 +138,7 @@ def compare(nodes: Sequence[Node], top_k: int) -> Request[Rows[Comparison]]:
 
 
 def mutate(mutations: Sequence[Mapping[str, Any]], key: str | None) -> Request[Change]:
-    """A batch of changes."""
+    """Makes the request of a batch of changes."""
     if isinstance(mutations, Mapping | str | bytes) or not isinstance(mutations, Iterable):
         kind = type(mutations).__name__
         raise InvalidRequestError(f"mutations is a {kind}; put it into a list, also one change")
@@ -167,9 +167,9 @@ def node(node_id: str) -> Request[StoredNode]:
 
 
 def nodes(after: str, limit: int, label: str | None, split: str | None) -> Request[NodePage]:
-    said: dict[str, str | int | None] = {"after": after, "limit": limit}
-    said |= {"label": label, "split": split}
-    return Request("GET", query_path("/nodes", said), parse_page)
+    query: dict[str, str | int | None] = {"after": after, "limit": limit}
+    query |= {"label": label, "split": split}
+    return Request("GET", query_path("/nodes", query), parse_page)
 
 
 def search(text: str, limit: int) -> Request[tuple[FoundNode, ...]]:
@@ -189,7 +189,7 @@ def similar(node_id: str, count: int, label: str | None) -> Request[tuple[Simila
 
 
 def embeddings(nodes: Sequence[Node]) -> Request[Rows[tuple[float, ...]]]:
-    """As objects, which are never taken for something else."""
+    """Makes the request with nodes as objects, which cannot be mistaken for texts or tokens."""
     body = {"input": [node.to_json() for node in nodes]}
     return Request("POST", "/v1/embeddings", parse_embeddings, body)
 
@@ -207,7 +207,7 @@ def limits() -> Request[RequestLimits]:
 
 
 def health(state: str) -> Request[bool]:
-    """Whether the service is live, or ready: asked once, since no answer is one as well."""
+    """Asks whether the service is live or ready; no retries, since no answer means no."""
     return Request("GET", f"/health/{state}", bool, retried=False)
 
 

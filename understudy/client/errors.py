@@ -1,10 +1,10 @@
 """Errors of this room.
 
 ClientError
-├── InvalidRequestError    it cannot be sent: what the caller gave is no request
+├── InvalidRequestError    the caller's arguments are invalid: nothing was sent
 ├── RefusedError           the service refused the request: sending it again changes nothing
-├── UnavailableError       it could not answer, however often it was asked
-└── UnexpectedAnswerError  what answered is not the service
+├── UnavailableError       the service did not answer, in any attempt
+└── UnexpectedAnswerError  the answer is not from the service
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ class ClientError(PortableError):
 
 
 class InvalidRequestError(ClientError, ValueError):
-    """What the caller gave is no request: nothing was sent."""
+    """The caller's arguments are invalid: nothing was sent."""
 
 
 class RefusedError(ClientError):
     """The service refused the request.
 
     Attributes:
-        status: of HTTP.
-        code: the service's own, stable.
+        status: HTTP status.
+        code: the service's stable error code.
         details: named values, for example the field.
         request_id: of the request in the service's log.
     """
@@ -42,8 +42,8 @@ class RefusedError(ClientError):
 
 
 class UnavailableError(ClientError):
-    """The service could not answer, however often it was asked."""
+    """The service did not answer, in any attempt."""
 
 
 class UnexpectedAnswerError(ClientError):
-    """What answered is not the service."""
+    """The answer is not from the service."""

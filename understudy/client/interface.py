@@ -1,4 +1,4 @@
-"""All that can be asked of a service, said once: `Client` answers it, `AsyncClient` awaits it."""
+"""The methods of both clients, defined once: `Client` returns results, `AsyncClient` is awaited."""
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -30,19 +30,19 @@ Answer = TypeVar("Answer")
 
 
 class Blocking(Protocol):
-    """A client that answers."""
+    """A client whose methods return results."""
 
     def carry_out(self, plan: Plan[Any, Answer]) -> Answer: ...
 
 
 class Awaiting(Protocol):
-    """A client that is awaited."""
+    """A client whose methods are awaited."""
 
     async def carry_out(self, plan: Plan[Any, Answer]) -> Answer: ...
 
 
 class Call(Generic[Arguments, Result]):
-    """A method of both clients: calling it carries out the plan that the function makes.
+    """A method of both clients, which carries out the plan made by the decorated function.
 
     The function's name, arguments and docstring are the method's.
     """
@@ -72,7 +72,7 @@ class Call(Generic[Arguments, Result]):
 
 
 class Interface:
-    """What both clients can be asked; safe to share between threads, or between tasks."""
+    """The methods of both clients; safe to share between threads, or between tasks."""
 
     def __init__(self, url: str, retries: Retries | None, timeout: float) -> None:
         self.url = service_url(url)
@@ -84,27 +84,27 @@ class Interface:
             kind = type(retries).__name__
             raise InvalidRequestError(f"retries is a {kind}; give Retries(attempts=…), or None")
         self.retries = retries or Retries()
-        self.limits: RequestLimits | None = None  # of the service, once they are known
+        self.limits: RequestLimits | None = None  # of the service, once known
         if "://" not in url:
             logger.info("the address has no scheme; asking %s", self.where)
 
     @property
     def where(self) -> str:
-        """The service's address without a password."""
+        """The service's address without user name and password."""
         return f"{self.url.scheme}://{self.url.netloc.decode()}"
 
     @Call
     def classify(
         self, nodes: Nodes, route: Route = "student", top_k: int = 1, explain: bool = False
     ) -> Plan[Any, Classification]:
-        """One prediction a node, in their order; a bad node's has its `error` set.
+        """Classifies nodes: one prediction per node, in order; an invalid node's has an `error`.
 
         Args:
-            nodes: one, or any number; an id alone is a stored node. More than a request may hold
-                go in several, one after the other.
-            route: who answers; `auto` asks the teacher where the student is unsure.
+            nodes: one or more; an id alone is a stored node. More nodes than the service accepts in
+                one request are sent in several.
+            route: which model answers; `auto` asks the teacher if the student is unsure.
             top_k: labels to list for each node, best first.
-            explain: tell what each answer of the student rests on.
+            explain: whether to explain each answer of the student.
         """
         asked = parts.nodes_of(nodes)
         limits = yield from parts.limits_for(asked, self)
@@ -112,7 +112,7 @@ class Interface:
 
     @Call
     def compare(self, nodes: Nodes, top_k: int = 1) -> Plan[Any, list[Comparison]]:
-        """The student's and the teacher's answer for each node; nodes as in `classify`."""
+        """Returns the student's and the teacher's answer for each node; nodes as in `classify`."""
         asked = parts.nodes_of(nodes)
         limits = yield from parts.limits_for(asked, self)
         return (yield from parts.compare(asked, limits, top_k))
@@ -121,11 +121,11 @@ class Interface:
     def mutate(
         self, mutations: Sequence[Mapping[str, Any]], key: str | None = None
     ) -> Plan[Change, Change]:
-        """Makes changes of the graph, all or none; see docs/reference/http.md for their kinds.
+        """Changes the graph, all mutations or none; see docs/reference/http.md for their kinds.
 
         Args:
-            key: idempotency key: the same changes under the same key are made once. Without one,
-                one is made up for each call.
+            key: idempotency key: the same changes under the same key are applied once. By default a
+                new one for each call.
         """
         return (yield calls.mutate(mutations, key))
 
@@ -138,7 +138,7 @@ class Interface:
         neighbors: Sequence[str] = (),
         key: str | None = None,
     ) -> Plan[Change, Change]:
-        """Adds a node or changes what is given of it; neighbours are added to those it has."""
+        """Adds a node, or changes the given fields of it; neighbours are added to existing ones."""
         return (yield calls.put_node(node_id, text, label, neighbors, key))
 
     @Call
@@ -148,17 +148,17 @@ class Interface:
 
     @Call
     def add_edge(self, source: str, target: str, key: str | None = None) -> Plan[Change, Change]:
-        """Links two nodes."""
+        """Adds an edge between two nodes."""
         return (yield calls.edge("POST", source, target, key))
 
     @Call
     def remove_edge(self, source: str, target: str, key: str | None = None) -> Plan[Change, Change]:
-        """Unlinks two nodes."""
+        """Removes the edge between two nodes."""
         return (yield calls.edge("DELETE", source, target, key))
 
     @Call
     def node(self, node_id: str) -> Plan[StoredNode, StoredNode]:
-        """A node as it is stored."""
+        """Returns a stored node."""
         return (yield calls.node(node_id))
 
     @Call
@@ -169,14 +169,14 @@ class Interface:
         label: str | None = None,
         split: str | None = None,
     ) -> Plan[NodePage, NodePage]:
-        """Stored nodes in the order of their ids, a page of at most `limit`.
+        """Lists stored nodes in the order of their ids, a page of at most `limit`.
 
-        A node that is there all the while is in the pages exactly once, however the graph changes
-        between them.
+        A node that exists throughout is listed exactly once, even if the graph changes between
+        pages.
 
         Args:
             after: the last page's `next`; empty for the first page.
-            label: only nodes that were given it.
+            label: only nodes with this given label.
             split: only nodes of that split of the graph, such as train.
         """
         return (yield calls.nodes(after, limit, label, split))
@@ -185,35 +185,38 @@ class Interface:
     def search(
         self, text: str, limit: int = 10
     ) -> Plan[tuple[FoundNode, ...], tuple[FoundNode, ...]]:
-        """The stored nodes that fit best: by how their ids begin, or by words of id and text."""
+        """Finds the best matching stored nodes: by the start of ids, or by words of id and text."""
         return (yield calls.search(text, limit))
 
     @Call
     def neighbors(self, node_id: str) -> Plan[tuple[str, ...], tuple[str, ...]]:
-        """The ids of the nodes that a node is linked to."""
+        """Lists the ids of a node's neighbours."""
         return (yield calls.neighbors(node_id))
 
     @Call
     def similar(
         self, node_id: str, count: int = 10, label: str | None = None
     ) -> Plan[tuple[SimilarNode, ...], tuple[SimilarNode, ...]]:
-        """The stored nodes most similar to one, best first.
+        """Finds the stored nodes most similar to one, best first.
 
         Args:
-            label: only nodes that are predicted to have it.
+            label: only nodes with this predicted label.
         """
         return (yield calls.similar(node_id, count, label))
 
     @Call
     def embeddings(self, nodes: Nodes) -> Plan[Any, list[tuple[float, ...]]]:
-        """The last hidden state of each node; a bad node refuses all. Nodes as in `classify`."""
+        """Returns the last hidden state of each node; one invalid node refuses the whole request.
+
+        Nodes as in `classify`.
+        """
         asked = parts.nodes_of(nodes)
         limits = yield from parts.limits_for(asked, self)
         return (yield from parts.embeddings(asked, limits))
 
     @Call
     def info(self) -> Plan[dict[str, Any], dict[str, Any]]:
-        """What is being served."""
+        """Describes what is being served."""
         return (yield calls.info())
 
     @Call
@@ -223,27 +226,27 @@ class Interface:
 
     @Call
     def ready(self) -> Plan[bool, bool]:
-        """Whether the service is there and a real inference passed lately; asks once."""
+        """Whether the service answers and passed a recent test inference; asks once."""
         return (yield from answered("ready"))
 
     @Call
     def metrics(self) -> Plan[str, str]:
-        """The service's metrics, as Prometheus reads them."""
+        """Returns the service's metrics in the Prometheus format."""
         return (yield calls.metrics())
 
     @Call
     def document(self) -> Plan[dict[str, Any], dict[str, Any]]:
-        """The OpenAPI document of the service's routes."""
+        """Returns the OpenAPI document of the service's routes."""
         return (yield calls.document())
 
     @Call
     def reload(self) -> Plan[dict[str, Any], dict[str, Any]]:
-        """Has the bundle in its folder answer from now on; says which that is."""
+        """Reloads the bundle from the service's folder; returns which bundle that is."""
         return (yield calls.reload())
 
 
 def answered(state: str) -> Plan[bool, bool]:
-    """Whether the service says that it is live, or ready; whatever else it says is no."""
+    """Asks whether the service is live or ready; any error means no."""
     try:
         return (yield calls.health(state))
     except ClientError:

@@ -1,4 +1,4 @@
-"""What is asked and answered, as plain frozen dataclasses."""
+"""Requests and answers as plain frozen dataclasses."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ class Node:
     """A stored node by its id, or an unseen one by its text and its stored neighbors.
 
     Raises:
-        InvalidRequestError: an id or the text is no text, or `neighbors` is one.
+        InvalidRequestError: an id or the text is not a string, or `neighbors` is one string.
     """
 
     id: str | None = None
@@ -29,7 +29,7 @@ class Node:
         object.__setattr__(self, "neighbors", ids_of("neighbors", self.neighbors))
 
     def to_json(self) -> dict[str, Any]:
-        """As the service reads it; what is not said is left out."""
+        """Converts to the service's JSON; fields without a value are left out."""
         value: dict[str, Any] = {}
         if self.id is not None:
             value["id"] = self.id
@@ -40,22 +40,22 @@ class Node:
         return value
 
 
-# What is asked about: one node or several; an id alone is a stored node.
+# One node or several; an id alone is a stored node.
 Nodes = Node | str | Iterable[Node | str]
 
 
 def text_of(name: str, value: str) -> str:
-    """Raises InvalidRequestError where a value is no text."""
+    """Raises InvalidRequestError if a value is not a string."""
     if not isinstance(value, str):
         raise InvalidRequestError(f"{name} is a {type(value).__name__}; give a str")
     return value
 
 
 def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
-    """Several ids, and not the characters of one.
+    """Converts several ids to a tuple.
 
     Raises:
-        InvalidRequestError: they are one text, or something in them is none.
+        InvalidRequestError: they are one string instead of a list, or an id is not a string.
     """
     if isinstance(ids, str | bytes):
         raise InvalidRequestError(f"{name} is one text, {ids!r}; put it into a list")
@@ -70,12 +70,12 @@ def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What one request may hold, as the service says.
+    """Limits of one request, as the service states them.
 
     Attributes:
-        nodes: in one request.
-        body_bytes: of one request's body.
-        explained_nodes: in one request that asks for explanations; 0: it gives none.
+        nodes: per request.
+        body_bytes: per request body.
+        explained_nodes: per request with explanations; 0: the service gives none.
     """
 
     nodes: int
@@ -85,11 +85,11 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class StoredNode:
-    """A node as it is stored."""
+    """A stored node."""
 
     id: str
     text: str
-    label: str | None  # as given, not as predicted
+    label: str | None  # given, not predicted
     degree: int
     graph_version: int
 
@@ -100,14 +100,14 @@ class ListedNode:
 
     id: str
     text: str
-    label: str | None  # as given, not as predicted
-    split: str | None  # of the graph as it was exported
+    label: str | None  # given, not predicted
+    split: str | None  # of the exported graph
     degree: int
 
 
 @dataclass(frozen=True, slots=True)
 class NodePage:
-    """Stored nodes in the order of their ids; `next` is what `after` is of the next page."""
+    """Stored nodes in the order of their ids; `next` is the `after` of the next page."""
 
     nodes: tuple[ListedNode, ...]
     next: str | None
@@ -116,11 +116,11 @@ class NodePage:
 
 @dataclass(frozen=True, slots=True)
 class FoundNode:
-    """A stored node that was looked for."""
+    """A stored node that a search found."""
 
     id: str
     title: str  # the first line of its text
-    label: str | None  # as given
+    label: str | None  # given, not predicted
     predicted: str  # by the student
     score: float  # calibrated probability
     degree: int
@@ -134,57 +134,57 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True)
 class Influence:
-    """What a neighbour or a word contributes to an answer, by leaving it out."""
+    """A neighbour's or a word's contribution to an answer: the effect of leaving it out."""
 
     part: str  # the neighbour's id, or the word
-    log_odds: float  # how far the explained label's fall without it; positive: it speaks for it
-    label: str  # the most probable one without it
+    log_odds: float  # fall of the explained label's log-odds without it; positive: it supports it
+    label: str  # the most probable label without it
     score: float  # probability of the explained label without it
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What an answer of the student rests on; what speaks most for the label stands first."""
+    """What an answer of the student rests on; each list starts with the strongest support."""
 
     label: str
-    log_odds: float  # of it, with everything in its place
+    log_odds: float  # of the label, with nothing left out
     neighbors: tuple[Influence, ...]
-    untried_neighbors: int  # further ones, beyond the service's limit
-    words: tuple[Influence, ...] | None  # None where a transformer reads the text
+    untried_neighbors: int  # number of neighbours beyond the service's limit
+    words: tuple[Influence, ...] | None  # None if a transformer encodes the text
     untried_words: int
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarNode:
-    """A stored node near another."""
+    """A stored node similar to another one."""
 
     id: str
     similarity: float  # cosine of the last hidden states
-    label: str  # as predicted
+    label: str  # predicted
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one node; `label` is None where `error` is set."""
+    """The answer for one node; `label` is None if `error` is set."""
 
     index: int
     id: str | None
     label: str | None
-    score: float | None  # calibrated probability; None where a teacher tells none
+    score: float | None  # calibrated probability; None if a teacher gives none
     top: tuple[LabelScore, ...]
-    route: str  # who answered: student or teacher
+    route: str  # which model answered: student or teacher
     cached: bool
-    error: str | None  # its code
-    teacher_error: str | None  # its code: on route auto, why the student answered although unsure
-    error_message: str | None = None  # what `error` says, for people
-    explanation: Explanation | None = None  # where it was asked for
+    error: str | None  # error code
+    teacher_error: str | None  # with route auto: error code of the teacher, if the student stood in
+    error_message: str | None = None  # the error in words
+    explanation: Explanation | None = None  # if requested
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """One prediction a node, in their order, all of one model.
+    """One prediction per node, in order, all from one model.
 
-    `graph_version` is the oldest, where the nodes went in several requests.
+    `graph_version` is the oldest one, if the nodes were sent in several requests.
     """
 
     model: str
@@ -195,9 +195,9 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an answer took; None where it is not known."""
+    """The cost of an answer; None if unknown."""
 
-    processor_ms: float | None = None  # of computing, for all unseen nodes of the request
+    processor_ms: float | None = None  # computing time, for all unseen nodes of the request
     input_tokens: int | None = None  # estimated
     output_tokens: int | None = None
     money: float | None = None
@@ -210,14 +210,14 @@ class Comparison:
     agree: bool | None
     student_ms: float
     teacher_ms: float | None
-    auto: str | None = None  # whose answer the route auto takes: student or teacher
+    auto: str | None = None  # the answer that route auto takes: student or teacher
     student_cost: Cost = Cost()
     teacher_cost: Cost = Cost()
 
 
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[Row]):
-    """What one request was answered with for each of its nodes, and by which model."""
+    """One request's answers, one per node, and the model that gave them."""
 
     model_version: str
     rows: list[Row]
@@ -225,10 +225,10 @@ class Rows(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the graph that was made."""
+    """An applied change of the graph."""
 
     graph_version: int
-    repeated: bool  # it was made before under the same key
+    repeated: bool  # whether it was applied before under the same key
 
 
 def parse_explanation(value: Mapping[str, Any]) -> Explanation:
@@ -321,7 +321,7 @@ def parse_found(value: Mapping[str, Any]) -> tuple[FoundNode, ...]:
 
 
 def named(kind: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a dataclass in an answer, which may have more."""
+    """Selects the fields of a dataclass from an answer, which may have more."""
     return {field.name: value[field.name] for field in fields(kind)}
 
 
@@ -330,6 +330,6 @@ def parse_neighbors(value: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def parse_limits(info: Mapping[str, Any]) -> RequestLimits:
-    """The limits in what the service says of itself."""
+    """Reads the limits from the answer of `/info`."""
     limits = info["limits"]
     return RequestLimits(limits["nodes"], limits["body_bytes"], limits.get("explained_nodes", 0))

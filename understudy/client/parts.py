@@ -1,7 +1,7 @@
-"""More nodes than one request may hold: asked about in several, and answered as one.
+"""Sends more nodes than one request may hold in several requests, and joins the answers.
 
-The functions are generators: they yield requests and are sent the answers, so that the plain
-client and the one for asyncio share them.
+The functions are generators: they yield requests and are sent the answers, so that the synchronous
+and the asynchronous client share them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
@@ -23,11 +23,11 @@ from understudy.client.models import (
     Rows,
 )
 
-FEW = RequestLimits(nodes=1, body_bytes=0)  # what is sent without asking for limits first
-CHARACTERS = 1_000_000  # of the texts of one request: some megabytes at the most
-BYTES = 8  # of a body for one of those characters, at the worst
-AROUND = 64  # characters of a body for each node beside what it holds
-# Refusals that are about a request's nodes, since not one of them could be answered.
+FEW = RequestLimits(nodes=1, body_bytes=0)  # sent without asking for the limits first
+CHARACTERS = 1_000_000  # of the texts of one request: at most some megabytes
+BYTES = 8  # of a body per character, in the worst case
+AROUND = 64  # characters of a body per node in addition to its values
+# Refusals because none of a request's nodes could be answered.
 NODE_ERRORS = {
     "incomplete_node",
     "unknown_node",
@@ -38,7 +38,7 @@ NODE_ERRORS = {
     "teacher_failed",
 }
 
-ROUNDS = 3  # in which parts are asked about again, where the model was replaced meanwhile
+ROUNDS = 3  # of repeating parts, if the model is replaced meanwhile
 Row = TypeVar("Row")
 
 
@@ -53,13 +53,13 @@ Part = TypeVar("Part", bound=Answered)
 
 
 class Limited(Protocol):
-    """Who remembers the service's limits."""
+    """A client that remembers the service's limits."""
 
     limits: RequestLimits | None
 
 
 def limits_for(nodes: Sequence[Node], client: Limited) -> Plan[RequestLimits, RequestLimits]:
-    """The service's limits, which are asked for once, and not for the sake of a single node."""
+    """Asks for the service's limits once, and not for a single node."""
     if client.limits is None:
         if len(nodes) <= FEW.nodes:
             return FEW
@@ -71,7 +71,7 @@ def classify(
     nodes: Sequence[Node], limits: RequestLimits, route: Route, top_k: int, explain: bool
 ) -> Plan[Classification, Classification]:
     """Classifies any number of nodes."""
-    if explain and limits.explained_nodes > 1:  # two, so that there is room for a companion
+    if explain and limits.explained_nodes > 1:  # at least 2, to leave room for a companion
         limits = replace(limits, nodes=min(limits.nodes, limits.explained_nodes))
     parts, rows = yield from ask(
         split(nodes, limits),
@@ -103,7 +103,7 @@ def compare(
 def embeddings(
     nodes: Sequence[Node], limits: RequestLimits
 ) -> Plan[Rows[tuple[float, ...]], list[tuple[float, ...]]]:
-    """The vectors of any number of nodes; a bad one refuses all."""
+    """Gets the embeddings of any number of nodes; one invalid node refuses all."""
     parts = split(nodes, limits)
     answers: list[Rows[tuple[float, ...]]] = []
     for part in parts:
@@ -122,10 +122,10 @@ def ask(
     rows_of: Callable[[Part], Sequence[Row]],
     failed: Callable[[Row], bool],
 ) -> Plan[Part, tuple[list[Part], list[Row]]]:
-    """Asks part by part; the answers, all of one model, and what they say of each node.
+    """Asks part by part; returns the answers, all from one model, and their rows.
 
-    A part of which no node can be answered is refused as a whole, and does not say why of each.
-    It is asked about once more together with a node that could be answered.
+    A part with no answerable node is refused as a whole, without a reason for each node. It is sent
+    again together with a node that could be answered.
     """
     answers: list[Part | None] = []
     refusals: list[RefusedError] = []
@@ -140,8 +140,8 @@ def ask(
     rows = [None if answer is None else list(rows_of(answer)) for answer in answers]
     good = (
         node
-        for part, told in zip(parts, rows, strict=True)
-        for node, row in zip(part, told or (), strict=False)
+        for part, answered_rows in zip(parts, rows, strict=True)
+        for node, row in zip(part, answered_rows or (), strict=False)
         if not failed(row)
     )
     companion = next(good, None)
@@ -165,15 +165,15 @@ def ask(
 def of_one_model(
     answers: MutableSequence[Part], again: Callable[[int], Request[Part]]
 ) -> Plan[Part, None]:
-    """Asks again about the parts that another model answered than the one that answers now.
+    """Repeats the requests of parts that were answered by an older model.
 
-    Their scores are calibrated by themselves, and their vectors are of another space.
+    Scores of two models are calibrated separately, and their embeddings are not comparable.
 
     Args:
-        again: the request about the part of that number.
+        again: makes the request of a part by its number.
 
     Raises:
-        UnavailableError: the model was replaced time and again.
+        UnavailableError: the model was replaced repeatedly.
     """
     current = answers[-1].model_version
     for _ in range(ROUNDS):
@@ -191,7 +191,7 @@ def of_one_model(
 
 
 def split(nodes: Sequence[Node], limits: RequestLimits) -> list[Sequence[Node]]:
-    """All nodes in one part if they fit, else in parts that leave room for one more each."""
+    """Puts all nodes in one part if they fit, otherwise in parts with room for one more each."""
     most = min(CHARACTERS, limits.body_bytes // BYTES)
     if len(nodes) <= limits.nodes and (len(nodes) == 1 or sum(map(characters, nodes)) <= most):
         return [nodes]
@@ -211,10 +211,10 @@ def characters(node: Node) -> int:
 
 
 def nodes_of(given: Nodes) -> list[Node]:
-    """Nodes as they may be given: one or several, an id alone is a stored node.
+    """Converts nodes from any accepted form: one or several; an id alone is a stored node.
 
     Raises:
-        InvalidRequestError: something is neither a node nor an id.
+        InvalidRequestError: an item is neither a node nor an id.
     """
     if isinstance(given, str | Node):
         return [Node(id=given) if isinstance(given, str) else given]

@@ -20,8 +20,7 @@ from understudy.client.interface import Interface
 
 
 def lines_of(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Lines that end with a line feed and nothing else: what else ends a line for Python, such as
-    U+2028, stands in JSON as it is."""
+    """Splits at line feeds only: other line ends of Python, such as U+2028, may occur in JSON."""
     rest: list[bytes] = []
     for piece in pieces:
         *whole, last = piece.split(b"\n")
@@ -36,7 +35,7 @@ def lines_of(pieces: Iterable[bytes]) -> Iterator[str]:
 class Client(Interface):
     """One connection pool; safe to share between threads.
 
-    What can be asked is in `understudy.client.interface`.
+    The methods are in `understudy.client.interface`.
     """
 
     def __init__(
@@ -53,13 +52,13 @@ class Client(Interface):
             timeout: seconds of one attempt.
 
         Raises:
-            InvalidRequestError: the URL, the key or another argument is none.
+            InvalidRequestError: the URL, the key or another argument is invalid.
         """
         super().__init__(url, retries, timeout)
         self.http = httpx.Client(base_url=self.url, headers=calls.key_headers(key), timeout=timeout)
 
     def carry_out(self, plan: Plan[Any, Result]) -> Result:
-        """Sends what a plan asks for, until it has its answer.
+        """Sends a plan's requests until it returns its result.
 
         Raises:
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
@@ -85,11 +84,11 @@ class Client(Interface):
 
     @contextmanager
     def graph_lines(self) -> Iterator[Iterator[str]]:
-        """The lines of the whole graph, as they come; see docs/reference/http.md.
+        """Streams the lines of the whole graph; see docs/reference/http.md.
 
         Raises:
-            RefusedError, UnexpectedAnswerError: the service refuses it, or is none.
-            UnavailableError: it cannot be reached, or stops in the middle.
+            RefusedError, UnexpectedAnswerError: the service refuses it, or is not the service.
+            UnavailableError: the service cannot be reached, or stops in the middle.
         """
         try:
             with self.http.stream("GET", calls.WHOLE_GRAPH.path) as response:
@@ -101,7 +100,7 @@ class Client(Interface):
             raise UnavailableError(f"{self.where} cannot be read: {error}") from error
 
     def close(self) -> None:
-        """Closes the connections; nothing may be asked afterwards."""
+        """Closes the connections; the client cannot be used afterwards."""
         self.http.close()
 
     def __enter__(self) -> "Client":

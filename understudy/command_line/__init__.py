@@ -1,1 +1,1 @@
-"""What commands of every room have in common: how options are read, and what is printed."""
+"""Shared by the commands of every room: how options are read, and how output is printed."""

@@ -1,4 +1,4 @@
-"""Which options a command was given, so that those that nothing would read can be refused."""
+"""Finds which options were given, so that options without effect can be refused."""
 
 from collections.abc import Collection
 
@@ -6,10 +6,10 @@ import typer
 
 
 def given_options(context: typer.Context, read: Collection[str] = ()) -> list[str]:
-    """The options that were said on the command line, as they are typed, in their order.
+    """Lists the options given on the command line, as typed, in their order.
 
     Args:
-        read: parameters that are left out, by their names in code.
+        read: parameters to leave out, by their names in code.
     """
     return [
         parameter.opts[0]
@@ -22,12 +22,12 @@ def given_options(context: typer.Context, read: Collection[str] = ()) -> list[st
 
 
 def option_of(context: typer.Context, parameter: str) -> str:
-    """A parameter as it is typed; of a switch, both of its words."""
+    """Names a parameter as it is typed; both forms of a switch."""
     found = next(p for p in context.command.params if p.name == parameter)
     return "/".join((*found.opts[:1], *found.secondary_opts[:1]))
 
 
 def was_given(context: typer.Context, parameter: str) -> bool:
-    """Whether an option was said on the command line, and not left to its default."""
+    """Whether an option was given on the command line, rather than left to its default."""
     source = context.get_parameter_source(parameter)
     return source is not None and source.name == "COMMANDLINE"

@@ -1,4 +1,4 @@
-"""What a command says to run next, so that it can be pasted into a shell."""
+"""Suggests the command to run next, in a form that can be pasted into a shell."""
 
 import shlex
 import shutil
@@ -8,29 +8,29 @@ from threading import Event
 
 import typer
 
-# Set where this command is a step of another one, which says itself what comes next.
+# Set if this command is a step of another one, which prints its own suggestion.
 step_of_another = Event()
 
 
 def tell_next(*words: object) -> None:
-    """Prints the command that goes on with what has been made."""
+    """Prints the command that continues with the result."""
     if not step_of_another.is_set():
         typer.echo(f"next: {command(*words)}")
 
 
 def command(*words: object) -> str:
-    """A command of this program as a shell reads it."""
+    """Makes a command of this program, quoted for a shell."""
     return shlex.join([*program(), *map(word_of, words)])
 
 
 def word_of(value: object) -> str:
-    """One word of a command; a path that begins with a dash is not to be read as an option."""
+    """Makes one word of a command; a path with a leading dash must not look like an option."""
     word = str(value)
     return f"./{word}" if isinstance(value, Path) and word.startswith("-") else word
 
 
 def program() -> list[str]:
-    """How this program is called here: by its name alone where the shell finds it by that."""
+    """Returns how to call this program here: by its name if the shell finds it."""
     found = shutil.which("understudy")
     if found is not None and Path(found).parent == Path(sys.executable).parent:
         return ["understudy"]
@@ -39,6 +39,6 @@ def program() -> list[str]:
 
 
 def beside(folder: Path, name: str) -> Path:
-    """A folder beside another that is not there yet: `name`, `name-2` and so on."""
+    """Finds an unused path for a folder next to another: `name`, `name-2` and so on."""
     places = (folder.parent / (f"{name}-{n}" if n > 1 else name) for n in range(1, sys.maxsize))
     return next(place for place in places if not place.exists())

@@ -1,4 +1,4 @@
-"""Options that several commands share: declared once, and handed to each as one value."""
+"""Options shared by several commands: declared once, and passed to each command as one value."""
 
 import inspect
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from typing import Any
 def with_options(
     parameter: str, group: Callable[..., Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator that gives a command the options of a group, behind its own.
+    """Makes a decorator that adds a group's options to a command, after its own.
 
     Args:
-        parameter: of the command, which takes what the group makes of its options.
+        parameter: of the command, which receives the group's value.
         group: a dataclass whose fields, or a function whose parameters, are annotated as options.
     """
     shared = inspect.signature(group).parameters

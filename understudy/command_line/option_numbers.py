@@ -1,21 +1,21 @@
-"""What every command's numbers have in common: they are finite, and can be counted in 64 bits."""
+"""A check for every command's numeric options: finite, and whole numbers within 64 bits."""
 
 import copy
 import math
 from typing import Any
 
 LARGEST_WHOLE = 2**63 - 1
-FLOATS, WHOLES = ("float", "float range"), ("int", "int range")  # as typer's click calls them
+FLOATS, WHOLES = ("float", "float range"), ("int", "int range")  # names of click's types
 
 
 def refuse_no_numbers(command: Any) -> None:
-    """Has a command, and those below it, refuse what passes for a number and is none.
+    """Makes a command and its subcommands refuse NaN, infinity and numbers beyond 64 bits.
 
-    NaN is neither below nor above the ends of a range, and infinity is in every range that is open
-    above; a whole number of more than 64 bits is one that no array can count.
+    A range does not refuse NaN, and an open range does not refuse infinity; no array can count to a
+    whole number beyond 64 bits.
 
     Args:
-        command: of click, as typer makes it
+        command: click's command, made by typer
     """
     for parameter in command.params:
         if parameter.type.name in (*FLOATS, *WHOLES):
@@ -25,7 +25,7 @@ def refuse_no_numbers(command: Any) -> None:
 
 
 def checked(kind: Any) -> Any:
-    """A type of click that refuses such values."""
+    """Copies a click type and makes it refuse such values."""
     own = copy.copy(kind)
 
     def convert(value: Any, parameter: Any, context: Any) -> Any:

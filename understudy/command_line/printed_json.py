@@ -6,10 +6,10 @@ from typing import Any
 
 
 def printed_json(value: Any) -> str:
-    """JSON in letters that stdout can say.
+    """Encodes JSON with characters that stdout can encode.
 
-    In another encoding than a Unicode one every other letter is escaped as JSON does it: what
-    stdout itself writes in its place is no JSON.
+    For an encoding other than Unicode, all other characters get JSON escapes, because stdout's own
+    replacements are not valid JSON.
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     all_letters = encoding.lower().startswith("utf")

@@ -1,4 +1,4 @@
-"""Commands of this program that run others of it, each as a process of its own."""
+"""Runs other commands of this program, each in its own process."""
 
 import os
 import subprocess
@@ -12,10 +12,11 @@ TETHERED = "understudy.command_line.tethered"
 def run_command(*words: object) -> int:
     """Runs one understudy command to its end, and returns its exit status.
 
-    It is in a group of its own: so it is asked to end once, by us, and not by the terminal's
-    Ctrl-C, too. Where this process is killed, it ends by itself, see the module `TETHERED`.
+    The command has its own process group, so that a Ctrl-C reaches it once, through this process,
+    and not also from the terminal. If this process is killed, the command ends by itself, see the
+    module `TETHERED`.
     """
-    held, ours = os.pipe()  # `ours` closes with this process, however that ends
+    held, ours = os.pipe()  # `ours` is closed when this process ends, for any reason
     try:
         process = subprocess.Popen(
             [

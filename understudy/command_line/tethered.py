@@ -1,8 +1,8 @@
-"""`python -m understudy.command_line.tethered FD …`: a command that ends with whoever runs it.
+"""`python -m understudy.command_line.tethered FD …`: a command that ends with its parent process.
 
-FD is the reading end of a pipe of which that process has the other: it is closed with the process,
-also where that is killed and can end nobody. Else hours of work would go on that nobody waits for,
-beside those of the same command, run again.
+FD is the reading end of a pipe whose other end the parent holds: it is closed when the parent ends,
+even if it is killed and cannot stop its children. Otherwise hours of unwanted work would continue,
+in parallel with a repetition of the same command.
 """
 
 import os
@@ -15,7 +15,7 @@ from understudy.command_line.next_step import step_of_another
 
 
 def end_with(descriptor: int) -> None:
-    """Waits until the other end is closed, and asks this process to end."""
+    """Waits until the other end is closed, then terminates this process."""
     os.read(descriptor, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,7 +1,7 @@
-"""Checks of the Python interface's arguments: one of another type is named in the error.
+"""Type checks of the Python interface's arguments; an error names the argument.
 
-Over HTTP types are checked as bodies are decoded. The nodes of a look-up, which is the most
-frequent call, are checked only once something about them has failed.
+Over HTTP, types are checked when bodies are decoded. The nodes of a look-up, the most frequent
+call, are checked only after it failed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge
 Item = TypeVar("Item")
 NODES = "Nodes, such as Node(id='curl') or Node(text='a fast JSON parser', neighbors=('libc6',))"
 MUTATIONS = "UpsertNode, DeleteNode, AddEdge and RemoveEdge"
-# Of each kind of change, the names of its texts; those in OPTIONAL may be None.
+# The text fields of every kind of mutation; those in OPTIONAL may be None.
 TEXTS: dict[type, tuple[str, ...]] = {
     kind: kind.__struct_fields__ for kind in (UpsertNode, DeleteNode, AddEdge, RemoveEdge)
 }
@@ -29,7 +29,7 @@ OPTIONAL = {"text", "label"}
 
 
 def shown(value: object) -> str:
-    """A value in a message, cut to what that can bear."""
+    """Shortens a value's repr for a message."""
     return shortened(repr(value))
 
 
@@ -38,13 +38,14 @@ def kind_of(value: object) -> str:
 
 
 def listed(name: str, given: Iterable[Item], items: str) -> Sequence[Item]:
-    """Several things, in a sequence that can be read more than once.
+    """Makes a sequence that can be read more than once.
 
     Args:
-        items: what they are to be, for the message.
+        items: what the items should be, for the message.
 
     Raises:
-        InvalidArgumentError: one thing, or a text, whose characters it would be.
+        InvalidArgumentError: `given` is a single thing, or a string (which would be split into
+            characters).
     """
     if isinstance(given, list | tuple):
         return given
@@ -54,10 +55,10 @@ def listed(name: str, given: Iterable[Item], items: str) -> Sequence[Item]:
 
 
 def check_nodes(nodes: Sequence[Any]) -> None:
-    """Finds what about nodes is of another type.
+    """Checks the types of nodes.
 
     Raises:
-        InvalidArgumentError: something is; it is named.
+        InvalidArgumentError: a node or one of its fields has the wrong type; the message names it.
     """
     for position, node in enumerate(nodes):
         where = f"nodes[{position}]"
@@ -72,15 +73,15 @@ def check_nodes(nodes: Sequence[Any]) -> None:
 def checked_batch(
     mutations: Iterable[Mutation], key: str | None, characters: int
 ) -> Sequence[Mutation]:
-    """Changes, each with texts where texts belong.
+    """Checks the types of mutations and the lengths of their texts.
 
     Args:
-        key: of idempotency.
-        characters: of one node's text, at most.
+        key: idempotency key.
+        characters: maximum of one node's text.
 
     Raises:
-        InvalidArgumentError: something is of another type; it is named.
-        MutationRefusedError: a text is longer.
+        InvalidArgumentError: something has the wrong type; the message names it.
+        MutationRefusedError: a text is too long.
     """
     check_text("key", key, optional=True)
     given = listed("mutations", mutations, MUTATIONS)
@@ -103,41 +104,41 @@ def checked_batch(
 
 
 def texts_of(mutation: object) -> tuple[str, ...]:
-    """The names of the texts of a change whose type is made from ours; none of anything else."""
+    """Names the text fields of a subclass of a mutation; none for any other type."""
     return next((names for kind, names in TEXTS.items() if isinstance(mutation, kind)), ())
 
 
 def check_text(name: str, value: object, optional: bool = False) -> None:
-    """Raises InvalidArgumentError where a value is no text, nor None where that may be."""
+    """Raises InvalidArgumentError if a value is not a string (or None, where `optional`)."""
     if not isinstance(value, str) and not (optional and value is None):
         wanted = "a str, or None" if optional else "a str"
         raise InvalidArgumentError(f"{name} is {shown(value)}; give {wanted}")
 
 
 def whole_number(name: str, value: object) -> int:
-    """Raises InvalidArgumentError where a value is no whole number."""
+    """Converts to int; raises InvalidArgumentError if a value is not a whole number."""
     try:
-        return index(value)  # type: ignore[arg-type]  # that is what is found out
+        return index(value)  # type: ignore[arg-type]  # this is the check itself
     except TypeError as error:
         raise InvalidArgumentError(f"{name} is {shown(value)}; give a whole number") from error
 
 
 def folder_of(name: str, value: object) -> Path:
-    """Raises InvalidArgumentError where a value is no path."""
+    """Converts to a path; raises InvalidArgumentError if a value is not a path."""
     if not isinstance(value, str | PathLike):
         raise InvalidArgumentError(f"{name} is {shown(value)}; give a path")
     return Path(value)
 
 
 def check_opening(folder: Path, limits: object, log: object, data: Path | None) -> None:
-    """Refuses what no engine is opened with.
+    """Checks the types and combination of `Engine.open`'s arguments.
 
     Raises:
-        InvalidArgumentError: something is of another type, a log has no data folder, or that lies
-            in the bundle, or holds it.
+        InvalidArgumentError: something has the wrong type, a log has no data folder, or the data
+            folder lies in the bundle or contains it.
     """
     for name, value, kind in (("limits", limits, Limits), ("log", log, RedisLogOptions)):
-        if value is not None and not isinstance(value, kind):  # not shown: it may be secret
+        if value is not None and not isinstance(value, kind):  # value not shown: may be secret
             raise InvalidArgumentError(
                 f"{name} is a {kind_of(value)}; give {kind.__name__}, or None"
             )
@@ -151,10 +152,10 @@ def check_opening(folder: Path, limits: object, log: object, data: Path | None) 
 
 
 def check_apart(folder: Path, data: Path) -> None:
-    """Refuses a bundle and a data folder of which one would be moved or replaced with the other.
+    """Refuses nested folders: replacing one of bundle and data folder would also move the other.
 
     Raises:
-        InvalidArgumentError: one lies in the other, or both are one.
+        InvalidArgumentError: one lies in the other, or they are the same folder.
     """
     bundle, changes = Path(realpath(folder)), Path(realpath(data))
     if same(bundle, changes):

@@ -1,7 +1,6 @@
-"""A consistent copy of a data folder, taken while it is in use, and its restoration.
+"""Makes and restores a consistent copy of a data folder, while services use it.
 
-The newest snapshot, and the log that goes on from it, as of one moment; services may run and change
-the graph. A backup does not hold the bundle.
+A backup holds the newest snapshot and the log after it, as of one moment, but not the bundle.
 """
 
 import json
@@ -36,15 +35,15 @@ FORMAT = 1
 
 
 class Backup(Struct, frozen=True):
-    """What backup.json says.
+    """The content of backup.json.
 
     Attributes:
-        made: when, UTC.
-        bundle: that the log belongs to, as the log names it.
-        graph_version: of the last change in it.
-        snapshot: name of the folder that holds what came before the log; "" for the bundle, where
-            a release before lineages made the data folder.
-        files: name → bytes and SHA-256, of all files beside backup.json.
+        made: time, UTC.
+        bundle: the bundle that the log belongs to, as named in the log.
+        graph_version: of the last change in the backup.
+        snapshot: name of the folder with the graph before the log; "" for the bundle's graph, if a
+            release before lineages made the data folder.
+        files: name → bytes and SHA-256, of all files except backup.json.
     """
 
     backup_format: int
@@ -60,15 +59,15 @@ class Backup(Struct, frozen=True):
 
 
 def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
-    """Copies a data folder; what `out` held before is replaced once the copy is whole.
+    """Copies a data folder; replaces an older backup in `out` once the copy is complete.
 
     Args:
-        force: replace another kind of our folders, too.
+        force: also replace another kind of understudy's folders.
 
     Raises:
-        BackupError: there is no log in the folder.
+        BackupError: the data folder has no log.
         JournalError, BundleError: the log or the snapshot is damaged, or cannot be read.
-        FolderError: `out` holds what is no backup of ours, or cannot be written.
+        FolderError: `out` holds something other than a backup, or cannot be written.
     """
     journal = data / JOURNAL_FILE
     if not journal.is_file():
@@ -93,7 +92,7 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
 
 
 def beginning(data: Path, about: About) -> str:
-    """Name of the folder that the log goes on from; "" where that is the graph of its bundle."""
+    """Names the snapshot that the log starts from; "" if it is the graph of its bundle."""
     base = snapshot_name(about.number)
     return about.snapshot or (base if (data / base / MANIFEST).is_file() else "")
 
@@ -102,7 +101,7 @@ def read_backup(folder: Path) -> Backup:
     """Reads backup.json.
 
     Raises:
-        BackupError: it is not there, damaged, or of a newer release.
+        BackupError: it is missing, damaged, or of a newer release.
     """
     path = folder / BACKUP.marker
     try:
@@ -115,10 +114,10 @@ def read_backup(folder: Path) -> Backup:
 
 
 def parse_backup(text: bytes, where: str) -> Backup:
-    """What stands in a backup.json.
+    """Decodes the content of a backup.json.
 
     Args:
-        where: it was read, for messages.
+        where: its location, for messages.
 
     Raises:
         BackupError: it is damaged, or of a newer release.
@@ -135,13 +134,13 @@ def parse_backup(text: bytes, where: str) -> Backup:
 
 
 def restore_backup(source: Path, data: Path) -> Backup:
-    """Puts a backup where a service finds it; the log is the last part of it to appear there.
+    """Copies a backup into a data folder; the log is placed last.
 
     Raises:
-        BackupError: it is none, or damaged; or the data folder holds a log or a snapshot already,
-            or lies in a bundle.
+        BackupError: there is no backup or it is damaged; or the data folder already holds a log or
+            a snapshot, or lies in a bundle.
         JournalError: the folder cannot be written.
-        FolderError: the same, or it lies in the backup.
+        FolderError: the folder cannot be written, or lies in the backup.
     """
     backup = read_backup(source)
     journal = data / JOURNAL_FILE
@@ -151,7 +150,7 @@ def restore_backup(source: Path, data: Path) -> Backup:
         data.mkdir(parents=True, exist_ok=True)
         followers = Followers(journal)
         try:
-            with followers.turn():  # a service that is started meanwhile waits
+            with followers.turn():  # a service that starts meanwhile waits
                 refuse_used(data, backup.snapshot)
                 place(source, data, backup)
         finally:
@@ -160,10 +159,10 @@ def restore_backup(source: Path, data: Path) -> Backup:
 
 
 def refuse_within(data: Path) -> None:
-    """Sees that a folder is not, and does not lie in, what a command replaces as a whole.
+    """Refuses a folder that is, or lies in, a folder that commands replace as a whole.
 
     Raises:
-        BackupError: it does.
+        BackupError: it is or lies in one.
     """
     place = real_place(data)
     for folder in (place, *place.parents):
@@ -177,11 +176,11 @@ def refuse_within(data: Path) -> None:
 
 
 def refuse_used(data: Path, snapshot: str) -> None:
-    """Sees that a folder holds no graph; a snapshot that an interrupted restore left may be there.
+    """Refuses a folder that holds a graph, except a snapshot left by an interrupted restore.
 
     Raises:
-        BackupError: it holds one.
-        JournalDamagedError: it held one.
+        BackupError: it holds a graph.
+        JournalDamagedError: it held one before.
     """
     journal = data / JOURNAL_FILE
     kept = [path for path, _ in named(data, WHOLE_NAME) if path.name != snapshot]
@@ -195,7 +194,7 @@ def refuse_used(data: Path, snapshot: str) -> None:
 
 
 def place(source: Path, data: Path, backup: Backup) -> None:
-    """Copies snapshot and log, compares the copies with their digests, and names them."""
+    """Copies snapshot and log, compares their digests, and moves them into place."""
     if backup.snapshot:
         with atomic_folder(data / backup.snapshot) as aside:
             shutil.copytree(source / backup.snapshot, aside, dirs_exist_ok=True)
@@ -216,7 +215,7 @@ def place(source: Path, data: Path, backup: Backup) -> None:
 def within(
     files: Mapping[str, FileInfo], prefix: str, only: str | None = None
 ) -> dict[str, FileInfo]:
-    """The files below a folder, by their names in it; or one of them."""
+    """Selects the files below a folder, by their names in it; or one of them."""
     return {
         name.removeprefix(prefix): entry
         for name, entry in files.items()
@@ -227,10 +226,10 @@ def within(
 def compare(
     source: Path | str, found: Mapping[str, FileInfo], expected: Mapping[str, FileInfo]
 ) -> None:
-    """Sees that what was copied is what was backed up.
+    """Compares copied files with the backup's list.
 
     Raises:
-        BackupError: a file differs, is missing, or is too many.
+        BackupError: a file differs, is missing, or is not listed.
     """
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):

@@ -1,4 +1,4 @@
-"""The graph that a log goes on from, and the one that it leads to; no network runs here."""
+"""The graph that a log starts from, and the graph that it leads to; runs no network."""
 
 import logging
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 
 logger = logging.getLogger(__name__)
 
-UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
+UNREAD = (WHOLE_FILE,)  # for other runtimes; the engine does not read it
 ADVICE = (
     "the journal beside it goes on from this snapshot: put a copy of it in its place, from a "
     "backup (`understudy restore`) or from another replica, or give --data-folder another folder "
@@ -40,10 +40,10 @@ ADVICE = (
 
 
 def open_base(data: Path, log: Log, bundle: Bundle) -> Bundle:
-    """The graph that the log goes on from: a snapshot, or the graph that it began with.
+    """Opens the graph that the log starts from: a snapshot, or the bundle's graph.
 
     Raises:
-        BundleMissingError: the data folder lacks it, and the bundle is of a later position.
+        BundleMissingError: the data folder lacks it, and the bundle is of another position.
     """
     if log.snapshot:
         return open_snapshot(data, log.snapshot)
@@ -63,9 +63,9 @@ def began_with(log: Log) -> str:
 
 
 def keep_base(data: Path, log: Log, base: Bundle) -> None:
-    """Copies the graph that a log begins with into the data folder, which then needs no bundle.
+    """Copies the graph that a log starts from into the data folder, to be independent of a bundle.
 
-    To be called by a process that alone sees to the snapshots.
+    Must be called only by the process that is in charge of the snapshots.
     """
     name = snapshot_name(log.start)
     if log.snapshot or (data / name / MANIFEST).is_file():
@@ -82,12 +82,12 @@ def keep_base(data: Path, log: Log, base: Bundle) -> None:
 
 
 def computed_from(base: Bundle, bundle: Bundle, log: Log) -> bool:
-    """Whether the log can be applied to activations that are there."""
+    """Whether there are activations of this bundle that the log can be applied to."""
     if base is bundle:
         return True
     own = base.manifest.activations_of
     if has_activations(base):
-        if not own and isinstance(log, SqliteLog):  # older releases did not say whose they are
+        if not own and isinstance(log, SqliteLog):  # older releases did not record the bundle
             own = log.about.bundle
         return own == bundle.manifest.version
     return same_graph(base.manifest, bundle.manifest)
@@ -99,10 +99,10 @@ def same_graph(one: Manifest, other: Manifest) -> bool:
 
 
 def open_snapshot(data: Path, name: str) -> Bundle:
-    """The snapshot of that name.
+    """Opens the snapshot of that name.
 
     Raises:
-        BundleMissingError, BundleDamagedError, BundleFormatError: it is not there, or not whole.
+        BundleMissingError, BundleDamagedError, BundleFormatError: it is missing or incomplete.
     """
     with advising():
         if not (data / name).is_dir():
@@ -112,16 +112,16 @@ def open_snapshot(data: Path, name: str) -> Bundle:
 
 @contextmanager
 def advising() -> Iterator[None]:
-    """Has what is wrong with a snapshot say what to do: no export makes it again."""
+    """Adds advice to errors of a snapshot, which no export can make again."""
     try:
         yield
     except BundleError as error:
-        told = str(error).partition("; ")[0]
-        raise type(error)(f"{told}; {ADVICE}") from error
+        problem = str(error).partition("; ")[0]
+        raise type(error)(f"{problem}; {ADVICE}") from error
 
 
 def verify(bundle: Bundle) -> None:
-    """Compares digests.
+    """Compares a bundle's files with their digests.
 
     Raises:
         BundleDamagedError: a file differs.
@@ -131,7 +131,7 @@ def verify(bundle: Bundle) -> None:
 
 
 def followed(base: Bundle, log: Log) -> Replica:
-    """The graph at the log's end, with its keys; no activation is computed.
+    """Applies the whole log to a graph and its keys, without computing activations.
 
     Raises:
         JournalFailedError: the log cannot be read, or does not fit the graph.
@@ -149,10 +149,10 @@ def followed(base: Bundle, log: Log) -> Replica:
 
 @contextmanager
 def verified(*bundles: Bundle) -> Iterator[None]:
-    """Compares digests while the block runs; nobody gets past it with a file that differs.
+    """Compares digests in parallel with the block, which fails at its end if a file differs.
 
     Raises:
-        BundleDamagedError: a file differs, whatever else the block may have met because of it.
+        BundleDamagedError: a file differs; replaces any error of the block.
     """
     with ThreadPoolExecutor(1, "digests") as pool:
         distinct = {bundle.folder: bundle for bundle in bundles}

@@ -1,4 +1,4 @@
-"""`understudy backup`, `understudy restore`: a data folder's graph, kept and put back."""
+"""`understudy backup` and `understudy restore`: copy a data folder's graph, and put it back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ def backup(
         bool, typer.Option("--force", help="Replace another kind of understudy's folder.")
     ] = False,
 ) -> None:
-    """Copy all changes of a graph as of one moment; services may go on changing it."""
+    """Copy all changes of a graph as of one moment, while services may change it."""
     made = store_backup(data, out, force) if is_url(out) else make_backup(data, Path(out), force)
     typer.echo(f"{without_secrets(out)}: {described(made)}")
     typer.echo(f"to go back to it: {command('restore', out, 'DATA_FOLDER')}")
@@ -41,7 +41,7 @@ def restore(
         Path, typer.Argument(metavar="DATA_FOLDER", help="A folder without changes; made if new.")
     ],
 ) -> None:
-    """Put a backup into a data folder, to be served from there."""
+    """Restore a backup into a data folder, to be served from there."""
     stored = is_url(source)
     restored = restore_stored(source, data) if stored else restore_backup(Path(source), data)
     typer.echo(f"{data}: {described(restored)}")

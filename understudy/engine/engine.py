@@ -1,4 +1,4 @@
-"""The engine: stored nodes by look-up, unseen nodes by one small step a layer, changes in place.
+"""The engine: looks up stored nodes, infers unseen nodes layer by layer, applies graph changes.
 
 Usable without HTTP:
 
@@ -59,13 +59,13 @@ from understudy.graph.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
-PROBE_TOLERANCE = 1e-2  # of a stored node sent as unseen; providers differ in the last digits
-ENTRIES_KEPT = 65_536  # of changed neighbour lists, before these are folded together
-RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot takes their place
+PROBE_TOLERANCE = 1e-2  # relative, of the probe's logits; providers differ in the last digits
+ENTRIES_KEPT = 65_536  # changed neighbour lists, before they are merged into the base lists
+RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot replaces them
 
 
 class Engine:
-    """Classifies nodes of one graph and changes it; safe to share between threads."""
+    """Classifies nodes of one graph and changes the graph; safe to share between threads."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Engine:
         data: Path | None = None,
         kept: bool = True,
     ) -> None:
-        """Assembles an engine from parts; `open` reads them from a bundle."""
+        """Assembles an engine from its parts; `open` reads them from a bundle."""
         self.manifest, self.model_version = manifest, manifest.version
         self.writer = writer
         self.student = student
@@ -107,31 +107,30 @@ class Engine:
         kept: bool = True,
         before: "Engine | None" = None,
     ) -> "Engine":
-        """Opens a bundle, verifies what it serves from, replays its journal and infers once.
+        """Opens a bundle, verifies its files, replays the journal and runs one probe inference.
 
-        The bundle may be of any position of the graph: activations that it lacks are computed.
+        The bundle may be of any position of the graph: missing activations are computed.
 
         Args:
-            threads: of one inference.
+            threads: per inference.
             provider: cpu or cuda.
-            data: folder of the log and the snapshots, made if it is not there, and shared by all
-                engines of the machine that open it; without one, changes last as long as the
-                engine.
-            progress: told of activations that the bundle does not hold and that are computed.
-            log: where the log is that engines on several machines share; by default a file in
-                `data`, which keeps the snapshots in either case.
-            kept: whether the data folder outlives those that share it.
-            before: an engine that serves the same graph, and goes on to; the new one follows its
-                log, in the same data folder if any, and takes its place with `take_over`.
+            data: folder of the log and the snapshots, created if missing, and shared by all engines
+                of the machine that open it; without one, changes last as long as the engine.
+            progress: called while activations that the bundle lacks are computed.
+            log: location of a log that engines on several machines share; by default a file in
+                `data`. Snapshots are kept in `data` in either case.
+            kept: whether the data folder outlives the engines that share it.
+            before: the engine that serves the same graph and keeps running; the new one follows its
+                log, in the same data folder if any, and replaces it with `take_over`.
 
         Raises:
-            BundleError: missing, damaged, of a newer schema, or no such provider.
-            GraphError: the graph in it is damaged; or the log is locked, foreign or damaged.
-            BundleMismatchError: its parts do not belong together, or it is not of the graph that
-                the engine before serves.
+            BundleError: it is missing, damaged or of a newer schema, or no such provider.
+            GraphError: the bundle's graph is damaged; or the log is locked, foreign or damaged.
+            BundleMismatchError: parts of the bundle do not fit each other, or the bundle is of
+                another graph than `before` serves.
             JournalFailedError: the log does not fit the graph.
-            InvalidArgumentError: something is of another type, a log has no data folder, or that
-                lies in the bundle, or holds it.
+            InvalidArgumentError: an argument has the wrong type, a log has no data folder, or the
+                data folder lies in the bundle or contains it.
         """
         folder = arguments.folder_of("folder", folder)
         data = None if data is None else arguments.folder_of("data", data)
@@ -153,10 +152,10 @@ class Engine:
 
     @property
     def state(self) -> GraphState:
-        """The newest state; hold it to ask several questions of one version.
+        """The newest state; keep it to ask several questions of one version.
 
         Raises:
-            NotReadyError: there is `damage`.
+            NotReadyError: the served files are damaged, see `damage`.
         """
         if self.damage:
             raise NotReadyError(self.damage)
@@ -164,29 +163,29 @@ class Engine:
 
     @property
     def damage(self) -> str:
-        """What is wrong with the files that answers come from; empty while nothing is."""
+        """What is wrong with the served files; empty if nothing is."""
         return self.writer.originals.damage
 
     @property
     def durable(self) -> bool:
-        """Whether changes outlive the process, and those that share them with it."""
+        """Whether changes outlive this process and the processes that share them."""
         return self.kept and self.writer.log.durable
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Changes the graph: all mutations or none.
 
-        When it returns the batch is on the disk (with a data folder), every activation that layers
-        read is up to date, and every answer from then on is of that version or a later one. Where
-        it reaches many nodes, their logits are computed when they are asked for, or in a pause.
+        When it returns, the batch is on disk (with a data folder), every activation that layers
+        read is up to date, and all later answers are of that version or a later one. If the change
+        reaches many nodes, their logits are computed on demand or when idle.
 
         Args:
-            mutations: in order; later ones may build on earlier ones.
+            mutations: applied in order; later ones may build on earlier ones.
             key: idempotency key: the same batch under the same key is applied once.
 
         Raises:
-            InvalidArgumentError: an item or a value of one is of another type; it is named.
-            MutationRefusedError, MutationTargetError: an item cannot be done; it is named.
-            KeyReusedError: the key came with another batch before.
+            InvalidArgumentError: an item or a value has the wrong type; it is named.
+            MutationRefusedError, MutationTargetError: an item cannot be applied; it is named.
+            KeyReusedError: the key was used for another batch.
             JournalFailedError: the journal cannot be written.
             InferenceError: the networks failed.
             NotReadyError: another bundle is taking this one's place.
@@ -195,7 +194,7 @@ class Engine:
         return self.writer.apply(batch, key)
 
     def submit(self, mutations: Sequence[Mutation], key: str | None = None) -> Future[Applied]:
-        """The same for callers that must not wait; what cannot be queued is raised at once."""
+        """Queues a change without waiting; see `apply`. Raises at once if it cannot be queued."""
         batch = arguments.checked_batch(mutations, key, self.limits.text_characters)
         return self.writer.submit(batch, key)
 
@@ -203,10 +202,10 @@ class Engine:
         """Classifies stored and unseen nodes.
 
         Returns:
-            One prediction a node, in order; a bad node's has its `error` set.
+            One prediction per node, in order; an invalid node's prediction has its `error` set.
 
         Raises:
-            InvalidArgumentError: something is of another type; it is named.
+            InvalidArgumentError: an argument has the wrong type; the message names it.
             InferenceError: the networks gave no usable answer.
         """
         return self.classify_as(PREDICTIONS, nodes, top_k)
@@ -214,7 +213,7 @@ class Engine:
     def classify_as(
         self, form: Form[Made], nodes: Sequence[AskedNode], top_k: int = 1
     ) -> list[Made]:
-        """The same in another form."""
+        """Classifies nodes like `classify`, with answers in the given form."""
         nodes = arguments.listed("nodes", nodes, arguments.NODES)
         top_k = arguments.whole_number("top_k", top_k)
         resolution = self.resolve(nodes)
@@ -222,10 +221,10 @@ class Engine:
         return self.predict(nodes, resolution, found, top_k, form)
 
     def logits(self, nodes: Sequence[AskedNode]) -> NDArray[np.float32]:
-        """The scores before calibration; float32 [B, classes].
+        """Computes the logits before calibration; float32 [B, classes].
 
         Raises:
-            NodeError: the first bad node's.
+            NodeError: the error of the first invalid node.
             InferenceError: the networks gave no usable answer.
         """
         resolution = self.resolve(arguments.listed("nodes", nodes, arguments.NODES))
@@ -238,7 +237,7 @@ class Engine:
         return result
 
     def resolve(self, nodes: Sequence[AskedNode]) -> Resolution:
-        """Sorts a request out against the graph as it stands."""
+        """Splits a request into stored, unseen and invalid nodes, at the current graph version."""
         try:
             return resolve(self.state, nodes, self.limits)
         except (AttributeError, TypeError):
@@ -246,7 +245,7 @@ class Engine:
             raise
 
     def infer(self, resolution: Resolution) -> Inference:
-        """Runs the unseen nodes of a request; the slow step, to be kept off an event loop."""
+        """Runs a request's unseen nodes; slow, so keep it off an event loop."""
         return self.student.infer(resolution.state, resolution.unseen)
 
     def predict(
@@ -257,7 +256,7 @@ class Engine:
         top_k: int,
         form: Form[Made],
     ) -> list[Made]:
-        """The predictions of a request whose unseen nodes, if any, were inferred."""
+        """Makes the predictions of a request; `inference` covers its unseen nodes, if any."""
         return assemble(
             nodes,
             resolution,
@@ -271,9 +270,10 @@ class Engine:
     def agreements(
         self, resolution: Resolution, inference: Inference | None = None
     ) -> NDArray[np.float64]:
-        """How much of each node's neighbourhood is predicted as it is, at the request's version.
+        """Computes the share of each node's neighbours that have the node's predicted label.
 
-        See `understudy.graph.agreement`; float64 [B], of `resolution.positions` in that order.
+        Uses the request's version; see `understudy.graph.agreement`. float64 [B], in the order of
+        `resolution.positions`.
         """
         state = resolution.state
         near: list[NDArray[np.integer]] = [state.graph.neighbors(r) for r in resolution.stored_rows]
@@ -282,16 +282,16 @@ class Engine:
         return agreement(predicted, near, state.best_labels)
 
     def probe(self) -> None:
-        """Runs a stored node as if it were unseen and compares with its stored logits.
+        """Runs a stored node as if it were unseen and compares the result with its stored logits.
 
         Raises:
-            InferenceError: the networks fail, or do not reproduce the stored answer.
+            InferenceError: the networks fail, or do not reproduce the stored logits.
         """
         state = self.state
         row = probe_row(state)
         if row is None:  # every node was removed
-            nobody = UnseenNode("probe", np.empty(0, np.int64))
-            self.student.infer(state, [nobody])
+            isolated = UnseenNode("probe", np.empty(0, np.int64))
+            self.student.infer(state, [isolated])
             return
         unseen = UnseenNode(state.graph.text(row), state.graph.neighbors(row).astype(np.int64))
         expected = state.logits(np.array([row]))[0]
@@ -302,65 +302,65 @@ class Engine:
             )
 
     def follow(self) -> None:
-        """Applies what others appended, at their news; `failure` says what hinders it."""
+        """Applies batches that others appended to the log; errors are kept in `failure`."""
         with suppress(EngineError):
             if not self.damage and self.writer.follow():
                 self.maintenance.notice()
 
     def take_over(self, before: "Engine", swap: Callable[[], None]) -> None:
-        """Takes the place of an engine that it was opened after, at one version of the graph.
+        """Replaces the engine `before`, at one version of the graph.
 
-        Changes go on meanwhile: what waits there is carried out here. `swap` has readers ask this
-        engine from now on.
+        This engine applies the changes that wait in `before`. `swap` directs readers to it.
 
         Raises:
-            JournalFailedError, InferenceError: it cannot follow the graph; the other goes on.
+            JournalFailedError, InferenceError: it cannot follow the graph; `before` goes on.
         """
         before.writer.hand_over(self.writer, swap)
         self.notice_stale()
 
     def notice_stale(self) -> None:
-        """Has logits computed in the background that following the log left stale."""
+        """Schedules the computation of logits that following the log left stale."""
         if self.state.stale is not None:
             self.maintenance.notice()
 
     @property
     def failure(self) -> EngineError | None:
-        """Why others' changes cannot be followed, if so."""
+        """Why changes of other processes cannot be followed; None if they can."""
         return self.writer.failure
 
     @property
     def lag(self) -> Lag:
-        """How far this engine may be behind others' changes."""
+        """How far this engine may lag behind other processes' changes."""
         return self.writer.lag()
 
     def reach(self, version: int) -> Future[None]:
-        """Done once the graph has a version or a later one, or the engine is closed."""
+        """Makes a future, done once the graph has this or a later version, or at `close`."""
         arrival = self.writer.arrivals.enter(arguments.whole_number("version", version))
         self.writer.arrivals.reached(self.state.version)
         return arrival
 
     def settle(self) -> None:
-        """Computes logits that changes left, and brings every activation to the last digit.
+        """Computes stale logits, and passes on the small changes that were deferred.
 
-        Done when idle; see docs/concepts/engine.md.
+        Runs when idle; see docs/concepts/engine.md.
 
         Raises:
-            InferenceError: the networks failed; what was computed before stays.
+            InferenceError: the networks failed; results computed so far are kept.
         """
         self.writer.settle()
 
     def compact(self) -> None:
-        """Folds changed neighbour lists together; done when idle, once there are many."""
+        """Merges changed neighbour lists into the base; runs when idle, once there are many."""
         self.writer.compact()
 
     def snapshot(self) -> None:
-        """Writes graph and activations to the data folder and shortens the journal; done when idle.
+        """Writes graph and activations to the data folder and shortens the journal.
 
-        Reading and writing go on meanwhile.
+        Runs when idle; reads and writes continue meanwhile.
 
         Raises:
-            JournalFailedError: it cannot be, as without a data folder; the journal stays as it is.
+            JournalFailedError: there is no data folder, or the snapshot cannot be written; the
+                journal stays as it is.
         """
         if self.snapshots is None:
             raise JournalFailedError("without a data folder there is nothing to shorten")
@@ -369,7 +369,7 @@ class Engine:
         self.uploads.notice()
 
     def maintain(self) -> None:
-        """What is done when idle; settling all amid changes would wake the same hubs every time."""
+        """Settles, compacts and writes a snapshot, when idle; stops settling at a new change."""
         if self.damage:
             return
         self.writer.settle(interrupted=self.maintenance.changed.is_set)
@@ -380,11 +380,11 @@ class Engine:
         if log.durable and is_long(self.writer, RECORDS_KEPT):
             try:
                 self.snapshot()
-            except JournalFailedError as error:  # tried again after the next change
+            except JournalFailedError as error:  # retried after the next change
                 logger.warning("the log is not shortened: %s", error)
 
     def close(self) -> None:
-        """Waits for what runs and lets go of the journal; reading goes on to work."""
+        """Waits for running work and closes the journal; reading remains possible."""
         self.maintenance.close()
         self.following.close()
         self.uploads.close()

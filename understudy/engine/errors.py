@@ -1,25 +1,25 @@
 """Errors of this room. They know nothing of HTTP.
 
 EngineError
-├── InvalidArgumentError     what a caller of the Python interface gave is of another type
-├── BundleMismatchError      the parts of a bundle do not belong together
+├── InvalidArgumentError     an argument of the Python interface has the wrong type or value
+├── BundleMismatchError      the parts of a bundle do not fit each other
 ├── BundleForeignError       a bundle is of another graph than the one that is served
 ├── InferenceError           the networks gave no usable answer
-├── NotReadyError            it cannot be done now, but soon
+├── NotReadyError            not possible now, but soon
 ├── JournalFailedError       a change cannot be made durable
-│   ├── LogUnavailableError  what keeps the log cannot be reached at the moment
-│   └── ChangeUnsureError    whether the log keeps it is not known yet
-├── BackupError              a backup cannot be made, or be put back
+│   ├── LogUnavailableError  the log cannot be reached at the moment
+│   └── ChangeUnsureError    it is not known yet whether the log has the change
+├── BackupError              a backup cannot be made or restored
 ├── ChangeError              a batch of changes is refused
-│   ├── MutationRefusedError an item of it cannot be done
+│   ├── MutationRefusedError an item of it cannot be applied
 │   ├── MutationTargetError  it names a node or an edge that is not stored
-│   └── KeyReusedError       an idempotency key came with another batch before
+│   └── KeyReusedError       the idempotency key was used for another batch
 └── NodeError                one node of a request is refused, the others are answered
     ├── IncompleteNodeError  neither an id nor a text
     ├── UnknownNodeError     no stored node has that id
     ├── UnknownNeighborError a neighbour is not stored
-    ├── EmptyTextError       nothing but white space
-    ├── UnusableTextError    half a character, which no bytes stand for
+    ├── EmptyTextError       only white space
+    ├── UnusableTextError    a lone surrogate, which cannot be encoded
     ├── TextTooLongError     more characters than allowed
     └── TooManyNeighborsError
 """
@@ -31,20 +31,20 @@ from understudy.portable_errors import PortableError
 
 Detail = str | int | list[str]
 
-SHOWN_CHARACTERS = 100  # of a client's own words in a message
+SHOWN_CHARACTERS = 100  # of a client's text in a message
 SHOWN_ITEMS = 10
 
 
 class EngineError(PortableError):
-    """Root of every expected error of the engine, and of those that a service adds.
+    """Root of every expected error of the engine, and of those that the service adds.
 
     Attributes:
-        code: what clients branch on; never changes.
+        code: stable identifier for clients.
         details: named values that belong to the message.
     """
 
     code: ClassVar[str] = "engine_error"
-    retry_after: float | None = None  # seconds after which asking again may help
+    retry_after: float | None = None  # seconds after which a retry may succeed
 
     def __init__(self, message: str, **details: Detail) -> None:
         super().__init__(message)
@@ -52,13 +52,13 @@ class EngineError(PortableError):
 
 
 class InvalidArgumentError(EngineError, ValueError):
-    """What a caller of the Python interface gave is no such value; nothing was done."""
+    """An argument of the Python interface has the wrong type or value; nothing was done."""
 
     code = "invalid_argument"
 
 
 class BundleMismatchError(EngineError):
-    """The parts of a bundle do not belong together."""
+    """The parts of a bundle do not fit each other."""
 
     code = "bundle_mismatch"
 
@@ -76,33 +76,33 @@ class InferenceError(EngineError):
 
 
 class NotReadyError(EngineError):
-    """It cannot be done now, but soon."""
+    """Not possible now, but soon."""
 
     code = "not_ready"
     retry_after = 1.0
 
 
 class JournalFailedError(EngineError):
-    """A change cannot be made durable; nothing of it was done."""
+    """A change cannot be made durable; nothing was done."""
 
     code = "journal_failed"
     retry_after = 1.0
 
 
 class LogUnavailableError(JournalFailedError):
-    """What keeps the log cannot be reached at the moment; nothing was done, and reading goes on."""
+    """The log cannot be reached at the moment; nothing was done, and reading remains possible."""
 
     code = "log_unavailable"
 
 
 class ChangeUnsureError(JournalFailedError):
-    """A change may be in the log; sent again under its key, it is done once."""
+    """A change may be in the log; repeated under its key, it is applied once."""
 
     code = "change_unsure"
 
 
 class BackupError(EngineError):
-    """A backup cannot be made, or be put back."""
+    """A backup cannot be made or restored."""
 
     code = "backup_failed"
 
@@ -114,19 +114,19 @@ class ChangeError(EngineError):
 
 
 class MutationRefusedError(ChangeError):
-    """An item of a batch of changes cannot be done; nothing of the batch was."""
+    """An item of a batch of changes cannot be applied; nothing of the batch was."""
 
     code = "mutation_refused"
 
 
 class MutationTargetError(ChangeError):
-    """An item names a node or an edge that is not stored; nothing of the batch was done."""
+    """An item names a node or an edge that is not stored; nothing of the batch was applied."""
 
     code = "unknown_target"
 
 
 class KeyReusedError(ChangeError):
-    """An idempotency key came with another batch before."""
+    """The idempotency key was used for another batch."""
 
     code = "key_reused"
 
@@ -144,7 +144,7 @@ class NodeError(EngineError):
 
 
 class IncompleteNodeError(NodeError):
-    """Neither an id nor a text."""
+    """A node has neither an id nor a text."""
 
     code = "incomplete_node"
 
@@ -174,19 +174,19 @@ class UnknownNeighborError(NodeError):
 
 
 class EmptyTextError(NodeError):
-    """Nothing but white space."""
+    """A text is only white space."""
 
     code = "empty_text"
 
 
 class UnusableTextError(NodeError):
-    """Half a character, which no bytes stand for; over HTTP none comes through."""
+    """A text holds a lone surrogate, which cannot be encoded; impossible over HTTP."""
 
     code = "unusable_text"
 
 
 class TextTooLongError(NodeError):
-    """More characters than allowed."""
+    """A text has more characters than allowed."""
 
     code = "text_too_long"
 
@@ -197,7 +197,7 @@ class TextTooLongError(NodeError):
 
 
 class TooManyNeighborsError(NodeError):
-    """More neighbours than allowed."""
+    """A node has more neighbours than allowed."""
 
     code = "too_many_neighbors"
 
@@ -206,5 +206,5 @@ class TooManyNeighborsError(NodeError):
 
 
 def shortened(words: str, characters: int = SHOWN_CHARACTERS) -> str:
-    """A client's own words, cut to what a message can bear."""
+    """Cuts a client's text to a length that fits a message."""
     return words if len(words) <= characters else words[:characters] + "…"

@@ -1,10 +1,10 @@
-"""What an answer rests on: a node's neighbours and words, each left out, exactly.
+"""Explains an answer: leaves out each neighbour and each word, and recomputes exactly.
 
-Leaving a neighbour out takes its message into this node away in every layer and nothing else: the
-neighbour's own activations stay as they are stored. So what a node gets without a neighbour is
-what it gets when it is asked as an unseen node with its text and its other neighbours. A word is
-left out wherever the text has it. Erasure of one input at a time, and the change of the label's
-log-odds: Li et al., arXiv 1612.08220, equation 1, there of log-likelihoods.
+Leaving a neighbour out removes its messages into this node in every layer and nothing else: the
+neighbour's own activations stay as stored. So the result without a neighbour equals the result for
+an unseen node with the same text and the other neighbours. A word is left out wherever the text has
+it. Method: erasure of one input at a time and the change of the label's log-odds, as in Li et al.,
+arXiv 1612.08220, equation 1 (which uses log-likelihoods).
 """
 
 from collections.abc import Sequence
@@ -31,20 +31,20 @@ from understudy.engine.state import GraphState
 if TYPE_CHECKING:
     from understudy.engine.engine import Engine
 
-# A hub's messages are all summed again for each part left out: of either kind of parts at most so
-# many messages a node, so that one request for hubs stays a matter of a few batches.
+# Leaving out a part sums all messages of a hub again. This bounds the messages per node and kind of
+# part, so that a request for hubs stays a matter of a few batches.
 MESSAGES = 2**17
 
 LogOdds = Annotated[
     float,
-    Meta(description="How far the label's log-odds fall without it; positive: it speaks for it."),
+    Meta(description="Fall of the label's log-odds without it; positive: it supports it."),
 ]
 OtherLabel = Annotated[str, Meta(description="The most probable label without it.")]
 OwnScore = Annotated[float, Meta(description="The explained label's probability without it.")]
 
 
 class NeighborInfluence(Struct, frozen=True):
-    """What a neighbor contributes: the answer without its messages into this node."""
+    """A neighbor's contribution: the answer without its messages into this node."""
 
     id: str
     log_odds: LogOdds
@@ -53,33 +53,33 @@ class NeighborInfluence(Struct, frozen=True):
 
 
 class WordInfluence(Struct, frozen=True):
-    """What a word contributes: the answer to the text without it."""
+    """A word's contribution: the answer to the text without it."""
 
-    word: Annotated[str, Meta(description="In small letters; left out wherever it stands.")]
+    word: Annotated[str, Meta(description="In lower case; left out wherever it occurs.")]
     log_odds: LogOdds
     label: OtherLabel
     score: OwnScore
 
 
 class Explanation(Struct, frozen=True):
-    """What an answer rests on; in each list, what speaks most for the label stands first."""
+    """What an answer rests on; each list starts with what supports the label most."""
 
-    label: Annotated[str, Meta(description="That is explained: the student's answer.")]
-    log_odds: Annotated[float, Meta(description="Of it, with everything in its place.")]
+    label: Annotated[str, Meta(description="The explained label: the student's answer.")]
+    log_odds: Annotated[float, Meta(description="Of the label, with nothing left out.")]
     neighbors: tuple[NeighborInfluence, ...]
     untried_neighbors: Annotated[
-        int, Meta(description="Further ones, beyond the limit; those with most links went first.")
+        int, Meta(description="Number beyond the limit; those with most links come first.")
     ]
     words: Annotated[
         tuple[WordInfluence, ...] | None,
-        Meta(description="Null where a transformer reads the text, not its words."),
+        Meta(description="Null if a transformer encodes the text."),
     ]
-    untried_words: Annotated[int, Meta(description="Further ones, beyond the limit.")]
+    untried_words: Annotated[int, Meta(description="Number beyond the limit.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """A node, and what is left out of it, one at a time.
+    """A node, and the parts that are left out of it one at a time.
 
     Shapes:
         links: int64 [K], rows of the neighbours
@@ -88,11 +88,11 @@ class Omission:
     node: UnseenNode
     links: NDArray[np.int64]
     words: list[str] | None
-    pieces: list[str]  # of the text that the encoder reads
+    pieces: list[str]  # words of the text as the encoder reads it
     untried_words: int
 
     def variants(self) -> list[UnseenNode]:
-        """The node without each of the links, then without each of the words."""
+        """Makes the node without each of the links, then without each of the words."""
         text, near = self.node.text, self.node.neighbors
         return [
             *(UnseenNode(text, near[near != row]) for row in self.links.tolist()),
@@ -105,7 +105,7 @@ def without(pieces: Sequence[str], word: str) -> str:
 
 
 def omissions(resolution: Resolution, limits: Limits, encoder: EncoderInfo) -> list[Omission]:
-    """What is left out of the nodes at `resolution.positions`, in that order."""
+    """Chooses what to leave out of the nodes at `resolution.positions`, in that order."""
     graph = resolution.state.graph
     stored = [
         UnseenNode(graph.text(row), graph.neighbors(row).astype(np.int64))
@@ -133,9 +133,9 @@ def omission_of(
 
 
 def log_odds(logits: NDArray[np.float32], label: int, temperature: float) -> NDArray[np.float64]:
-    """The calibrated log-odds of one label; float64 [B], of logits [B, classes].
+    """Computes the calibrated log-odds of one label; float64 [B], of logits [B, classes].
 
-    0 where there is no other label.
+    They are 0 if there is no other label.
     """
     scaled = logits.astype(np.float64) / temperature
     others = np.delete(scaled, label, axis=1)
@@ -152,11 +152,11 @@ def explanation(
     temperature: float,
     label_names: Sequence[str],
 ) -> Explanation:
-    """Compares a node's answer with what it gets without each part.
+    """Compares a node's answer with the answers without each part.
 
     Shapes:
         whole: float32 [classes], the node's logits
-        lacking: float32 [K, classes], those of `omission.variants()`, in that order
+        lacking: float32 [K, classes], logits of `omission.variants()`, in that order
     """
     label = int(whole.argmax())
     own = float(log_odds(whole[None], label, temperature)[0])
@@ -169,7 +169,7 @@ def explanation(
         NeighborInfluence(state.graph.id(row), *each)
         for row, each in zip(links, found[: len(links)], strict=True)
     ]
-    said = [
+    influences = [
         WordInfluence(word, *each)
         for word, each in zip(words or (), found[len(links) :], strict=True)
     ]
@@ -178,7 +178,7 @@ def explanation(
         round(own, SCORE_DECIMALS),
         tuple(sorted(near, key=lambda influence: -influence.log_odds)),
         len(omission.node.neighbors) - len(links),
-        None if words is None else tuple(sorted(said, key=lambda i: -i.log_odds)),
+        None if words is None else tuple(sorted(influences, key=lambda i: -i.log_odds)),
         omission.untried_words,
     )
 
@@ -190,7 +190,7 @@ def explanations(
     whole: NDArray[np.float32],
     lacking: NDArray[np.float32],
 ) -> list[Explanation]:
-    """One explanation a node, from the logits of all variants of all of them, one after another.
+    """Makes one explanation per node, from the concatenated logits of all their variants.
 
     Shapes:
         whole: float32 [B, classes]
@@ -214,11 +214,11 @@ def explanations(
 
 
 def explain(engine: "Engine", nodes: Sequence[AskedNode]) -> list[Explanation]:
-    """What the student's answers about stored and unseen nodes rest on, in the nodes' order.
+    """Explains the student's answers for stored and unseen nodes, in the nodes' order.
 
     Raises:
-        InvalidArgumentError: something is of another type; it is named.
-        NodeError: the first bad node's.
+        InvalidArgumentError: an argument has the wrong type; the message names it.
+        NodeError: the error of the first invalid node.
         InferenceError: the networks gave no usable answer.
     """
     nodes = listed("nodes", nodes, NODES)

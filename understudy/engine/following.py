@@ -8,17 +8,17 @@ from understudy.graph.log.protocol import Log
 
 logger = logging.getLogger(__name__)
 
-NEWS_SECONDS = 1.0  # after which it looks without news: a process that was killed tells none
+NEWS_SECONDS = 1.0  # without news it looks this often: a killed process announces none
 
 
 class Following:
-    """Runs a piece of work at news of a log, until its end."""
+    """Runs a piece of work whenever a log has news, until it is closed."""
 
     def __init__(self, log: Log, work: Callable[[], None]) -> None:
-        """Starts the thread, if there can be others.
+        """Starts the thread, if other processes can append to the log.
 
         Args:
-            work: applies what is new; called once at the start, too.
+            work: applies what is new; also called once at the start.
         """
         self.log = log
         self.work = work
@@ -33,18 +33,18 @@ class Following:
         while more and not self.closed.is_set():
             try:
                 self.work()
-            except Exception:  # the thread must live on, whatever one round met
+            except Exception:  # the thread must survive any error of one round
                 logger.exception("following the log failed; it is tried again")
             more = self.log.wait(NEWS_SECONDS)
 
     def end(self) -> None:
-        """Has the thread end without waiting for it."""
+        """Tells the thread to end, without waiting for it."""
         if self.thread is not None and not self.closed.is_set():
             self.closed.set()
             self.log.wake()
 
     def close(self) -> None:
-        """Waits for the work that runs; to be called before the log is closed."""
+        """Ends the thread and waits for running work; must be called before the log is closed."""
         if self.thread is not None and not self.closed.is_set():
             self.end()
             self.thread.join()

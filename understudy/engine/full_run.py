@@ -1,4 +1,4 @@
-"""Every node's activations from nothing, where a bundle does not hold them."""
+"""Computes every node's activations, for a bundle that does not hold them."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def compute_tables(student: Student, view: GraphView, progress: Progress = silen
 def all_layers(
     student: Student, view: GraphView, h: NDArray[np.float32]
 ) -> Iterator[NDArray[np.float32]]:
-    """From h0 of all rows, float32 [rows, hidden]: h1 and so on, and the logits."""
+    """Yields h1 and so on and the logits, from h0 of all rows, float32 [rows, hidden]."""
     near = view.neighborhoods(np.arange(view.num_rows))
     for layer in student.layers:
         h = propagate(layer, h, h, near, student.weighting)

@@ -1,4 +1,4 @@
-"""Layers for a reader, over rows that it took from the tables as of its version."""
+"""Runs layers for a reader, over rows copied from the tables at its version."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,16 +11,17 @@ from understudy.engine.updates.aggregated import LINEAR, run_aggregated
 from understudy.graph.layers.neighborhoods import Neighborhoods, Weighting, edge_weights
 from understudy.graph.layers.propagation import Layer, propagate
 
-GATHERED_ROWS = 65_536  # neighbours' rows a step: at width 256 and float32, 64 MiB
+GATHERED_ROWS = 65_536  # neighbours' rows per step: 64 MiB at width 256 and float32
 
 
 class Gathered:
-    """Neighbourhoods whose rows are taken from one table after the other, with their weights.
+    """Neighbourhoods and weights, for layers that read copied rows.
 
-    Tables change under a reader, so that it cannot run a layer over a table itself.
+    Tables change under a reader, so a reader cannot run a layer over a table itself.
 
     Shapes:
-        rows: int64 [E], what is to be taken from a table; never empty, since no table is
+        rows: int64 [E], rows to copy from each layer's table; at least one, for an input that is
+            not empty
     """
 
     def __init__(self, near: Neighborhoods, weighting: Weighting) -> None:
@@ -36,7 +37,7 @@ class Gathered:
     def run(
         self, layer: Layer, h: NDArray[np.float32], taken: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """A layer for the nodes.
+        """Runs a layer for the nodes.
 
         Shapes:
             h: float32 [B, d]; taken: float32 [E, d], of `rows`
@@ -53,7 +54,7 @@ class Gathered:
 def summing(
     near: Neighborhoods, weights: NDArray[np.float32]
 ) -> "NDArray[np.float32] | sparse.csr_array":
-    """What taken rows [E, d] are multiplied by for every node's weighted sum; [B, E]."""
+    """Makes the matrix that maps copied rows [E, d] to every node's weighted sum; [B, E]."""
     if len(weights) == 0:
         return np.zeros((len(near), 1), np.float32)
     if len(near) == 1:  # a dense row: a sparse matrix would take longer than the product
@@ -62,7 +63,7 @@ def summing(
 
 
 def steps(degrees: NDArray[np.int64], most: int) -> Iterator[slice]:
-    """Cuts nodes so that a step reads at most `most` neighbours, unless one node alone has more."""
+    """Cuts nodes so that a step reads at most `most` neighbours, unless one node has more."""
     ends = np.cumsum(degrees + 1)
     start = 0
     while start < len(degrees):

@@ -1,4 +1,4 @@
-"""Texts → the student's first activations, whichever encoder the bundle uses."""
+"""Texts → the student's input activations h0, for every kind of text encoder."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -12,7 +12,7 @@ from understudy.bundle.text_encoder import open_text_encoder
 from understudy.engine.errors import BundleMismatchError
 from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher
 
-# One run gathers at most this many rows of the embedding bag: at width 256 and float32, 32 MiB.
+# One run gathers at most this many rows of the embedding bag: 32 MiB at width 256 and float32.
 MAX_BUCKETS_A_RUN = 32_768
 
 
@@ -21,7 +21,7 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 class TextInput(Protocol):
-    """Texts → h0, float32 [B, hidden]; a text's row does not depend on the others."""
+    """Texts → h0, float32 [B, hidden]; each row depends on its own text only."""
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
@@ -61,7 +61,7 @@ class HashedInput:
 
 
 def similar_lengths(hashed: HashedTexts, order: NDArray[np.int64]) -> list[list[int]]:
-    """Cuts texts, sorted by length, so that a padded batch stays within MAX_BUCKETS_A_RUN."""
+    """Cuts texts, sorted by length, into batches of at most MAX_BUCKETS_A_RUN after padding."""
     lengths = np.diff(hashed.indptr)
     result: list[list[int]] = []
     for row in order.tolist():
@@ -72,17 +72,17 @@ def similar_lengths(hashed: HashedTexts, order: NDArray[np.int64]) -> list[list[
 
 
 def rows_of(hashed: HashedTexts, rows: Sequence[int]) -> HashedTexts:
-    """Some of the texts, in the order of `rows`."""
+    """Selects texts, in the order of `rows`."""
     if len(rows) == len(hashed) == 1:
         return hashed
     return hashed.rows(np.asarray(rows))
 
 
 def open_input(bundle: Bundle, network: Network, threads: int, provider: str) -> TextInput:
-    """The text encoder that the bundle names, before the student's input network.
+    """Opens the text encoder that the bundle names, followed by the student's input network.
 
     Raises:
-        BundleMismatchError: an encoder that this release does not have.
+        BundleMismatchError: this release does not have the encoder.
     """
     info = bundle.manifest.encoder
     if info.kind == "minilm":

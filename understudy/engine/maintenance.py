@@ -1,4 +1,4 @@
-"""What may wait until nothing else is to be done, on a thread of its own."""
+"""A background thread for work that may wait until the engine is idle."""
 
 import logging
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from weakref import WeakMethod
 
 logger = logging.getLogger(__name__)
 
-QUIET_SECONDS = 1.0  # without a change, before the work begins
-REST_SECONDS = 0.01  # for changes, between pieces of work that is done though these come
-BUSY_SECONDS = 30.0  # after which it begins although changes keep coming
+QUIET_SECONDS = 1.0  # without a change, before the work starts
+REST_SECONDS = 0.01  # pause for changes, between pieces of work that runs despite them
+BUSY_SECONDS = 30.0  # after this long the work starts although changes keep arriving
 
 
 class Maintenance:
-    """Runs a piece of work once changes pause, or have kept coming for long."""
+    """Runs a piece of work once changes pause, or have kept arriving for long."""
 
     def __init__(self, work: Callable[[], None], quiet_seconds: float = QUIET_SECONDS) -> None:
         self.work = work
@@ -25,7 +25,7 @@ class Maintenance:
         self.thread: Thread | None = None
 
     def notice(self) -> None:
-        """A change was made; the first one starts the thread."""
+        """Reports a change; the first one starts the thread."""
         if self.thread is None:
             with self.lock:
                 if self.thread is None and not self.closed.is_set():
@@ -35,30 +35,30 @@ class Maintenance:
             self.changed.set()
 
     def close(self) -> None:
-        """Waits for the work that runs."""
+        """Ends the thread, and waits for running work."""
         with self.lock:
             self.end()
         if self.thread is not None:
             self.thread.join()
 
     def end(self) -> None:
-        """Has the thread end without waiting for it."""
+        """Tells the thread to end, without waiting for it."""
         self.closed.set()
         self.changed.set()
 
     def rest(self) -> bool:
-        """Between pieces of the work, on its thread; whether the end has come."""
+        """Pauses between pieces of work, on the thread; returns whether it has to end."""
         return self.closed.wait(REST_SECONDS)
 
     def run(self) -> None:
         while self.pause():
             try:
                 self.work()
-            except Exception:  # the thread must live on, whatever one round met
+            except Exception:  # the thread must survive any error of one round
                 logger.exception("maintenance failed; it is tried again after the next change")
 
     def pause(self) -> bool:
-        """Returns True once it is time, False once the end has come."""
+        """Waits until it is time to work (True) or the thread has to end (False)."""
         self.changed.wait()
         deadline = monotonic() + BUSY_SECONDS
         while self.changed.is_set() and monotonic() < deadline:
@@ -69,7 +69,7 @@ class Maintenance:
 
 
 def weakly(work: Callable[[], None]) -> Callable[[], None]:
-    """A method as work for another thread, which must not keep the object alive."""
+    """Wraps a method as work for another thread, without keeping its object alive."""
     method = WeakMethod(work)
 
     def call() -> None:

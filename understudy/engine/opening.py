@@ -1,4 +1,4 @@
-"""From a bundle's folder, and a data folder, to the parts of an engine."""
+"""Opens a bundle's folder and a data folder as the parts of an engine."""
 
 import logging
 from contextlib import closing
@@ -59,12 +59,12 @@ JOURNAL_FILE = "journal.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How a bundle is opened.
+    """Options of opening a bundle.
 
     Attributes:
-        threads: of one inference
+        threads: per inference
         provider: cpu or cuda
-        progress: told of activations that are computed
+        progress: called while activations are computed
     """
 
     threads: int = 1
@@ -81,7 +81,7 @@ def open_parts(
     data: Path | None,
     redis: RedisLogOptions | None = None,
 ) -> Parts:
-    """Opens everything; see `Engine.open`."""
+    """Opens all parts of an engine; see `Engine.open`."""
     bundle = open_bundle(folder, verify=False)
     if data is None:
         alone = MemoryLog(bundle.manifest.graph.position)
@@ -100,9 +100,9 @@ def open_parts(
             else:
                 now = followed(base, log)
                 parts = assemble_at(bundle, now.state.graph, log, now.keys, opening)
-        parts[1].follow()  # not before: from then on others may remove the snapshot
+        parts[1].follow()  # after verification: from here on others may remove the snapshot
         with log.keeping() as mine:
-            if mine:  # else another process writes one at this moment, and tidies up after it
+            if mine:  # otherwise another process is writing a snapshot, and tidies up afterwards
                 tidy_snapshots(data, parts[1])
                 keep_base(data, log, base)
     except BaseException:
@@ -112,25 +112,25 @@ def open_parts(
 
 
 def open_heir(folder: Path, before: Writer, lineage: str, opening: Opening) -> Parts:
-    """Opens what takes the place of another engine, which goes on meanwhile.
+    """Opens the parts of an engine that will replace another one, which keeps running.
 
     Args:
-        before: the other's writer, to be handed over.
+        before: the writer of the other engine, to be handed over.
         lineage: of its graph.
 
     Raises:
         BundleForeignError: the bundle is of another graph.
-        NotReadyError: the other's graph was overwritten in its files, or it was closed meanwhile.
+        NotReadyError: the other engine's graph files were overwritten, or it was closed meanwhile.
     """
     bundle = open_bundle(folder, verify=False)
     check_lineage(bundle.manifest, lineage)
     opening = replace(opening, progress=while_open(before, opening.progress))
-    log = before.log.again()  # before the state is taken: what comes after it is read from here
+    log = before.log.again()  # before the state is taken, so that no later batch is missed
     try:
         with verified(bundle):
             state, _, keys = before.moment()
             parts = assemble_at(bundle, state.graph, log, keys, opening)
-            before.originals.check_graph()  # now that it was read
+            before.originals.check_graph()  # after the graph was read
             return parts
     except BaseException:
         log.close()
@@ -138,9 +138,9 @@ def open_heir(folder: Path, before: Writer, lineage: str, opening: Opening) -> P
 
 
 def while_open(before: Writer, progress: Progress) -> Progress:
-    """Progress that ends the work where there is nobody any more whose place could be taken.
+    """Wraps `progress` to raise NotReadyError once the engine to be replaced is closed.
 
-    Else a process that ends would wait for it, minutes for a large graph.
+    Otherwise a process that ends would wait for the opening, minutes for a large graph.
     """
 
     def report(stage: str, done: int, total: int) -> None:
@@ -162,7 +162,7 @@ def check_lineage(manifest: Manifest, lineage: str) -> None:
 
 
 def tidy_snapshots(data: Path, writer: Writer) -> None:
-    """Compares the snapshots with the log, and removes what it needs no more."""
+    """Compares the snapshots with the log, and removes those it no longer needs."""
     log = writer.log
     try:
         writer.follow()
@@ -176,10 +176,10 @@ def tidy_snapshots(data: Path, writer: Writer) -> None:
 
 
 def open_log(data: Path, manifest: Manifest) -> SqliteLog:
-    """The data folder's log; a new one only where no snapshot tells of an older one.
+    """Opens the data folder's log; creates one only if no snapshot belongs to an older log.
 
     Args:
-        manifest: of the bundle, whose graph it is, or begins with.
+        manifest: of the bundle whose graph the log starts from.
     """
     path = data / JOURNAL_FILE
     graph = manifest.graph
@@ -193,7 +193,7 @@ def open_log(data: Path, manifest: Manifest) -> SqliteLog:
 def assemble(bundle: Bundle, base: Bundle, log: Log, opening: Opening) -> Parts:
     """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
     if not has_activations(base):
-        base = bundle  # whose graph is the same
+        base = bundle  # its graph is the same
     originals = Originals(base)
     store = GraphStore(open_graph(base), log.start)
     store.view.parts.vocabulary.add(bundle.manifest.label_names)
@@ -205,13 +205,13 @@ def assemble(bundle: Bundle, base: Bundle, log: Log, opening: Opening) -> Parts:
 
 
 def assemble_at(bundle: Bundle, graph: GraphView, log: Log, keys: Keys, opening: Opening) -> Parts:
-    """Joins a bundle's networks with a later or an earlier graph of its lineage.
+    """Joins a bundle's networks with a later or earlier graph of its lineage.
 
-    The bundle's own activations serve where its graph is the same; the others are computed.
+    The bundle's activations are used where the graphs agree; the others are computed.
 
     Args:
-        graph: the graph to be served, of a position that the log holds.
-        keys: as of that position.
+        graph: the graph to serve, at a position that the log holds.
+        keys: idempotency keys at that position.
 
     Raises:
         InferenceError: the networks failed.
@@ -241,14 +241,15 @@ def tables_of(bundle: Bundle, student: Student, store: GraphStore, opening: Open
 
 
 def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
-    """The graph that a data folder holds; no network is opened.
+    """Reads the graph of a data folder, without opening a network.
 
     Args:
-        bundle: that the folder's changes begin with; None where it holds their graph itself.
-        redis: URL of its log; "" where that is a file in the folder.
+        bundle: the bundle that the folder's changes start from; None if the folder has a snapshot.
+        redis: URL of the log; "" if the log is a file in the folder.
 
     Raises:
-        BundleMissingError: it does not; or there is no such bundle.
+        BundleMissingError: the folder has no snapshot and no bundle is given; or the bundle does
+            not exist.
         JournalForeignError: the folder is of another graph, or of an older release.
         JournalError: there is no log, or it cannot be read.
         JournalFailedError: the log does not fit the graph.
@@ -272,7 +273,7 @@ def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
 
 
 def stored_log(data: Path, bundle: Bundle | None, redis: str) -> tuple[Log, str]:
-    """The log of a data folder that is there, and the lineage of its graph."""
+    """Opens the log of an existing data folder; returns it with the lineage of its graph."""
     path = data / JOURNAL_FILE
     if redis:
         return open_known_redis_log(redis, data)

@@ -1,8 +1,8 @@
-"""The files that an engine has mapped: whether they still hold what was opened and verified.
+"""Checks that the files an engine has mapped still hold the verified content.
 
-A mapped page that was not written to is the file's own. So who overwrites a bundle in place, as
-`cp` and `rsync --inplace` do, changes what is answered under the old bundle's version, and what a
-snapshot would keep. A folder that is replaced as a whole leaves the mapped files alone.
+A mapped page that was not written to shows the file itself. Overwriting a bundle in place, as `cp`
+and `rsync --inplace` do, would therefore change answers under the old bundle's version, and the
+content of the next snapshot. Replacing the whole folder leaves the mapped files alone.
 """
 
 import logging
@@ -19,8 +19,8 @@ from understudy.graph.files import file_digest
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0  # between two looks
-MAPPED = (".arrow", ".npy")  # endings of the files that are mapped
+LOOK_SECONDS = 1.0  # between two checks
+MAPPED = (".arrow", ".npy")  # suffixes of mapped files
 ADVICE = (
     "overwritten in place while it is served: start the service again, or reload where it is no "
     "file of the graph, and replace a bundle's folder as a whole"
@@ -32,7 +32,7 @@ UNREAD = (
 
 
 class Stamp(NamedTuple):
-    """What shows that a file was written to, or is another one."""
+    """Identifies a file and its last write."""
 
     device: int
     inode: int
@@ -45,19 +45,19 @@ class Stamp(NamedTuple):
 
 
 class Original:
-    """One mapped file. While it is mapped, no other one on its file system has its number.
+    """One mapped file. While it is mapped, its inode number is not reused.
 
     Attributes:
-        changed: whether it was ever found to hold something else. It stays so when the content is
-            back: what was computed in between is not.
-        unread: why it could not be looked at the last time; empty where it could.
+        changed: whether other content was ever found. It stays true when the old content returns,
+            because results computed in between are wrong.
+        unread: why the last check failed; empty if it succeeded.
     """
 
     def __init__(self, bundle: Bundle, name: str) -> None:
-        """Looks at it; that it holds what the manifest says is for `verify_digests` to find.
+        """Records the file's stamp; `verify_digests` compares its content with the manifest.
 
         Raises:
-            BundleDamagedError: the manifest does not list it, or it is not there.
+            BundleDamagedError: the manifest does not list the file, or it does not exist.
         """
         self.name = name
         self.path = bundle.path(name)
@@ -68,18 +68,18 @@ class Original:
             self.known = stamp_of(self.path.stat())
 
     def look(self) -> None:
-        """Compares its digest, where it was written to since the last look."""
+        """Compares the file's digest, if it was written to since the last check."""
         if self.changed:
             return
         try:
             stamp = stamp_of(self.path.stat())
             if stamp != self.known and stamp.file == self.known.file:
-                # Not of what is mapped: it may shrink at this moment.
+                # Reads the file, not the mapping: the file may shrink at this moment.
                 self.changed = file_digest(self.path) != self.digest
                 self.known = stamp
-            # Else it is as it was; or another one is in its place, and leaves it alone.
+            # Otherwise unchanged, or replaced by another file, which leaves the mapped one alone.
         except (FileNotFoundError, NotADirectoryError):
-            pass  # it was moved or removed, which leaves what is mapped alone
+            pass  # moved or removed, which leaves the mapped file alone
         except OSError as error:
             reason = error.strerror or str(error)
             if reason != self.unread:
@@ -92,7 +92,7 @@ class Original:
 
     @property
     def damage(self) -> str:
-        """What is wrong with it, in words; empty where nothing is."""
+        """What is wrong with the file; empty if nothing is."""
         if self.changed:
             return f"{self.name} was {ADVICE}"
         return f"{self.name} {UNREAD.format(reason=self.unread)}" if self.unread else ""
@@ -103,13 +103,13 @@ def stamp_of(found: os.stat_result) -> Stamp:
 
 
 class Originals:
-    """Looks after the mapped files of one engine, on a thread of its own and when asked.
+    """Checks the mapped files of one engine, in a background thread and on demand.
 
     Attributes:
-        damage: what is wrong with them, empty while nothing is; as of the last look.
+        damage: what the last check found wrong; empty if nothing.
 
     Args:
-        bundle: from which graph and activations are mapped; None: from no file.
+        bundle: the bundle whose graph and activations are mapped; None: no file is mapped.
 
     Raises:
         BundleDamagedError: see `Original`.
@@ -118,7 +118,7 @@ class Originals:
     def __init__(self, bundle: Bundle | None = None) -> None:
         self.files = [] if bundle is None else [Original(bundle, name) for name in mapped(bundle)]
         self.damage = ""
-        self.lock = Lock()  # of looks: a digest is compared once
+        self.lock = Lock()  # around a check, so that a digest is compared once
         self.ended = Event()
         finalize(self, self.ended.set)
         if self.files:
@@ -132,20 +132,20 @@ class Originals:
             self.damage = next(filter(None, (file.damage for file in self.files)), "")
 
     def check(self) -> None:
-        """Sees that what is computed and kept is the opened bundle's.
+        """Checks that computed and saved results come from the opened bundle.
 
         Raises:
-            NotReadyError: a file was found to hold something else, or cannot be looked at.
+            NotReadyError: a file's content changed, or a file cannot be read.
         """
         self.look()
         if self.damage:
             raise NotReadyError(self.damage)
 
     def check_graph(self) -> None:
-        """Sees that the graph is what was opened: another bundle may go on with that alone.
+        """Checks the graph's files only, which is enough for another bundle to continue with it.
 
         Raises:
-            NotReadyError: it is not.
+            NotReadyError: the content of a file changed, or a file cannot be read.
         """
         self.look()
         for file in self.files:
@@ -153,12 +153,12 @@ class Originals:
                 raise NotReadyError(file.damage)
 
     def end(self) -> None:
-        """Has the thread end without waiting for it."""
+        """Tells the thread to end, without waiting for it."""
         self.ended.set()
 
 
 def watch(originals: "ref[Originals]", ended: Event) -> None:
-    """Looks again and again; keeps nothing alive."""
+    """Checks the files periodically; a weak reference lets the engine be collected."""
     while not ended.wait(LOOK_SECONDS):
         alive = originals()
         if alive is None:
@@ -168,5 +168,5 @@ def watch(originals: "ref[Originals]", ended: Event) -> None:
 
 
 def mapped(bundle: Bundle) -> list[str]:
-    """The files of a bundle that an engine maps."""
+    """Names the files of a bundle that an engine maps."""
     return [name for name in bundle.manifest.files if name.endswith(MAPPED)]

@@ -1,4 +1,4 @@
-"""What a bundle predicts on a later version of its graph, without serving it."""
+"""A bundle's predictions on a later version of its graph, without serving it."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from understudy.graph.text_graph import TextGraph
 def logits_on(
     folder: Path, graph: TextGraph, progress: Progress = silent
 ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """The names of a bundle's labels, and the logits [N, labels] of every node of a graph.
+    """Computes the logits [N, labels] of every node of a graph; returned after the label names.
 
-    They are what a service with that bundle answers, once its graph is this one.
+    A service with that bundle gives the same answers once it serves this graph.
 
     Raises:
         BundleError: the bundle cannot be read, or is damaged.
@@ -48,7 +48,7 @@ def accuracy_of(
     graph: TextGraph,
     nodes: NDArray[np.int64],
 ) -> float:
-    """The share of nodes, labelled ones, whose label is answered, by its name.
+    """Computes the share of labelled nodes whose label is predicted; labels compare by name.
 
     Shapes:
         logits: [N, names]

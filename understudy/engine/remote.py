@@ -1,4 +1,4 @@
-"""A folder at a URL that fsspec knows: what lies there is fetched and put, file by file."""
+"""A folder at a URL that fsspec supports: fetches and puts files."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,17 +10,17 @@ from understudy.graph.errors import SnapshotStoreError
 
 
 class RemoteFolder:
-    """The folder, and how it is reached."""
+    """A remote folder, and the file system that reaches it."""
 
     def __init__(self, url: str, argument: str) -> None:
-        """Finds what reaches the URL; asks nothing there yet.
+        """Finds the file system of the URL, without accessing it.
 
         Args:
-            argument: that the URL was given as, for messages.
+            argument: the option that gave the URL, for messages.
 
         Raises:
             SnapshotStoreError: fsspec, or the package that it needs for the URL, is not installed;
-                or it is no URL.
+                or the URL is invalid.
         """
         self.where = f"the store {without_secrets(url)}"
         self.argument = argument
@@ -38,28 +38,28 @@ class RemoteFolder:
 
     @contextmanager
     def reaching(self, what: str) -> Iterator[None]:
-        """Turns errors of whatever reaches the store into ours.
+        """Turns any error of the file system into ours.
 
         Raises:
-            SnapshotStoreError: it cannot be reached, or refuses.
+            SnapshotStoreError: the store cannot be reached, or refuses.
         """
         try:
             yield
         except SnapshotStoreError:
             raise
-        except Exception as error:  # every kind of store has errors of its own
-            told = str(error).strip().partition("\n")[0]
+        except Exception as error:  # every file system has its own errors
+            words = str(error).strip().partition("\n")[0]
             raise SnapshotStoreError(
-                f"{self.where} cannot be {what} ({self.argument}): {told or type(error).__name__}"
+                f"{self.where} cannot be {what} ({self.argument}): {words or type(error).__name__}"
             ) from error
 
     def check_bucket(self) -> None:
-        """Sees that there is a bucket: one of a misspelt name would be made, and filled.
+        """Checks that the bucket exists, because a misspelt one would be created.
 
         Raises:
-            SnapshotStoreError: there is none.
+            SnapshotStoreError: it does not exist.
         """
-        bucket = self.root.partition("/")[0]  # "" where there are folders in place of buckets
+        bucket = self.root.partition("/")[0]  # "" for stores that have folders instead of buckets
         if bucket and not self.files.exists(bucket):
             raise SnapshotStoreError(
                 f"{self.where}: there is no bucket {bucket}; make it, or name another one with "
@@ -79,30 +79,30 @@ class RemoteFolder:
                 self.files.get_file(f"{path}/{name}", str(folder / name))
 
     def send(self, folder: Path, names: Iterable[str], path: str, last: str, text: bytes) -> None:
-        """Copies files of a folder to a path of the store; what lacks the last one is not there.
+        """Copies files of a folder to a path of the store, and writes one more file last.
 
         Args:
-            last: name of a file that is written when all others are there.
-            text: what it holds.
+            last: name of the last file, which marks the copy as complete.
+            text: content of that file.
 
         Raises:
-            SnapshotStoreError: one cannot be written.
+            SnapshotStoreError: a file cannot be written.
         """
         with self.reaching("written"):
             for name in names:
                 place = f"{path}/{name}"
                 self.files.makedirs(place.rpartition("/")[0], exist_ok=True)
                 self.files.put_file(str(folder / name), place)
-            # Where it appears as a whole, or not at all.
+            # The transaction makes the file appear as a whole, or not at all.
             with self.files.transaction, self.files.open(f"{path}/{last}", "wb") as stream:
                 stream.write(text)
 
 
 def names_outside(names: Iterable[str]) -> list[str]:
-    """Of names that a store told, those that would lead out of the folder that they are put in."""
+    """Finds names, listed by a store, that would lead out of the folder they are put in."""
     return [name for name in names if name.startswith("/") or ".." in name.split("/")]
 
 
 def without_secrets(url: str) -> str:
-    """A URL without the name and password in it, and without its query."""
+    """Removes user name, password and query from a URL."""
     return re.sub("//[^@/]*@", "//", url).partition("?")[0]

@@ -1,4 +1,4 @@
-"""Backups in a store, by its URL: the files of a backup's folder, backup.json last."""
+"""Backups in a store, by URL: the files of a backup's folder, backup.json last."""
 
 import tempfile
 from pathlib import Path
@@ -15,15 +15,15 @@ def is_url(text: str) -> bool:
 
 
 def store_backup(data: Path, url: str, force: bool = False) -> Backup:
-    """Copies a data folder to a place of its own in a store, by way of a temporary folder.
+    """Copies a data folder to a new place in a store, through a temporary folder.
 
-    An older backup is never replaced: until the new one is whole there would be none.
+    An older backup is never replaced: until the new one is complete there would be none.
 
     Raises:
-        BackupError: there is a backup already, or `force` is said, which would not help; see
-            `make_backup` for the others.
-        SnapshotStoreError: the store cannot be reached or written; what lacks backup.json there is
-            no backup.
+        BackupError: the place holds a backup already, or `force` is given, which has no effect
+            here; see `make_backup` for others.
+        SnapshotStoreError: the store cannot be reached or written; without backup.json the place
+            does not count as a backup.
     """
     if force:
         raise BackupError("--force is for folders: a backup in a store is never replaced")
@@ -39,10 +39,10 @@ def store_backup(data: Path, url: str, force: bool = False) -> Backup:
 
 
 def restore_stored(url: str, data: Path) -> Backup:
-    """Puts a backup of a store into a data folder; see `restore_backup`.
+    """Restores a backup from a store into a data folder; see `restore_backup`.
 
     Raises:
-        BackupError: there is none, or it is damaged; or the data folder is in use.
+        BackupError: there is no backup, or it is damaged; or the data folder is in use.
         SnapshotStoreError: the store cannot be reached or read.
     """
     place = RemoteFolder(url, "BACKUP")

@@ -1,6 +1,6 @@
-"""A request's nodes sorted out, and their predictions.
+"""Splits a request into stored, unseen and invalid nodes, and makes its predictions.
 
-Stored nodes are found by row, unseen ones are made ready to run, bad ones get an error.
+Stored nodes are found by row, unseen ones are prepared for inference, invalid ones get an error.
 """
 
 import re
@@ -28,16 +28,16 @@ from understudy.engine.state import GraphState
 from understudy.graph.missing import is_blank
 from understudy.graph.mutable.view import GraphView
 
-if TYPE_CHECKING:  # it runs what is sorted out here
+if TYPE_CHECKING:  # `student` imports this module
     from understudy.engine.student import Inference
 
 SCORE_DECIMALS = 6
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-Made = TypeVar("Made")  # what stands for a prediction
+Made = TypeVar("Made")  # the type of a prediction
 
 
 class AskedNode(Protocol):
-    """What is read of a node that is asked about; a wire's own type may have this shape."""
+    """The fields that are read of a requested node; a request's own type may have this shape."""
 
     @property
     def id(self) -> str | None: ...
@@ -54,7 +54,7 @@ class Node:
     """A stored node by its id, or an unseen one by its text and its stored neighbors.
 
     Attributes:
-        id: of a stored node; beside a text it is only echoed.
+        id: of a stored node; if there is a text, it is only echoed.
         text: of an unseen node; the first line is its title.
         neighbors: ids of stored nodes that the unseen node is linked to, in any order.
     """
@@ -77,7 +77,7 @@ class UnseenNode:
 
 
 class Resolution(Struct):
-    """Every position of the request is in exactly one of the three parts."""
+    """A request's nodes; every position is in exactly one of the three parts."""
 
     state: GraphState
     stored_positions: list[int] = []
@@ -88,12 +88,12 @@ class Resolution(Struct):
 
     @property
     def positions(self) -> list[int]:
-        """Of all good nodes, the stored ones first."""
+        """Positions of all valid nodes, the stored ones first."""
         return [*self.stored_positions, *self.unseen_positions]
 
 
 def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Resolution:
-    """Looks up ids and checks texts; a bad node is an entry of `errors`, never an exception."""
+    """Looks up ids and checks texts; an invalid node gets an entry of `errors`, no exception."""
     resolution = Resolution(state)
     positions, names = resolution.stored_positions, []
     for position, node in enumerate(nodes):
@@ -112,7 +112,7 @@ def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Re
         except NodeError as error:
             resolution.errors[position] = error
     graph = state.graph
-    # All at once, and straight from the map: for a few ids each step on the way counts.
+    # One look-up for all ids, directly in the map: for few ids every call costs.
     rows = graph.parts.rows.get_all(graph.version, names)
     if None in rows:
         for position, name, row in zip(positions, names, rows, strict=True):
@@ -128,11 +128,11 @@ def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Re
 def unseen_node(
     graph: GraphView, text: str, neighbors: Sequence[str], limits: Limits
 ) -> UnseenNode:
-    """A node that is not stored, checked.
+    """Checks an unseen node's text and finds its neighbours' rows.
 
     Raises:
-        NodeError: it is refused.
-        TypeError: texts are none, or one text is given for several neighbours.
+        NodeError: the node is refused.
+        TypeError: the text is not a string, or the neighbours are one string instead of a list.
     """
     if not isinstance(text, str) or isinstance(neighbors, str | bytes):
         raise TypeError("an unseen node has a text, and a list of neighbours")
@@ -157,7 +157,7 @@ def unseen_node(
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """The softmax of logits / temperature; float32 [B, classes]."""
+    """Computes the softmax of logits / temperature; float32 [B, classes]."""
     scaled = logits / np.float32(temperature)
     scaled -= scaled.max(axis=1, keepdims=True)
     np.exp(scaled, out=scaled)
@@ -168,13 +168,13 @@ def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np
 def best_labels(
     logits: NDArray[np.float32], temperature: float, top_k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The labels of the highest logits and their probabilities, best first.
+    """Finds the labels with the highest logits and their probabilities, best first.
 
-    Equal logits stand in the order of the labels. What decides is never a probability: logits that
-    differ may have equal ones. Each is [B, min(top_k, classes)].
+    Logits decide the order, because different logits may have equal probabilities; equal logits
+    keep the order of the labels. Each result is [B, min(top_k, classes)].
 
     Raises:
-        InvalidArgumentError: `top_k` is below 1, and -1 would leave out the last one alone.
+        InvalidArgumentError: `top_k` is below 1.
     """
     if top_k < 1:
         raise InvalidArgumentError(f"top_k is {top_k}; ask for 1 label or more")
@@ -186,10 +186,10 @@ def best_labels(
 
 
 def best_label(logits: NDArray[np.float32], temperature: float) -> tuple[int, float]:
-    """The best label of one node, float32 [classes], and its score: as the two functions above,
-    to the last digit.
+    """Finds the best label of one node, float32 [classes], and its probability.
 
-    A look-up of one node is mostly the overhead of small array operations; these are the fewest.
+    Equals `best_labels` to the last digit, with the fewest array operations: in a look-up of one
+    node their overhead dominates.
     """
     best = int(logits.argmax())
     scaled = logits / np.float32(temperature)
@@ -204,16 +204,14 @@ class LabelScore(Struct, frozen=True):
 
 
 class Prediction(Struct, frozen=True):
-    """The answer for one node.
-
-    A struct, since hundreds of them are made for one request, several times faster.
+    """The answer for one node; a struct, because creating hundreds per request must be fast.
 
     Attributes:
         index: position in the request.
-        id: as asked.
-        label: the most probable one.
+        id: as in the request.
+        label: the most probable label.
         score: its calibrated probability.
-        top: the top_k labels, best first; empty where there is an error.
+        top: the top_k labels, best first; empty if there is an error.
         error: why there is no answer.
     """
 
@@ -227,11 +225,11 @@ class Prediction(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Form(Generic[Made]):
-    """What predictions are made as: `Prediction`, or at once as what goes over a wire.
+    """How predictions are built: as `Prediction`, or directly as structs of an answer's body.
 
     Attributes:
-        answer: position, id, best label, its score and the top_k labels → an answered node's.
-        refusal: position, id and error → a bad node's.
+        answer: makes an answer of position, id, best label, its score and the top_k labels.
+        refusal: makes an invalid node's answer of position, id and error.
     """
 
     answer: Callable[[int, str | None, str, float, tuple[LabelScore, ...]], Made]
@@ -242,13 +240,15 @@ PREDICTIONS = Form(Prediction, lambda index, name, error: Prediction(index, name
 
 
 def joined_logits(resolution: Resolution, inference: "Inference | None") -> NDArray[np.float32]:
-    """The logits of `resolution.positions`, in that order; float32 [B, classes].
+    """Joins stored and inferred logits in the order of `resolution.positions`.
+
+    Returns float32 [B, classes].
 
     Raises:
         InferenceError: see `GraphState.logits`.
     """
     state, rows = resolution.state, np.array(resolution.stored_rows, dtype=np.int64)
-    if state.stale is None:  # the shortest way: for a few nodes each step on it counts
+    if state.stale is None:  # the shortest way: for few nodes every call costs
         stored = state.tables.logits.take(state.graph.version, rows)
     else:
         stored = state.logits(rows)
@@ -264,10 +264,10 @@ def assemble(
     top_k: int,
     form: Form[Made],
 ) -> list[Made]:
-    """One prediction a node, in the order of the request.
+    """Makes one prediction per node, in the order of the request.
 
     Shapes:
-        logits: float32 [B, classes], of `resolution.positions` in that order
+        logits: float32 [B, classes], in the order of `resolution.positions`
     """
     if top_k == 1 and len(nodes) == len(logits) == 1:
         label, score = best_label(logits[0], temperature)

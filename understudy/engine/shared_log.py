@@ -1,4 +1,4 @@
-"""Opening a log that lies on another machine, beside a data folder of this one."""
+"""Opens a log on another machine, together with a local data folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def check_local(data: Path) -> None:
-    """Sees that a folder's log is not in Redis.
+    """Refuses a folder whose log is in Redis.
 
     Raises:
-        JournalForeignError: it is.
+        JournalForeignError: its log is in Redis.
     """
     if (data / BASE_FILE).exists():
         raise JournalForeignError(
@@ -30,15 +30,15 @@ def check_local(data: Path) -> None:
 
 
 def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journal: Path) -> Log:
-    """The log in Redis; the folder has its snapshots.
+    """Opens the log in Redis; the folder holds its snapshots.
 
     Args:
-        graph: whose changes it holds, and where a new log begins.
-        journal: where the folder's own log would lie.
+        graph: whose changes the log holds, and where a new log starts.
+        journal: path of a local log of the folder, if it had one.
 
     Raises:
-        JournalForeignError: the folder's log is a file in it.
-        JournalError: see `RedisLog`; or a client is not installed.
+        JournalForeignError: the folder has a local log.
+        JournalError: see `RedisLog`; or the Redis client is not installed.
     """
     kind = redis_log()
     with reading_files(data):
@@ -54,10 +54,10 @@ def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journ
 
 
 def open_known_redis_log(url: str, data: Path) -> tuple[Log, str]:
-    """The log of a folder that has a snapshot of it, to be read; and the lineage of its graph.
+    """Opens the Redis log of a folder with a snapshot, for reading; and the graph's lineage.
 
     Raises:
-        JournalError: the folder has none, or see `RedisLog`.
+        JournalError: the folder belongs to no log in Redis, or see `RedisLog`.
     """
     kind = redis_log()
     if not (data / BASE_FILE).is_file():
@@ -74,10 +74,10 @@ def open_known_redis_log(url: str, data: Path) -> tuple[Log, str]:
 
 
 def redis_log() -> "type[RedisLog]":
-    """Of a package that only who needs it must have.
+    """Imports `RedisLog`, whose client is an optional dependency.
 
     Raises:
-        JournalError: it is not installed.
+        JournalError: the client is not installed.
     """
     try:
         from understudy.graph.log.streams.log import RedisLog

@@ -1,4 +1,4 @@
-"""Vectors of nodes, and the stored nodes whose vectors point the same way."""
+"""Hidden states of nodes, and the stored nodes with the most similar ones."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ from understudy.engine.state import GraphState
 if TYPE_CHECKING:
     from understudy.engine.student import Inference
 
-BLOCK_ROWS = 8_192  # compared at a time: at width 256 and float32, 8 MiB
+BLOCK_ROWS = 8_192  # rows compared at a time: 8 MiB at width 256 and float32
 
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """The stored nodes most similar to one, best first; equal ones in the order of their rows.
+    """The stored nodes most similar to one, best first; ties in the order of their rows.
 
     Shapes:
         rows: int64 [K]
@@ -29,9 +29,9 @@ class Similar:
 
 
 def hidden_states(resolution: Resolution, inference: "Inference | None") -> NDArray[np.float32]:
-    """The last hidden state of the nodes at `resolution.positions`; float32 [B, hidden].
+    """Reads the last hidden state of the nodes at `resolution.positions`; float32 [B, hidden].
 
-    It is what the last layer reads of a node: of L layers the activation above L - 1 of them.
+    It is the input of the last layer.
     """
     rows = np.array(resolution.stored_rows, dtype=np.int64)
     stored = last_hidden(resolution.state, rows)
@@ -39,16 +39,16 @@ def hidden_states(resolution: Resolution, inference: "Inference | None") -> NDAr
 
 
 def last_hidden(state: GraphState, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The last hidden states of stored nodes, by their rows; float32 [B, hidden]."""
+    """Reads the last hidden states of stored nodes, by their rows; float32 [B, hidden]."""
     return state.activations(len(state.tables.activations) - 1, rows)
 
 
 def most_similar(state: GraphState, row: int, count: int, label: int | None = None) -> Similar:
-    """The stored nodes nearest to one by the cosine of their last hidden states, by comparing all.
+    """Finds the stored nodes with the highest cosine to a node's last hidden state, comparing all.
 
     Args:
-        row: of the node, which is not among them.
-        label: only nodes that are predicted to have this one, a position in the label names.
+        row: of the node, which is excluded.
+        label: if given, only nodes with this predicted label, an index of the label names.
     """
     own = unit_rows(last_hidden(state, np.array([row])))[0]
     found, cosines = np.empty(0, np.int64), np.empty(0, np.float32)
@@ -66,7 +66,7 @@ def most_similar(state: GraphState, row: int, count: int, label: int | None = No
 
 
 def unit_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rows at length 1, float32 [B, d]; a row of zeros, which points nowhere, stays."""
+    """Scales rows to length 1, float32 [B, d]; rows of zeros stay."""
     norms = np.sqrt(np.einsum("bd,bd->b", values, values, dtype=np.float64))
     norms[norms == 0] = 1
     unit: NDArray[np.float32] = (values / norms[:, None]).astype(np.float32)

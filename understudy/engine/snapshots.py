@@ -1,4 +1,4 @@
-"""Versions of the graph and its activations on disk, in a bundle's form without the networks."""
+"""Writes graph and activations to disk, as a bundle without networks."""
 
 import logging
 import re
@@ -32,20 +32,20 @@ from understudy.graph.text_graph import TextGraph
 logger = logging.getLogger(__name__)
 
 PREFIX = "snapshot-"
-# Nothing else in a data folder is ever removed: a snapshot, and what one is written in.
+# Only snapshots and their unfinished folders are ever removed from a data folder.
 WHOLE_NAME = re.compile(r"snapshot-(0|[1-9][0-9]*)")
 UNFINISHED_NAME = re.compile(r"\.snapshot-(0|[1-9][0-9]*)\.(writing-)?[a-z0-9_]{8}")
 PARTS = {MANIFEST, GRAPH_FOLDER, Path(LOGITS_FILE).parts[0]}
 UNFINISHED_PARTS = PARTS | {"lock", "new", "whole", "placing", "old"}
-BYTES_KEPT = 2**28  # of a log, however large the graph is
-ROWS_A_STEP = 65_536  # at width 256 and float32, 64 MiB
+BYTES_KEPT = 2**28  # bytes of a log, however small the graph is
+ROWS_A_STEP = 65_536  # 64 MiB at width 256 and float32
 
 
 class Snapshots:
-    """The snapshots of one engine; among the processes of a log, one at a time sees to them."""
+    """The snapshots of one engine; only one process of a log writes and removes them at a time."""
 
     def __init__(self, data: Path, manifest: Manifest, writer: Writer) -> None:
-        """Begins with those that are there.
+        """Starts with the existing snapshots.
 
         Args:
             data: the folder of the journal and the snapshots.
@@ -54,16 +54,16 @@ class Snapshots:
         self.data = data
         self.manifest = manifest
         self.writer = writer
-        self.lock = Lock()  # one at a time: each removes all but its own
+        self.lock = Lock()  # one snapshot at a time: each removes all others
         self.closed = False
 
     def write(self) -> None:
-        """Writes the newest version and lets the log begin after it; or finds it written.
+        """Writes the newest version, unless that is done, and makes the log start after it.
 
         Raises:
-            JournalFailedError: it cannot be written, the engine is closed, there is no node, a file
-                that is served from was overwritten, or another process needs the records; the log
-                stays as it is.
+            JournalFailedError: it cannot be written, the engine is closed, the graph has no node, a
+                mapped file was overwritten, or another process needs the records; the log stays as
+                it is.
         """
         with self.lock:
             if self.closed:
@@ -78,18 +78,18 @@ class Snapshots:
                 raise JournalFailedError(f"no snapshot could be written: {error}") from error
 
     def write_newest(self) -> None:
-        """Writes a snapshot, if there is none of the newest version; no other process does."""
+        """Writes a snapshot of the newest version, if missing; called by one process at a time."""
         start = self.writer.log_start()
         state, owed, keys = self.writer.moment()
         if state.version <= start:
-            return  # to write it again would mean to remove the one that is needed
+            return  # writing it again would remove the snapshot that the log needs
         if state.graph.num_nodes == 0:
             raise JournalFailedError("a snapshot needs a node")
-        self.writer.check_free(state.version)  # else it would be written for nothing
+        self.writer.check_free(state.version)  # first, to avoid a useless write
         self.writer.originals.check()
         name = write_snapshot(self.data, self.manifest, state, owed)
         try:
-            self.writer.originals.check()  # again: it has read them meanwhile
+            self.writer.originals.check()  # again, because it read the files meanwhile
             self.writer.truncate(state.version, name, keys)
         except (JournalError, NotReadyError):
             self.take_back(name)
@@ -97,24 +97,24 @@ class Snapshots:
         remove_snapshots(self.data, name, state.version)
 
     def take_back(self, name: str) -> None:
-        """Removes one that the log does not begin with; it may begin with another one first.
+        """Removes a snapshot, unless the log starts from it after all.
 
         Raises:
-            JournalError: that cannot be read; then it stays, since it may be needed.
+            JournalError: the log cannot be read; the snapshot stays, since it may be needed.
         """
         self.writer.log_start()
         if self.writer.log.snapshot != name:
             remove_folder(self.data / name)
 
     def close(self) -> None:
-        """Waits for the one that is written; there is none after it."""
+        """Waits for a running snapshot; prevents further ones."""
         with self.lock:
             self.closed = True
             self.writer.close()
 
 
 def is_long(writer: Writer, records: int) -> bool:
-    """Whether a log has more than some records, or more bytes than the activations in a snapshot.
+    """Whether a log has more records than given, or more bytes than a snapshot's activations.
 
     Raises:
         JournalError: the log cannot be read.
@@ -127,13 +127,13 @@ def is_long(writer: Writer, records: int) -> bool:
 def write_snapshot(
     data: Path, manifest: Manifest, state: GraphState, owed: Sequence[NDArray[np.float32]]
 ) -> str:
-    """Writes a state into a folder of its own, on the disk when it returns.
+    """Writes a state into a new folder, synced to disk on return.
 
-    Others may read and write the graph meanwhile.
+    Other threads may read and write the graph meanwhile.
 
     Args:
         manifest: of the bundle that the graph belongs to.
-        owed: of the same moment, see `Incremental.owed_now`.
+        owed: of the same version, see `Incremental.owed_now`.
 
     Returns:
         The folder's name in `data`.
@@ -172,8 +172,10 @@ def write_snapshot(
 
 
 def least_bytes(graph: TextGraph, state: GraphState) -> int:
-    """Of a snapshot without its small files: else a disk that is too small for it would be filled
-    up at every try, with the log on it."""
+    """Estimates the bytes of a snapshot without its small files.
+
+    Checked first, so that repeated attempts do not fill the disk that also holds the log.
+    """
     edges = graph.adjacency
     whole = graph.texts.nbytes + graph.ids.nbytes + edges.indptr.nbytes + edges.indices.nbytes
     widths = sum(table.width for table in state.tables.layers)
@@ -181,12 +183,12 @@ def least_bytes(graph: TextGraph, state: GraphState) -> int:
 
 
 def snapshot_name(number: int) -> str:
-    """Of the folder that holds the graph as of a version."""
+    """Names the folder of the graph at a version."""
     return f"{PREFIX}{number}"
 
 
 def copy_graph(bundle: Bundle, folder: Path) -> None:
-    """Writes a bundle's graph into a folder of its own, without activations.
+    """Copies a bundle's graph into a new folder, without activations.
 
     Raises:
         OSError, FolderError: it cannot be written; nothing is left of it.
@@ -207,21 +209,21 @@ def save_rows(
     rows: NDArray[np.int64],
     width: int,
 ) -> None:
-    """Writes what `take` gives of some rows, float32 [B, width]."""
+    """Writes what `take` returns for the rows, float32 [B, width], in steps."""
     starts = range(0, len(rows), ROWS_A_STEP)
     parts = (take(rows[start : start + ROWS_A_STEP]) for start in starts)
     save_parts(path, (len(rows), width), np.dtype(np.float32), parts)
 
 
 def check_snapshots(data: Path, number: int) -> None:
-    """Sees that no snapshot is newer than the journal: one is only written of what that holds.
+    """Refuses a journal that is older than a snapshot: a snapshot holds only logged changes.
 
     Args:
         number: of the journal's last record.
 
     Raises:
-        JournalDamagedError: the journal is an older one, or another's, or a new one in place of
-            the one that is gone. To serve it would be to lose what the snapshot holds.
+        JournalDamagedError: the journal is an older or a foreign one, or replaces a lost one.
+            Serving it would lose changes that the snapshot holds.
     """
     for path, version in named(data, WHOLE_NAME):
         if version > number and (path / MANIFEST).is_file():
@@ -231,11 +233,11 @@ def check_snapshots(data: Path, number: int) -> None:
 
 
 def remove_snapshots(data: Path, kept: str, number: int) -> None:
-    """Removes what the journal needs no more, and what interrupted snapshots left.
+    """Removes snapshots that the journal no longer needs, and leftovers of interrupted ones.
 
     Args:
-        kept: name of the snapshot that the journal goes on from.
-        number: snapshots up to this version, which the journal and the kept one hold.
+        kept: name of the snapshot that the journal starts from.
+        number: snapshots up to this version are removed; the journal and the kept one include them.
     """
     whole = ours(data, WHOLE_NAME, PARTS)
     for path, version in [*whole, *ours(data, UNFINISHED_NAME, UNFINISHED_PARTS)]:
@@ -251,15 +253,15 @@ def remove_folder(path: Path) -> None:
 
 
 def ours(data: Path, form: re.Pattern[str], parts: set[str]) -> Iterator[tuple[Path, int]]:
-    """Folders with a name of ours that hold nothing but what we write."""
+    """Yields folders with a snapshot's name that hold only what snapshots hold."""
     for path, version in named(data, form):
-        with suppress(PermissionError):  # then it is somebody else's
+        with suppress(PermissionError):  # the folder belongs to another user
             if {entry.name for entry in path.iterdir()} <= parts:
                 yield path, version
 
 
 def named(data: Path, form: re.Pattern[str]) -> Iterator[tuple[Path, int]]:
-    """Real folders with a name of exactly that form, and the version that it tells."""
+    """Yields folders (no links) whose name has exactly that form, with their version."""
     for path in sorted(data.iterdir()) if data.is_dir() else ():
         match = form.fullmatch(path.name)
         if match is not None and path.is_dir() and not path.is_symlink():

@@ -1,7 +1,7 @@
-"""Logits that a change left to be computed when they are asked for.
+"""Logits that a change left stale, computed when they are read.
 
-A change far from every question would otherwise run the last layer for all nodes around it, most
-often only to have the next one run it again.
+Otherwise a change would run the last layer for all nodes around it at once, often only for the next
+change to repeat it.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from understudy.graph.mutable.view import GraphView
 
 @dataclass(frozen=True, slots=True)
 class StaleLogits:
-    """Which stored logits are none, and the last layer, which gives them.
+    """Marks of stale logits, and the last layer, which computes them.
 
-    A reader computes them from the graph and the activations of its own version, takes no lock and
-    writes nothing.
+    A reader computes them from the graph and the activations of its own version, without a lock and
+    without storing them.
 
     Shapes:
         marks: bool [rows], of nodes whose logits are stale
@@ -40,10 +40,10 @@ class StaleLogits:
         rows: NDArray[np.int64],
         logits: NDArray[np.float32],
     ) -> None:
-        """Puts what is right in the place of stale logits.
+        """Replaces stale logits in `logits` with computed ones.
 
         Args:
-            table: what the last layer reads.
+            table: the input of the last layer.
 
         Shapes:
             rows: int64 [B]; logits: float32 [B, classes], of those rows
@@ -58,7 +58,7 @@ class StaleLogits:
         try:
             for part in steps(graph.degrees(asked), GATHERED_ROWS):
                 logits[places[part]] = self.run(graph, table, asked[part])
-        except Exception as error:  # onnxruntime's own errors share no narrower root
+        except Exception as error:  # onnxruntime's errors share no narrower base class
             raise InferenceError("the student's last layer failed on a stored node") from error
         if not np.isfinite(logits[places]).all():
             raise InferenceError(
@@ -68,7 +68,7 @@ class StaleLogits:
     def run(
         self, graph: GraphView, table: VersionedTable, rows: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """The last layer for some nodes; float32 [B, classes]."""
+        """Runs the last layer for some nodes; float32 [B, classes]."""
         h = table.take(graph.version, rows)
         if self.weighting == "none":
             return run_alone(self.layer, h)

@@ -1,4 +1,4 @@
-"""The graph and its activations as they stand in memory, checked against the manifest."""
+"""The graph and its activations in memory, checked against the manifest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,21 +19,21 @@ from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
 
 GRAPH_FOLDER = "graph"
-PROBE_DEGREE = 4  # of the node that is probed
-PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
+PROBE_DEGREE = 4  # preferred degree of the probed node
+PROBE_CANDIDATES = 1_024  # first rows, among which the probed node is chosen
 
 
 def owed_file(number: int) -> str:
-    """Of a snapshot: what every node owes its neighbours in layer `number` + 1, float32 [N]."""
+    """Names a snapshot's file of what nodes owe in layer `number` + 1 (`Debts`), float32 [N]."""
     return f"activations/owed{number}.npy"
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the engine keeps of every node, all versions in one.
+    """The activations and logits of every node, in all versions.
 
     Shapes:
-        activations: for every layer float32 [rows, hidden], the table that it reads
+        activations: for every layer float32 [rows, hidden], its input
         logits: float32 [rows, classes]
     """
 
@@ -42,18 +42,18 @@ class Tables:
 
     @property
     def layers(self) -> tuple[VersionedTable, ...]:
-        """Of h0, h1 and so on; the last one holds the logits."""
+        """The tables of h0, h1 and so on; the last one holds the logits."""
         return (*self.activations, self.logits)
 
 
 @dataclass(frozen=True, slots=True)
 class GraphState:
-    """All that an answer depends on and a change of the graph replaces, as one version.
+    """One version of everything that answers depend on and that a change replaces.
 
-    Safe to share between threads; nothing read through it changes, whatever is written meanwhile.
+    Safe to share between threads: later changes do not alter what is read through it.
 
     Attributes:
-        stale: which of the stored logits are computed when they are asked for; None: none are.
+        stale: the stored logits that must be computed when read; None if all are up to date.
     """
 
     graph: GraphView
@@ -62,18 +62,18 @@ class GraphState:
 
     @property
     def version(self) -> int:
-        """How many batches of changes led here."""
+        """Number of batches of changes applied so far."""
         return self.graph.version.number
 
     def activations(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """What layer `layer`, counted from 0, reads of some nodes; float32 [B, hidden]."""
+        """Reads the input of layer `layer`, counted from 0, for some rows; float32 [B, hidden]."""
         return self.tables.activations[layer].take(self.graph.version, rows)
 
     def logits(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 [B, classes], of stored nodes.
+        """Reads the logits of stored nodes, float32 [B, classes]; stale ones are computed.
 
         Raises:
-            InferenceError: the networks gave no usable answer for one that is not stored yet.
+            InferenceError: the networks gave no usable answer for a node with stale logits.
         """
         logits: NDArray[np.float32] = self.tables.logits.take(self.graph.version, rows)
         if self.stale is not None:
@@ -81,30 +81,30 @@ class GraphState:
         return logits
 
     def rows(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Where stored nodes are in this version, and in no other; int64 [B], -1 for no node.
+        """Finds the rows of stored nodes, valid in this version only; int64 [B], -1 if unknown.
 
         Raises:
-            InvalidArgumentError: the ids are one text.
+            InvalidArgumentError: `node_ids` is one string instead of a list.
         """
         return self.graph.row_array(listed("node_ids", node_ids, "ids"))
 
     def best_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The most probable labels of stored nodes, as positions in the manifest's label names.
+        """Finds the most probable labels of stored nodes, as indices of the manifest's labels.
 
-        The fastest way to ask for many: one look-up and nothing else.
+        The fastest way to classify many stored nodes: one array look-up.
 
         Shapes:
-            rows: int64 [B], as this version's `rows` gives them
+            rows: int64 [B], from this version's `rows`
             returns: int64 [B]
 
         Raises:
             IndexError: a row is -1, or beyond the last one.
-            InvalidArgumentError: the rows are no array of int64.
+            InvalidArgumentError: `rows` is not an array of int64.
             InferenceError: see `logits`.
         """
         if getattr(rows, "dtype", None) != np.int64:
             raise InvalidArgumentError("rows must be an array of int64, as `rows` gives it")
-        # One pass for both ends: as an unsigned number, a negative one is larger than all.
+        # One pass checks both bounds: as an unsigned number, a negative row exceeds all others.
         if len(rows) and int(rows.view(np.uint64).max()) >= self.graph.num_rows:
             outside = (rows < 0) | (rows >= self.graph.num_rows)
             place = int(outside.argmax())
@@ -116,11 +116,11 @@ def open_graph(bundle: Bundle) -> TextGraph:
     """Maps a bundle's graph.
 
     Raises:
-        BundleMismatchError: it is not the manifest's, or damaged.
+        BundleMismatchError: it differs from the manifest, or is damaged.
         GraphFormatError, BundleDamagedError: a file is missing or damaged.
     """
     for name in SNAPSHOT_FILES:
-        bundle.path(f"{GRAPH_FOLDER}/{name}")  # listed, or its digest was never compared
+        bundle.path(f"{GRAPH_FOLDER}/{name}")  # refuses a file without a verified digest
     graph = load_snapshot(bundle.folder / GRAPH_FOLDER)
     check_graph(graph, bundle.manifest)
     info = bundle.manifest.graph
@@ -132,10 +132,10 @@ def has_activations(bundle: Bundle) -> bool:
 
 
 def open_tables(bundle: Bundle) -> Tables:
-    """Maps a bundle's activations, each page private once it is written to.
+    """Maps a bundle's activations copy-on-write.
 
     Raises:
-        BundleMismatchError: a wrong shape or type, or a NaN.
+        BundleMismatchError: a shape or type is wrong, or a value is NaN.
         BundleDamagedError: a file is missing or damaged.
     """
     manifest = bundle.manifest
@@ -151,10 +151,10 @@ def open_tables(bundle: Bundle) -> Tables:
 
 
 def open_owed(bundle: Bundle) -> list[NDArray[np.float32]]:
-    """What nodes owe their neighbours, see `Incremental`; nothing, where no snapshot says so.
+    """Reads what nodes owe their neighbours, by layer (see `Debts`); zeros if not in a snapshot.
 
     Raises:
-        BundleMismatchError: a wrong shape or type, a negative value or a NaN.
+        BundleMismatchError: a shape or type is wrong, or a value is negative or NaN.
         BundleDamagedError: a file is missing or damaged.
     """
     nodes = bundle.manifest.graph.nodes
@@ -170,7 +170,7 @@ def open_owed(bundle: Bundle) -> list[NDArray[np.float32]]:
 
 
 def open_table(bundle: Bundle, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """A float32 array of exactly that shape; writing to it leaves the file as it is."""
+    """Maps a float32 array of exactly that shape copy-on-write; the file stays unchanged."""
     array = bundle.array(name, private=True)
     if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
         raise BundleMismatchError(
@@ -181,14 +181,14 @@ def open_table(bundle: Bundle, name: str, shape: tuple[int, ...]) -> NDArray[np.
 
 
 def check_graph(graph: TextGraph, manifest: Manifest) -> None:
-    """Compares the graph with the manifest, and its indices with its size.
+    """Compares the graph with the manifest, and checks the bounds of its indices.
 
     Raises:
-        BundleMismatchError: they differ, or an index points outside.
+        BundleMismatchError: they differ, or an index is out of bounds.
     """
     nodes, adjacency = graph.num_nodes, graph.adjacency
     expected = (manifest.graph.nodes, manifest.graph.edges, manifest.label_names)
-    # A snapshot's graph may know more labels than the model, behind those.
+    # A snapshot's graph may have further labels after those of the model.
     known = graph.label_names[: len(manifest.label_names)]
     if (nodes, adjacency.num_edges, known) != expected:
         raise BundleMismatchError(
@@ -206,7 +206,7 @@ def check_graph(graph: TextGraph, manifest: Manifest) -> None:
 
 
 def probe_row(state: GraphState) -> int | None:
-    """A stored node of about PROBE_DEGREE neighbours, or None if there is no node nearby."""
+    """Finds a stored node with about PROBE_DEGREE neighbours; None if no candidate is left."""
     rows = np.arange(min(state.graph.num_rows, PROBE_CANDIDATES))
     nearest = np.argsort(np.abs(state.graph.degrees(rows) - PROBE_DEGREE), kind="stable")
     live = (row for row in nearest.tolist() if state.graph.record(row) is not REMOVED)

@@ -1,7 +1,7 @@
-"""Snapshots in a place that all replicas reach: any URL that fsspec knows.
+"""Snapshots in a store that all replicas reach, at any URL that fsspec supports.
 
-Below the URL, and there below the graph's lineage, every snapshot has a folder of its own with a
-name that nobody else takes. `stored.json` is written into it last: what lacks it is not there.
+Below the URL and the graph's lineage, every snapshot has a folder with a unique name. `stored.json`
+is written last: a folder without it does not count as a snapshot.
 """
 
 import logging
@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 1
 MARKER = "stored.json"
-KEPT = 3  # who is fetching an older one can finish
+KEPT = 3  # so that a replica can finish fetching an older one
 FOLDER_NAME = re.compile(r"snapshot-(0|[1-9][0-9]{0,17})-[0-9a-f]{32}")
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What stored.json says.
+    """The content of stored.json.
 
     Attributes:
-        made: when, UTC.
-        base: where who starts with it begins; its keys are part of the state.
+        made: time, UTC.
+        base: where a replica with this snapshot starts; its keys are part of the state.
         files: name in the folder → bytes and SHA-256.
     """
 
@@ -45,10 +45,10 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class SnapshotStore(RemoteFolder):
-    """The snapshots of one graph at a URL, and the data folder that they come from and go to."""
+    """The snapshots of one graph at a URL, and the data folder to copy them from and to."""
 
     def __init__(self, url: str, lineage: str, data: Path) -> None:
-        """Finds what reaches the URL; asks nothing there yet.
+        """Finds the file system of the URL, without accessing it.
 
         Raises:
             SnapshotStoreError: see `RemoteFolder`.
@@ -58,10 +58,10 @@ class SnapshotStore(RemoteFolder):
         self.root = f"{self.root}/{lineage}"
 
     def folders(self) -> list[tuple[int, str]]:
-        """The number and the path of each snapshot, whole or not; the newest first.
+        """Lists the number and path of each snapshot, complete or not; the newest first.
 
         Raises:
-            SnapshotStoreError: the bucket that they would lie in is not there.
+            SnapshotStoreError: the bucket does not exist.
         """
         self.files.invalidate_cache()
         try:
@@ -73,23 +73,23 @@ class SnapshotStore(RemoteFolder):
         return sorted(((int(m[1]), path) for m, path in named if m is not None), reverse=True)
 
     def whole(self) -> Iterator[tuple[int, str]]:
-        """Those whose last object was written."""
+        """Yields the complete snapshots, newest first."""
         for number, path in self.folders():
             if self.files.exists(f"{path}/{MARKER}"):
                 yield number, path
 
     def newest_number(self) -> int | None:
-        """Of the newest snapshot; None if there is none."""
+        """Number of the newest snapshot; None if there is none."""
         with self.reaching("read"):
             return next((number for number, _ in self.whole()), None)
 
     def newest(self) -> Base | None:
-        """Where who starts with the newest snapshot begins; None if there is none."""
+        """Returns where a replica with the newest snapshot starts; None if there is none."""
         found = self.look()
         return None if found is None else found[1].base
 
     def look(self) -> tuple[str, Stored] | None:
-        """The path of the newest snapshot, and what stands in its last object."""
+        """Reads the path of the newest snapshot and its stored.json; None if there is none."""
         with self.reaching("read"):
             path = next((path for _, path in self.whole()), None)
             if path is None:
@@ -116,13 +116,13 @@ class SnapshotStore(RemoteFolder):
         )
 
     def bring(self, base: Base) -> None:
-        """Puts the newest snapshot into the data folder, compared with its digests.
+        """Fetches the newest snapshot into the data folder and compares its digests.
 
         Args:
-            base: as `newest` gave it.
+            base: from `newest`.
 
         Raises:
-            SnapshotStoreError: it cannot be read, is damaged, or another one is the newest now.
+            SnapshotStoreError: it cannot be read, is damaged, or is no longer the newest one.
             FolderError: the data folder cannot be written.
         """
         found = self.look()
@@ -139,14 +139,14 @@ class SnapshotStore(RemoteFolder):
                     raise self.damaged(f"{path}/{name}", "it is not what was stored")
 
     def put(self, folder: Path, base: Base) -> None:
-        """Stores a snapshot, and forgets all but the newest few.
+        """Uploads a snapshot, and removes all but the newest few.
 
         Args:
-            folder: which nobody changes or removes meanwhile.
-            base: where who starts with it begins.
+            folder: of the snapshot; no process may change or remove it meanwhile.
+            base: where a replica with this snapshot starts.
 
         Raises:
-            SnapshotStoreError: it cannot be written; who starts finds those that were there.
+            SnapshotStoreError: it cannot be written; older snapshots remain available.
         """
         files = folder_digests(folder)
         made = datetime.now(UTC).isoformat(timespec="seconds")
@@ -157,7 +157,7 @@ class SnapshotStore(RemoteFolder):
             self.tidy()
 
     def tidy(self) -> None:
-        """Removes what is older than the newest few; others may do so at the same moment."""
+        """Removes all but the newest few; other processes may do the same at the same time."""
         kept = [number for number, _ in self.whole()][:KEPT]
         for number, path in self.folders():
             if len(kept) == KEPT and number < kept[-1]:

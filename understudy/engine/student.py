@@ -1,4 +1,4 @@
-"""The student over nodes that are not stored: text in, logits out."""
+"""The student on unseen nodes: text in, logits out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from understudy.graph.layers.propagation import Layer
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """What the student said about unseen nodes, and how long it took.
+    """The student's output for unseen nodes, and the time it took.
 
     Shapes:
         logits: float32 [B, classes], finite
-        hidden: float32 [B, hidden], what the last layer reads of each node
+        hidden: float32 [B, hidden], the input of the last layer
     """
 
     logits: NDArray[np.float32]
@@ -36,20 +36,20 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """The text encoder, the message-passing layers, and how these weigh neighbours."""
+    """The text encoder, the message-passing layers, and the weighting of neighbours."""
 
     text_input: TextInput
     layers: tuple[Layer, ...]
     weighting: Weighting
 
     def infer(self, state: GraphState, nodes: Sequence[UnseenNode]) -> Inference:
-        """Runs nodes as one batch: text → h0, then every layer over the stored tables.
+        """Runs nodes as one batch: text → h0, then every layer over the stored activations.
 
         Args:
-            state: the one that resolved the nodes.
+            state: the state that resolved the nodes.
 
         Raises:
-            InferenceError: an index outside the tables, or the networks failed.
+            InferenceError: a neighbour's row is outside the tables, or the networks failed.
         """
         started = perf_counter()
         try:
@@ -59,7 +59,7 @@ class Student:
             hidden, logits = self.propagate_unseen(state, h, near)
         except InferenceError:
             raise
-        except Exception as error:  # onnxruntime's own errors share no narrower root
+        except Exception as error:  # onnxruntime's errors share no narrower base class
             raise InferenceError("the student's networks failed") from error
         finished = perf_counter()
         if logits.shape != (len(nodes), state.tables.logits.width) or not np.isfinite(logits).all():
@@ -67,7 +67,7 @@ class Student:
         return Inference(logits, hidden, 1_000 * (encoded - started), 1_000 * (finished - encoded))
 
     def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """h0 of texts, float32 [B, hidden]; one that stands there several times is read once."""
+        """Encodes texts to h0, float32 [B, hidden]; repeated texts are encoded once."""
         place = {text: position for position, text in enumerate(dict.fromkeys(texts))}
         if len(place) == len(texts):
             return self.text_input(texts)
@@ -76,10 +76,12 @@ class Student:
     def propagate_unseen(
         self, state: GraphState, h: NDArray[np.float32], neighbors: Sequence[NDArray[np.int64]]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """h0 [B, hidden] of nodes that are not stored → what the last layer reads, and logits.
+        """Runs the layers on h0 [B, hidden] of unseen nodes.
+
+        Returns the input of the last layer, float32 [B, hidden], and the logits, [B, classes].
 
         Raises:
-            InferenceError: a neighbour outside the tables.
+            InferenceError: a neighbour is outside the tables.
         """
         near = state.graph.unseen_neighborhoods(neighbors)
         check_indices(near.indices, state.graph.num_rows)
@@ -92,8 +94,8 @@ class Student:
 
 
 def check_indices(indices: NDArray[np.int64], rows: int) -> None:
-    """Refuses an index outside the tables: on CUDA, gathering it would corrupt memory."""
-    # One pass for both ends: as an unsigned number, a negative one is larger than all.
+    """Refuses a row outside the tables: on CUDA, gathering it would corrupt memory."""
+    # One pass checks both bounds: as an unsigned number, a negative row exceeds all others.
     if len(indices) and int(indices.view(np.uint64).max()) >= rows:
         raise InferenceError("a neighbor's index lies outside the graph")
 
@@ -102,8 +104,8 @@ def load_student(bundle: Bundle, threads: int, provider: str) -> Student:
     """Opens a bundle's student and text encoder.
 
     Raises:
-        BundleMismatchError: a weighting or an encoder that this release does not know.
-        BundleError: a file is damaged, or there is no such provider.
+        BundleMismatchError: this release does not know the weighting or the encoder.
+        BundleError: a file is damaged, or the provider does not exist.
     """
     info = bundle.manifest.student
     if info.weighting not in get_args(Weighting):

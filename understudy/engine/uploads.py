@@ -1,4 +1,4 @@
-"""A thread that stores snapshots of a data folder for replicas that start without one."""
+"""A thread that uploads snapshots of a data folder, for replicas that start without one."""
 
 import logging
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from understudy.graph.log.streams.stores import Storing
 
 logger = logging.getLogger(__name__)
 
-END_SECONDS = 5.0  # for what is being stored; what is not whole by then is not there
+END_SECONDS = 5.0  # for a running upload; an incomplete one does not count as a snapshot
 
 
 @dataclass
 class UploadFigures:
-    """What came of it so far.
+    """Results of the uploads so far.
 
     Attributes:
-        number: version of the graph in the newest snapshot that is known to be stored; -1: none.
-        failures: how often storing failed.
+        number: graph version of the newest snapshot known to be stored; -1: none.
+        failures: number of failed uploads.
     """
 
     number: int = -1
@@ -34,13 +34,13 @@ class UploadFigures:
 
 
 class Uploads:
-    """Stores the newest snapshot of a data folder, wherever the log has a store."""
+    """Uploads the newest snapshot of a data folder, if the log has a store."""
 
     def __init__(self, data: Path | None, writer: Writer) -> None:
-        """Begins without a thread, which the first notice starts.
+        """Starts no thread yet; the first notice does.
 
         Args:
-            data: the folder of the snapshots; without one there are none.
+            data: the folder of the snapshots; None: there are none.
         """
         self.data = Path() if data is None else data
         self.writer = writer
@@ -50,12 +50,12 @@ class Uploads:
         self.thread = Maintenance(weakly(self.try_to_store), quiet_seconds=0.0)
 
     def notice(self) -> None:
-        """There is a snapshot that may not be stored yet; stored aside, while all else goes on."""
+        """Reports a snapshot that may not be stored yet; uploads it in the background."""
         if self.log is not None:
             self.thread.notice()
 
     def try_to_store(self) -> None:
-        """A failure is told and counted; the next snapshot is the next try."""
+        """Uploads; a failure is logged and counted, and retried with the next snapshot."""
         try:
             self.store()
         except (OSError, JournalError, FolderError) as error:
@@ -64,7 +64,7 @@ class Uploads:
                 logger.error("the newest snapshot could not be stored: %s", error)
 
     def store(self) -> None:
-        """Stores the folder's newest snapshot, if the store has none as new.
+        """Uploads the folder's newest snapshot, unless the store has it or a newer one.
 
         Raises:
             JournalError: the store or Redis cannot be used.
@@ -74,9 +74,9 @@ class Uploads:
         if log is None:
             return
         assert isinstance(log.store, SnapshotStore)
-        with log.keeping() as mine:  # nobody removes the snapshot meanwhile
+        with log.keeping() as mine:  # no other process removes the snapshot meanwhile
             if not mine:
-                return  # a process on the same folder writes one, and stores it then
+                return  # another process on this folder is writing one, and will store it
             with self.writer.lock:
                 log.refresh()
                 name = log.snapshot or snapshot_name(log.start)
@@ -96,7 +96,7 @@ class Uploads:
             log.stored(number)
 
     def close(self) -> None:
-        """Leaves what is being stored a short time."""
+        """Ends the thread; waits a short time for a running upload."""
         self.thread.end()
         if self.thread.thread is not None:
             self.thread.thread.join(END_SECONDS)

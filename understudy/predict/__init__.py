@@ -1,1 +1,1 @@
-"""Answers for a whole file: `understudy predict`, in process or through a service."""
+"""Predictions for a whole file: `understudy predict`, in process or through a service."""

@@ -24,18 +24,18 @@ from understudy.predict.rows import Answer, Row, failed
 if TYPE_CHECKING:
     from understudy.engine import Engine
 
-STUDENT_ROWS = 1_024  # asked at once
-TEACHER_ROWS = 32  # a teacher takes seconds for each, and every request has a deadline
+STUDENT_ROWS = 1_024  # rows per batch
+TEACHER_ROWS = 32  # a teacher takes seconds per row, and every request has a deadline
 TOO_LATE = "deadline_passed"
-TEXT_COST = 8  # of a text, in look-ups
+TEXT_COST = 8  # of a text, in units of a look-up
 NEIGHBORS_A_COST = 16  # rows of neighbours that cost as much as a look-up, in time and memory
 COST_AT_ONCE = 8_192  # in this process: about a thousand texts, or 100,000 rows of neighbours
-COST_A_REQUEST = 1_024  # which must be answered before its deadline
-PATIENCE = Retries(attempts=10, longest_pause=30.0)  # a restart of the service is waited for
+COST_A_REQUEST = 1_024  # of a request, which must be answered before its deadline
+PATIENCE = Retries(attempts=10, longest_pause=30.0)  # outlasts a restart of the service
 
 
 def pieces(rows: Sequence[Row], most: int) -> Iterator[Sequence[Row]]:
-    """Cuts rows so that none of the pieces costs more, unless it is a single row."""
+    """Cuts rows into pieces that cost at most `most`, or are a single row."""
     start, sum_of_costs = 0, 0
     for number, row in enumerate(rows):
         cost = 1 if row.node is None or row.node.text is None else TEXT_COST
@@ -49,10 +49,10 @@ def pieces(rows: Sequence[Row], most: int) -> Iterator[Sequence[Row]]:
 
 
 class Answerer(Protocol):
-    """Answers batches of rows, all of which have a node, in their order."""
+    """Answers batches of rows in their order; every row has a node."""
 
-    model: str  # identifies what answers: its version
-    batch: int  # rows to ask about at once
+    model: str  # version of the model that answers
+    batch: int  # rows per batch
 
     def answer_each(
         self, batches: Iterable[Sequence[Row]], top_k: int
@@ -60,12 +60,12 @@ class Answerer(Protocol):
 
 
 class OneByOne(Answerer):
-    """Answers batches as they come."""
+    """Answers batches one after the other."""
 
     def answer_each(
         self, batches: Iterable[Sequence[Row]], top_k: int
     ) -> Iterator[Sequence[Answer]]:
-        """One answer a row; see `answer`."""
+        """Yields the answers of each batch; see `answer`."""
         for rows in batches:
             yield self.answer(rows, top_k)
 
@@ -74,7 +74,7 @@ class OneByOne(Answerer):
 
 
 class InProcess(OneByOne):
-    """A bundle, opened here."""
+    """Answers from a bundle that is open in this process."""
 
     batch = STUDENT_ROWS
 
@@ -83,12 +83,12 @@ class InProcess(OneByOne):
         self.model = engine.model_version
 
     def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
-        """One answer a row.
+        """Gives one answer per row.
 
         Raises:
             InferenceError: the networks gave no usable answer.
         """
-        version = self.engine.state.version  # nobody else changes this graph
+        version = self.engine.state.version  # stays: this process does not change the graph
         predictions = (
             prediction
             for piece in pieces(rows, COST_AT_ONCE)
@@ -107,24 +107,24 @@ class InProcess(OneByOne):
 
 
 class OverHttp(OneByOne):
-    """A service."""
+    """Answers through a service."""
 
     def __init__(self, client: Client, route: Route) -> None:
-        """Asks what is being served.
+        """Asks the service for its model version.
 
         Raises:
-            ClientError: nothing there answers like the service.
+            ClientError: no service answers at the address.
         """
         self.client, self.route = client, route
         self.batch = STUDENT_ROWS if route == "student" else TEACHER_ROWS
         self.model = model_of(client)
-        self.companion: Node | None = None  # a node that was answered
+        self.companion: Node | None = None  # a node known to be answered
 
     def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
-        """One answer a row.
+        """Gives one answer per row.
 
         Raises:
-            ClientError: the service refuses all of it, or cannot be reached for long.
+            ClientError: the service refuses the request, or stays unreachable.
             ModelChangedError: another model answers than at the beginning.
         """
         return [
@@ -134,7 +134,7 @@ class OverHttp(OneByOne):
         ]
 
     def answer_piece(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
-        """Asks in one request, or where its time is too short for it, in two."""
+        """Asks in one request, or in two if it exceeds the service's deadline."""
         try:
             predictions, version = self.ask([row.node or Node() for row in rows], top_k)
         except RefusedError as error:
@@ -153,9 +153,9 @@ class OverHttp(OneByOne):
         return [answer for half in halves for answer in self.answer_piece(half, top_k)]
 
     def explained(self, rows: Sequence[Row], top_k: int, error: RefusedError) -> list[Answer]:
-        """What is wrong with each of several rows none of which could be answered.
+        """Finds the error of each of several rows, none of which could be answered.
 
-        A refusal tells only of the first; beside a node that can be answered, each is told.
+        A refusal names only the first error; together with an answerable node, each is named.
         """
         if len(rows) == 1:
             return [failed(rows[0], str(error))]
@@ -178,10 +178,10 @@ class OverHttp(OneByOne):
 
 
 def model_of(client: Client) -> str:
-    """The version of the model that answers.
+    """Asks for the version of the model that answers.
 
     Raises:
-        UnexpectedAnswerError: what is there says none, so it is not the service.
+        UnexpectedAnswerError: the answer has none, so it is not from the service.
     """
     version = client.info().get("model_version")
     if not isinstance(version, str):
@@ -200,12 +200,12 @@ def answer_of(row: Row, found: Prediction, version: int) -> Answer:
 def open_bundle(
     folder: Path, threads: int, provider: str, progress: Progress
 ) -> Iterator[InProcess]:
-    """A bundle that answers in this process.
+    """Opens a bundle that answers in this process.
 
     Raises:
         BundleError, GraphError, EngineError: see `Engine.open`.
     """
-    from understudy.engine import Engine  # onnxruntime; a service is asked without it
+    from understudy.engine import Engine  # needs onnxruntime, which asking a service does not
 
     with Engine.open(folder, threads, provider, progress=progress) as engine:
         yield InProcess(engine)
@@ -215,7 +215,7 @@ def open_bundle(
 def open_on_cluster(
     folder: Path, ray: str, workers: int, provider: str, progress: Progress
 ) -> Iterator[InProcess]:
-    """A bundle that answers in the workers of a cluster.
+    """Opens a bundle that answers in the workers of a cluster.
 
     Raises:
         ClusterError: see `joined`, and `understudy.predict.sharing.shared_answers`.
@@ -230,12 +230,12 @@ def open_on_cluster(
 
 @contextmanager
 def open_service(url: str, key: str | None, timeout: float, route: Route) -> Iterator[OverHttp]:
-    """A service that answers.
+    """Opens a service that answers.
 
     Raises:
-        ClientError: the URL is none, or nothing there answers like the service.
+        ClientError: the URL is invalid, or no service answers there.
     """
     with Client(url, key, timeout) as client:
-        answerer = OverHttp(client, route)  # at the beginning, nobody there is a wrong address
+        answerer = OverHttp(client, route)  # without patience: no answer means a wrong address
         client.retries = PATIENCE
         yield answerer

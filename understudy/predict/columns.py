@@ -1,4 +1,4 @@
-"""Which columns of a file hold ids, texts and neighbours, and what a row of them asks."""
+"""Finds a file's columns of ids, texts and neighbours, and turns its rows into nodes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,18 +22,18 @@ from understudy.graph.readers.fields import (
 from understudy.graph.readers.usual_names import NEIGHBOR_NAMES
 
 Value = TypeVar("Value")
-KINDS = 1_024  # of records by their keys, of which the columns are remembered
-NUMBERED = ("1", "2", "3")  # of a file without a header: id, text, neighbours
+KINDS = 1_024  # sets of keys whose columns are remembered
+NUMBERED = ("1", "2", "3")  # columns of a file without a header: id, text, neighbours
 
 
 @dataclass(frozen=True)
 class AskedFields:
-    """Column names that the user gave; an empty one is looked for, `none` is not read.
+    """Column names that the user gave; an empty one is searched for, `none` is not read.
 
     Attributes:
-        imported: the columns that made the texts of the served graph: they make the file's as
-            well, where it has them all and the user names no other.
-        imported_neighbors: the same of its neighbours.
+        imported: the columns that made the texts of the served graph; they also make the file's
+            texts, if it has them all and the user names no others.
+        imported_neighbors: the same for its neighbours.
     """
 
     id: str = ""
@@ -43,7 +43,7 @@ class AskedFields:
     imported_neighbors: str = ""
 
     def given(self) -> Iterator[tuple[str, str]]:
-        """The options that name a column, with its name."""
+        """Yields the options that name a column, with the name."""
         for option, names in (
             ("--id-field", (self.id,)),
             ("--text-field", self.text),
@@ -54,15 +54,15 @@ class AskedFields:
 
 @dataclass(frozen=True)
 class Indexes:
-    """Positions of the columns; empty or None where there is none."""
+    """Positions of the columns; empty or None if there is none."""
 
     id: int | None
     text: tuple[int, ...]
     neighbors: int | None
-    problem: str | None = None  # two columns mean the same
+    problem: str | None = None  # set if two columns have the same role
 
     def used(self) -> dict[str, tuple[int, ...]]:
-        """All columns that are read, by what for."""
+        """Returns the columns that are read, by role."""
         several = {
             "id": () if self.id is None else (self.id,),
             "text": self.text,
@@ -75,10 +75,10 @@ class Indexes:
 
 
 def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) -> Indexes:
-    """Finds the columns as an import finds them, but that none of them must be there.
+    """Finds the columns as an import does, except that none of them is required.
 
     Args:
-        numbered: whether columns have no names but 1, 2, ….
+        numbered: whether columns are named only 1, 2, ….
     """
     if numbered:
         usual = [name if name in columns else "" for name in NUMBERED]
@@ -102,7 +102,7 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
 
 @dataclass
 class Columns:
-    """Turns a file's records into nodes; those of JSON lines may differ in their keys."""
+    """Turns a file's records into nodes; JSON records may differ in their keys."""
 
     file: str
     fields: AskedFields
@@ -121,11 +121,11 @@ class Columns:
         return self.known[key]
 
     def node(self, columns: Sequence[str], values: Sequence[object]) -> Node:
-        """What a record asks: about its text if it has one, else about the node of its id.
+        """Makes the node of a record: an unseen one if it has a text, otherwise the stored one.
 
         Raises:
-            BadInputError: it asks about nothing, two of its columns mean the same, or a value is
-                not what its column must hold.
+            BadInputError: it has neither id nor text, two of its columns have the same role, or a
+                value has the wrong type.
         """
         at = self.indexes(columns)
         if at.problem:
@@ -140,7 +140,7 @@ class Columns:
         identifier = read(at.id, cells.name_of)
         texts = [read(index, cells.text_of) for index in at.text]
         neighbors = read(at.neighbors, cells.neighbors_of) or []
-        identifier = (identifier or "").strip() or None  # "nan" may be a node's, as in an import
+        identifier = (identifier or "").strip() or None  # "nan" may be an id, as in an import
         text = cells.joined(texts) if texts else None
         if text is not None and (is_blank(text) or is_missing(text)):
             text = None
@@ -154,11 +154,12 @@ class Columns:
         return Node(identifier, text, tuple(neighbors))
 
     def check(self, columns: Sequence[str]) -> None:
-        """Of a table, before its rows: it has what was asked for, and something to ask about.
+        """Checks a table's columns before its rows are read.
 
         Raises:
-            BadInputError: it has not, or two columns of one name, or neighbours are named where no
-                text is; the message lists its columns.
+            BadInputError: a named column is missing, there is no column of ids or texts, two
+                columns have the same role, or neighbours are named without texts; the message lists
+                the columns.
         """
         at = self.indexes(columns)
         self.check_given(columns)
@@ -174,10 +175,10 @@ class Columns:
             )
 
     def without_neighbors(self, columns: Sequence[str], at: Indexes) -> Indexes:
-        """Leaves neighbours unread in a table of ids alone, which is told.
+        """Leaves out the neighbours of a table with ids only, whose nodes are stored.
 
         Raises:
-            BadInputError: an option names them.
+            BadInputError: an option names the column of neighbours.
         """
         if self.fields.neighbors not in ("", NOT_READ):
             raise BadInputError(
@@ -188,10 +189,10 @@ class Columns:
         return alone
 
     def check_given(self, columns: Sequence[str]) -> None:
-        """Refuses names of columns that are not there.
+        """Refuses column names that the file does not have.
 
         Raises:
-            BadInputError: one is not.
+            BadInputError: an option names a missing column.
         """
         lowered = {column.lower() for column in columns}
         for option, name in self.fields.given():
@@ -202,7 +203,7 @@ class Columns:
                 )
 
     def notes(self, columns: Sequence[str]) -> Iterator[str]:
-        """Which columns were taken, where they were guessed rather than named."""
+        """Yields messages about how the columns were interpreted."""
         at = self.indexes(columns)
         roles: Mapping[str, tuple[str, ...]] = at.roles(columns)
         used = {name for names in roles.values() for name in names}
@@ -214,7 +215,7 @@ class Columns:
                 "stored nodes by their ids, give --text-field none"
             )
         of_graph = self.fields.imported
-        known = any(has_all(columns, (name,)) for name in of_graph)  # else others' names differ
+        known = any(has_all(columns, (name,)) for name in of_graph)  # or names are incomparable
         if at.text and known and not same(roles["text"], of_graph):
             yield (
                 f"texts of the served graph were made of {'+'.join(of_graph)}, these are of "
@@ -225,5 +226,5 @@ class Columns:
 
 
 def same(names: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether columns are called the same, in any case."""
+    """Whether two lists of columns have the same names, ignoring case."""
     return [name.lower() for name in names] == [name.lower() for name in others]

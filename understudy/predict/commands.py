@@ -59,7 +59,7 @@ STANDARD = Path("-")  # stdin, or stdout
 
 @dataclass(frozen=True)
 class Asked:
-    """What one call wants.
+    """The options of one call.
 
     Attributes:
         input: None for all unlabelled nodes.
@@ -76,7 +76,7 @@ class Asked:
 
     @property
     def is_service(self) -> bool:
-        """Whether the source is an address and no folder."""
+        """Whether the source is an address rather than a folder."""
         return is_address(self.source)
 
 
@@ -127,10 +127,10 @@ def predict(
     workers: Workers = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
 ) -> None:
-    """Classify the rows of a file; the same command goes on where a killed one was.
+    """Classify the rows of a file; the same command resumes a killed run.
 
     A row is the id of a stored node, or a text with the ids of its neighbours. A row that cannot
-    be answered has its error set and is told of; with --strict it ends the run.
+    be answered gets an error and is reported; with --strict it ends the run.
     """
     asked = understood(
         source,
@@ -176,7 +176,7 @@ def predict(
             tell(f"asking http://{source}")
         answerer = stack.enter_context(opening)
         problems = Problems(strict, tell)
-        total = 0  # where it is not known
+        total = 0  # unknown
         if rows is None:
             rows, total = rows_without_label(answerer)
         run = Run(answerer, top, problems, progress, total)
@@ -196,10 +196,10 @@ def understood(
     top: int,
     formats: tuple[str, str],
 ) -> Asked:
-    """What the arguments mean together.
+    """Combines and checks the arguments.
 
     Raises:
-        OptionError: they do not go together.
+        OptionError: they contradict each other.
     """
     places = [Path(file) for file in files]
     least, most = (0, 1) if every_unlabeled else (1, 2)
@@ -226,13 +226,13 @@ def understood(
 
 
 def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
-    """The same, its texts and neighbours of the columns that those of the served graph were of.
+    """Adds the columns that made the served graph's texts and neighbours to the options.
 
-    Where there is no bundle, that is told once the file's own columns are known to be right.
+    A missing bundle is reported later, once the file's own columns are checked.
 
     Raises:
-        BundleError: it is damaged.
-        ClientError: nothing answers like the service.
+        BundleError: the bundle is damaged.
+        ClientError: no service answers.
     """
     if asked.is_service:
         with Client(asked.source, key, timeout) as client:
@@ -244,13 +244,12 @@ def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
 
 
 def read_of_bundle(folder: Path) -> tuple[tuple[str, ...], str]:
-    """The columns that made the texts of a bundle's graph, and the one that listed its neighbours;
-    empty where there is no bundle.
+    """Reads which columns made the texts and neighbours of a bundle's graph; empty if no bundle.
 
     Raises:
         BundleError: it is damaged.
     """
-    from understudy.bundle import open_bundle as described  # a service is asked without it
+    from understudy.bundle import open_bundle as described  # not needed to ask a service
     from understudy.bundle.reader import MANIFEST
 
     if not (folder / MANIFEST).is_file():
@@ -260,10 +259,10 @@ def read_of_bundle(folder: Path) -> tuple[tuple[str, ...], str]:
 
 
 def check_shared(asked: Asked, threads: int) -> None:
-    """Refuses what workers of a cluster do not read.
+    """Refuses options that workers of a cluster do not use.
 
     Raises:
-        OptionError: there is a service, or a number of threads.
+        OptionError: the source is a service, or a number of threads is given.
     """
     if asked.is_service:
         raise OptionError("--ray needs a bundle's folder: a service has workers of its own")
@@ -273,7 +272,7 @@ def check_shared(asked: Asked, threads: int) -> None:
 
 @contextmanager
 def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
-    """The input as a file, and its format; stdin is kept in a file while it is read."""
+    """Yields the input as a file, with its format; stdin is copied to a temporary file."""
     if asked.input is None:
         yield None, None
     elif asked.input != STANDARD:
@@ -292,7 +291,7 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
 
 
 def output_kind(asked: Asked, kind: Format | None) -> Format:
-    """The format of the answers."""
+    """Chooses the format of the answers."""
     if asked.out != STANDARD:
         return format_of(asked.out, "OUT")
     if asked.output_format:
@@ -303,13 +302,12 @@ def output_kind(asked: Asked, kind: Format | None) -> Format:
 
 
 def begun(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows, the first of which is read at once: what is wrong with the columns is told before
-    a bundle is opened."""
+    """Reads the first row at once, so that wrong columns are reported before a bundle is opened."""
     return chain(list(islice(rows, 1)), rows)
 
 
 def rows_without_label(answerer: Answerer) -> tuple[Iterator[Row], int]:
-    """All nodes without a label, and how many there are."""
+    """Yields all nodes without a label; returned with their number."""
     assert isinstance(answerer, InProcess)
     graph = answerer.engine.state.graph
     count = len(unlabeled(graph))
@@ -319,7 +317,7 @@ def rows_without_label(answerer: Answerer) -> tuple[Iterator[Row], int]:
 
 
 def write_stdout(run: Run, rows: Iterator[Row], kind: Format) -> None:
-    """Writes every part as soon as it is there; Parquet at the end, as a whole."""
+    """Writes every part as soon as it is complete; Parquet at the end, as a whole."""
     with_top = run.top_k > 1
     if kind.base == "parquet":
         put(encode([a for part in run.parts(rows) for a in part], kind, with_top))
@@ -335,7 +333,7 @@ def put(content: bytes) -> None:
 
     Raises:
         OutputError: it is full, or fails otherwise.
-        BrokenPipeError: who read it has enough.
+        BrokenPipeError: the reader has closed it.
     """
     try:
         sys.stdout.buffer.write(content)
@@ -349,7 +347,7 @@ def put(content: bytes) -> None:
 def write_file(
     run: Run, rows: Iterator[Row], asked: Asked, kind: Format, about: Sequence[object]
 ) -> None:
-    """Writes parts and puts them together at the end."""
+    """Writes parts, and joins them at the end."""
     with open_parts(asked.out, kind, run.top_k > 1, about) as parts:
         for folder in left_by_others(parts):
             tell(

@@ -1,10 +1,10 @@
 """Errors of this room.
 
 PredictError
-├── OptionError         options that do not go together, or a value that is none
+├── OptionError         options contradict each other, or a value is invalid
 ├── BadRowError         with --strict: a row cannot be answered
 ├── ModelChangedError   the service answers with another model than at the beginning
-└── OutputError         the output is there already, is being written, or cannot be written
+└── OutputError         the output exists already, is being written, or cannot be written
 """
 
 
@@ -13,11 +13,11 @@ class PredictError(Exception):
 
 
 class OptionError(PredictError):
-    """Options do not go together, or one has a value that is none."""
+    """Options contradict each other, or a value is invalid."""
 
 
 class BadRowError(PredictError):
-    """With --strict: a row cannot be answered; the message says where it is."""
+    """With --strict: a row cannot be answered; the message says which one."""
 
 
 class ModelChangedError(PredictError):
@@ -25,4 +25,4 @@ class ModelChangedError(PredictError):
 
 
 class OutputError(PredictError):
-    """The output is there already, is being written, or cannot be written."""
+    """The output exists already, is being written, or cannot be written."""

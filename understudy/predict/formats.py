@@ -1,4 +1,4 @@
-"""Formats of files, by their names, and answers in them."""
+"""File formats, recognised by name, and how answers are written in them."""
 
 import bz2
 import csv
@@ -29,7 +29,7 @@ SUFFIXES: dict[Base, tuple[str, ...]] = {
     "json": JSON,
     "parquet": PARQUET,
 }
-# What one after the other unpacks as one.
+# Compressors whose concatenated outputs decompress as one file.
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": partial(gzip.compress, mtime=0),
     ".bz2": bz2.compress,
@@ -39,7 +39,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 @dataclass(frozen=True)
 class Format:
-    """A format, and how it is packed."""
+    """A format and its compression."""
 
     base: Base
     packing: str = ""  # a suffix such as .gz
@@ -50,13 +50,13 @@ class Format:
 
 
 def format_of(path: Path, what: str) -> Format:
-    """The format that a file's name promises.
+    """Finds the format from a file's name.
 
     Args:
-        what: IN or OUT.
+        what: IN or OUT, for the message.
 
     Raises:
-        OptionError: it promises none.
+        OptionError: the name has no known suffix.
     """
     suffix = Path(unpacked_name(path)).suffix
     packing = path.suffix.lower() if path.suffix.lower() != suffix else ""
@@ -70,7 +70,7 @@ def format_of(path: Path, what: str) -> Format:
 
 
 def format_named(word: str, option: str) -> Format:
-    """The format that an option names.
+    """Finds the format that an option names.
 
     Raises:
         OptionError: there is none of that name.
@@ -82,10 +82,10 @@ def format_named(word: str, option: str) -> Format:
 
 
 def check_output_format(kind: Format, out: Path) -> None:
-    """Refuses what can be read but not written.
+    """Refuses formats that can be read but not written.
 
     Raises:
-        OptionError: answers cannot be written so.
+        OptionError: answers cannot be written in this format.
     """
     if kind.base == "json":
         raise OptionError(f"OUT is {out}: answers are lines of JSON, not one array; say jsonl")
@@ -101,7 +101,7 @@ def columns_of(with_top: bool) -> list[str]:
 
 
 def schema_of(with_top: bool) -> pa.Schema:
-    """The columns of a Parquet file of answers."""
+    """Makes the schema of a Parquet file of answers."""
     types = {
         "row": pa.int64(),
         "score": pa.float64(),
@@ -112,7 +112,7 @@ def schema_of(with_top: bool) -> pa.Schema:
 
 
 def encode(answers: Sequence[Answer], kind: Format, with_top: bool) -> bytes:
-    """Answers as a part of a file, without a header."""
+    """Encodes answers as a part of a file, without a header."""
     values = [answer.value(with_top) for answer in answers]
     if kind.base == "parquet":
         sink = io.BytesIO()
@@ -126,7 +126,7 @@ def encode(answers: Sequence[Answer], kind: Format, with_top: bool) -> bytes:
 
 
 def head(kind: Format, with_top: bool) -> bytes:
-    """What stands before the first part."""
+    """Encodes what comes before the first part: the header, if the format has one."""
     if kind.base in ("jsonl", "parquet"):
         return b""
     return packed(delimited([columns_of(with_top)], kind), kind)
@@ -145,14 +145,14 @@ def delimited(rows: Sequence[Sequence[object]], kind: Format) -> str:
 
 
 def cell(value: object) -> object:
-    """A value in a table of text: a list as JSON, nothing for None."""
+    """Formats a value for CSV or TSV: a list as JSON, None as an empty cell."""
     if isinstance(value, list):
         return json.dumps(value, ensure_ascii=False) if value else ""
     return "" if value is None else value
 
 
 def join(parts: Sequence[Path], out: IO[bytes], kind: Format, with_top: bool) -> None:
-    """Writes the parts as one file."""
+    """Joins the parts to one file."""
     if kind.base == "parquet":
         with pq.ParquetWriter(out, schema_of(with_top)) as writer:
             for part in parts:

@@ -1,7 +1,7 @@
-"""The file of answers: written in parts beside it, and put in place whole.
+"""The file of answers: written in parts in a folder next to it, then moved into place whole.
 
-A part's name says which rows it holds and how many of them failed, so that whoever goes on needs
-to read none.
+A part's name says which rows it holds and how many of them failed, so that a resumed run need not
+read it.
 """
 
 import fcntl
@@ -27,12 +27,12 @@ from understudy.predict.rows import Answer
 
 LOCK = "lock"
 PART = re.compile(r"part-(\d+)-(\d+)-(\d+)\.\w+(\.\w+)?")  # first row, next part's, failed
-DIGITS = 12  # of row numbers in names
+DIGITS = 12  # of row numbers in names of parts
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What there is of an output.
+    """The finished parts of an output.
 
     Attributes:
         work: the folder of the parts.
@@ -44,11 +44,11 @@ class Parts:
     with_top: bool
 
     def files(self) -> list[Path]:
-        """The parts in their order."""
+        """Lists the parts in order."""
         return sorted(path for path in self.work.iterdir() if PART.fullmatch(path.name))
 
     def done(self) -> tuple[int, int]:
-        """How many rows there are, and how many of them failed."""
+        """Returns how many rows are answered, and how many of them failed."""
         numbers = [tuple(map(int, names(path).groups()[:3])) for path in self.files()]
         return max((end for _, end, _ in numbers), default=0), sum(bad for *_, bad in numbers)
 
@@ -59,7 +59,7 @@ class Parts:
             first: number of its first row, from 0.
 
         Raises:
-            OutputUnwritableError: no space, for example.
+            OutputUnwritableError: for example, the disk is full.
         """
         end, bad = first + len(answers), sum(answer.error is not None for answer in answers)
         name = f"part-{first:0{DIGITS}}-{end:0{DIGITS}}-{bad}{self.kind.suffix}"
@@ -69,10 +69,10 @@ class Parts:
             flush(temporary)
 
     def finish(self) -> None:
-        """Puts all parts in place as one file.
+        """Joins all parts to one file, and moves it into place.
 
         Raises:
-            OutputUnwritableError: no space, for example.
+            OutputUnwritableError: for example, the disk is full.
         """
         with place_errors(self.out):
             with atomic_file(self.out) as temporary, temporary.open("wb") as file:
@@ -81,7 +81,7 @@ class Parts:
 
 
 def left_by_others(parts: Parts) -> list[Path]:
-    """Folders of parts that runs with another input, other options or another model have left."""
+    """Finds folders of parts from runs with another input, other options or another model."""
     own = re.compile(re.escape(parts.work.name.rpartition(".")[0]) + r"\.[0-9a-f]{12}")
     return [
         path
@@ -97,10 +97,10 @@ def names(path: Path) -> "re.Match[str]":
 
 
 def check_place(out: Path, force: bool) -> None:
-    """Refuses an output before any work.
+    """Checks the output before any work.
 
     Raises:
-        OutputError: it is there already, or a folder.
+        OutputError: it exists already, or is a folder.
         OutputRefusedError: it would lie in a folder of understudy's.
         OutputUnwritableError: nothing can be written there.
     """
@@ -118,10 +118,10 @@ def check_place(out: Path, force: bool) -> None:
 
 @contextmanager
 def open_parts(out: Path, kind: Format, with_top: bool, about: Sequence[object]) -> Iterator[Parts]:
-    """The parts of an output, with those that a killed run has left; a link stays a link.
+    """Opens the parts of an output, including those of a killed run; a link stays a link.
 
     Args:
-        about: all that the answers depend on; of another run's parts nothing is used.
+        about: everything that the answers depend on; parts of a run with other values are not used.
 
     Raises:
         OutputError: another process is writing it.
@@ -136,13 +136,13 @@ def open_parts(out: Path, kind: Format, with_top: bool, about: Sequence[object])
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OutputError(f"another process is writing {out}; wait for it") from None
-        for path in work.glob(".part-*"):  # of a part that a killed run had not finished
+        for path in work.glob(".part-*"):  # unfinished parts of a killed run
             path.unlink()
         parts = Parts(real_place(out), work, kind, with_top)
         try:
             yield parts
         finally:
-            if work.is_dir() and not parts.files():  # it has ended, or not begun
+            if work.is_dir() and not parts.files():  # finished, or not started
                 shutil.rmtree(work)
     finally:
         os.close(lock)

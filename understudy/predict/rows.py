@@ -1,11 +1,11 @@
-"""What is asked and what is answered, one row of a file each."""
+"""Rows of the input and of the output."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from understudy.client.models import Node
 
-BAD_ROW = "bad_row"  # the code of an error that the file is to blame for
+BAD_ROW = "bad_row"  # error code of a row that cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Row:
 
     Attributes:
         place: line of a text file, row of a Parquet file, or position in the graph; from 1.
-        where: the same in words, for messages.
+        where: the place in words, for messages.
     """
 
     place: int
@@ -25,19 +25,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A row of the output; either `label` or `error` is None."""
+    """A row of the output; exactly one of `label` and `error` is None."""
 
-    row: int  # as the input's `place`
-    id: str | None  # as given
+    row: int  # the input row's `place`
+    id: str | None  # as in the input
     label: str | None
-    score: float | None  # calibrated probability; None where a teacher tells none
+    score: float | None  # calibrated probability; None if a teacher gives none
     top: tuple[tuple[str, float], ...]  # labels with their scores, best first
-    route: str | None  # who answered: student or teacher
+    route: str | None  # which model answered: student or teacher
     graph_version: int | None
-    error: str | None  # a stable code, a colon, and words for people
+    error: str | None  # a stable code, a colon, and a message
 
     def value(self, with_top: bool) -> dict[str, Any]:
-        """As JSON, in the order of the output's columns."""
+        """Converts to JSON, in the order of the output's columns."""
         top = [{"label": label, "score": score} for label, score in self.top]
         return {
             "row": self.row,
@@ -52,6 +52,6 @@ class Answer:
 
 
 def failed(row: Row, error: str) -> Answer:
-    """The answer to a row that has none."""
+    """Makes the answer of a row that cannot be answered."""
     asked = row.node.id if row.node else None
     return Answer(row.place, asked, None, None, (), None, None, error)

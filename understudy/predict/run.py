@@ -1,4 +1,4 @@
-"""From rows to answers in whole parts, so that a run that was killed goes on where it was."""
+"""Turns rows into answers, in parts, so that a killed run can be resumed."""
 
 import re
 import time
@@ -14,20 +14,20 @@ from understudy.predict.rows import BAD_ROW, Answer, Row, failed
 
 STAGE = "classify"
 PART_ROWS = 16_384
-PART_SECONDS = 10.0  # after which a part is written though it is small
-SHOWN = 10  # problems that are told one by one
+PART_SECONDS = 10.0  # after this time even a small part is written
+SHOWN = 10  # problems that are reported one by one
 
-DECIMAL = re.compile(r"unknown_(?:node|neighbor): [^']*'(-?\d+)\.0'")  # an id that is none
+DECIMAL = re.compile(r"unknown_(?:node|neighbor): [^']*'(-?\d+)\.0'")  # an id read as a decimal
 
 Tell = Callable[[str], None]
 
 
 @dataclass
 class Problems:
-    """Counts the rows that cannot be answered, and tells of the first ones.
+    """Counts the rows that cannot be answered, and reports the first ones.
 
     Attributes:
-        strict: stop at the first.
+        strict: stop at the first one.
     """
 
     strict: bool
@@ -37,10 +37,10 @@ class Problems:
     decimals_told: bool = False
 
     def add(self, row: Row, error: str) -> None:
-        """Notes one.
+        """Counts a row's error and reports it.
 
         Raises:
-            BadRowError: it is not to be borne.
+            BadRowError: with `strict`.
         """
         words = f"{row.where}: {error}"
         if not self.decimals_told and (found := DECIMAL.match(error)):
@@ -59,10 +59,10 @@ class Problems:
 
 @dataclass
 class Run:
-    """How rows become answers.
+    """Options and state of turning rows into answers.
 
     Attributes:
-        total: rows, where they are known.
+        total: number of rows; 0 if unknown.
     """
 
     answerer: Answerer
@@ -73,10 +73,10 @@ class Run:
     clock: Callable[[], float] = field(default=time.monotonic)
 
     def parts(self, rows: Iterable[Row], done: int = 0) -> Iterator[list[Answer]]:
-        """Yields the answers in parts that are worth writing.
+        """Yields the answers in parts large enough to be written.
 
         Args:
-            done: rows that were answered before, and are passed over.
+            done: number of rows that were answered before, and are skipped.
 
         Raises:
             BadRowError: with --strict, a row cannot be answered.
@@ -98,7 +98,7 @@ class Run:
         self.progress(STAGE, passed, passed)
 
     def answered(self, batches: Iterable[Sequence[Row]]) -> Iterator[list[Answer]]:
-        """Batches' answers in their order; some may be asked about at once."""
+        """Yields the batches' answers in their order; the answerer may work on several at once."""
         asked: deque[Sequence[Row]] = deque()
 
         def good() -> Iterator[Sequence[Row]]:
@@ -110,7 +110,7 @@ class Run:
             yield self.joined(asked.popleft(), iter(found))
 
     def joined(self, rows: Sequence[Row], found: Iterator[Answer]) -> list[Answer]:
-        """One answer a row, in their order, of those to rows that have a node."""
+        """Merges found answers with errors of unreadable rows, one answer per row, in order."""
         answers = []
         for row in rows:
             bad = row.node is None

@@ -1,4 +1,4 @@
-"""Rows answered by the workers of a cluster, each of which has the bundle open."""
+"""Answers rows in the workers of a cluster, each of which opens the bundle."""
 
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,18 +17,18 @@ from understudy.predict.answering import InProcess
 from understudy.predict.rows import Answer, Row
 
 ENDED = "the same command goes on with the rows that no part holds"
-Asked = tuple[Sequence[Row], int]  # rows, all of which have a node, and how many labels to list
+Asked = tuple[Sequence[Row], int]  # rows with a node each, and the number of labels to list
 
 
 class AnsweringWorker:
-    """A process with the bundle, for as long as there are rows."""
+    """A worker process that keeps the bundle open."""
 
     def __init__(self, folder: str, model: str, provider: str) -> None:
         self.folder, self.model, self.provider = Path(folder), model, provider
 
     @cached_property
     def answerer(self) -> InProcess:
-        """Opened with the first rows.
+        """Opens the bundle, when the first rows arrive.
 
         Raises:
             ClusterError: there is no bundle at that path, or another one.
@@ -48,7 +48,7 @@ class AnsweringWorker:
 
 
 class OnCluster(InProcess):
-    """Workers that answer; the bundle is opened here, too, for what is read of its graph."""
+    """Answers in workers; the bundle is also opened in this process, to read its graph."""
 
     def __init__(self, engine: Engine, workers: Workers[Asked, list[Answer]]) -> None:
         super().__init__(engine)
@@ -57,10 +57,10 @@ class OnCluster(InProcess):
     def answer_each(
         self, batches: Iterable[Sequence[Row]], top_k: int
     ) -> Iterator[Sequence[Answer]]:
-        """Several at once, in their order.
+        """Answers several batches at once, and yields them in order.
 
         Raises:
-            ClusterError: the workers die again and again.
+            ClusterError: the workers die repeatedly.
             InferenceError: see `InProcess.answer`.
         """
         return self.workers.each((batch, top_k) for batch in batches)
@@ -70,10 +70,10 @@ class OnCluster(InProcess):
 def shared_answers(
     cluster: Cluster, folder: Path, engine: Engine, provider: str
 ) -> Iterator[OnCluster]:
-    """Workers that answer by a bundle, whose folder all machines see by the same path.
+    """Starts workers that answer from a bundle, whose path must be the same on all machines.
 
     Raises:
-        ClusterError: a GPU is asked for, and there are not as many as workers.
+        ClusterError: a GPU is requested, and there are fewer GPUs than workers.
     """
     share = {"CPU": 1.0}
     if provider != "cpu":

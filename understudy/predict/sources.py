@@ -1,6 +1,6 @@
-"""The rows of a file of any format, or the unlabelled nodes of a graph, one after the other.
+"""Reads the rows of a file of any format, or the unlabelled nodes of a graph, as a stream.
 
-Never more than a batch of them is in memory. A row that cannot be read is a row with a problem.
+At most a batch of rows is in memory. A row that cannot be read becomes a row with a problem.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,18 +26,18 @@ from understudy.predict.formats import Format
 from understudy.predict.rows import Row
 
 PARQUET_ROWS = 4_096  # decoded at once
-STDIN = "stdin"  # what it is called in messages
+STDIN = "stdin"  # its name in messages
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What the user says of the input.
+    """Options of the input.
 
     Attributes:
-        delimiter: of text files; empty: found in the header.
-        header: whether the first line names the columns; None: it does, unless it is numbers.
+        delimiter: of text files; empty: detected from the header.
+        header: whether the first line names the columns; None: yes, unless it is numbers.
     """
 
     fields: AskedFields = field(default_factory=AskedFields)
@@ -51,11 +51,11 @@ def read_rows(
     """Yields every row of a file.
 
     Args:
-        tell: takes what was found out rather than said, before the first row.
+        tell: receives messages about what was detected, before the first row.
 
     Raises:
         SourceError: the file cannot be opened.
-        BadInputError: it is damaged, not UTF-8, or has no column to ask about.
+        BadInputError: it is damaged, not UTF-8, or has no column of ids or texts.
     """
     if kind.base == "parquet":
         yield from parquet_rows(path, options, tell, progress)
@@ -64,7 +64,7 @@ def read_rows(
         yield from object_rows(path, kind, options, tell, progress)
         return
     dialect = find_dialect(path, "," if kind.base == "csv" else "\t", options.delimiter)
-    header = Header(options.header, lambda names: False)  # of one file alone, whoever says none
+    header = Header(options.header, lambda names: False)  # of one file: no other to compare with
     columns = Columns(str(path), options.fields, options.header is False, dialect.remarks)
     yield from text_rows(
         columns,
@@ -77,30 +77,29 @@ def read_rows(
 def stdin_rows(
     path: Path, kind: Format, options: TableOptions, tell: Tell, progress: Progress = silent
 ) -> Iterator[Row]:
-    """The same of what came by stdin: it is told as that, and not by the file that keeps it, which
-    is gone when the message is read.
+    """Yields the rows of stdin; messages name it instead of its temporary file.
 
     Raises:
         SourceError, BadInputError: as in `read_rows`.
     """
 
-    def said(words: str) -> str:
+    def renamed(words: str) -> str:
         return words.replace(str(path), STDIN)
 
     def report(stage: str, done: int, total: int) -> None:
         progress(stage.replace(path.name, STDIN), done, total)
 
     try:
-        for row in read_rows(path, kind, options, lambda words: tell(said(words)), report):
-            yield replace(row, where=said(row.where), problem=said(row.problem))
+        for row in read_rows(path, kind, options, lambda words: tell(renamed(words)), report):
+            yield replace(row, where=renamed(row.where), problem=renamed(row.problem))
     except GraphError as error:
-        raise type(error)(said(str(error))) from error
+        raise type(error)(renamed(str(error))) from error
 
 
 def object_rows(
     path: Path, kind: Format, options: TableOptions, tell: Tell, progress: Progress
 ) -> Iterator[Row]:
-    """Yields the objects of JSON lines, or of one array; each may have keys of its own."""
+    """Yields the objects of JSON lines, or of one array; their keys may differ."""
     columns = Columns(str(path), options.fields)
     document = read_document(path, progress) if kind.base == "json" else None
 
@@ -118,12 +117,12 @@ def object_rows(
 
 
 def check_keys(columns: Columns, records: Iterator[Record]) -> None:
-    """Refuses a key that an option names and no object has, before any of them is answered.
+    """Refuses a key that an option names and no object has, before any row is answered.
 
-    It reads on until all are found: most often the first object alone.
+    Reads until all keys are found, which is usually the first object.
 
     Raises:
-        BadInputError: names the option.
+        BadInputError: a key is missing; the message names the option.
     """
     missing = {name.lower() for _, name in columns.fields.given()}
     seen: dict[str, None] = {}
@@ -137,7 +136,7 @@ def check_keys(columns: Columns, records: Iterator[Record]) -> None:
 def text_rows(
     columns: Columns, read: Callable[[Refuse], Iterator[Record]], tell: Tell, table: bool
 ) -> Iterator[Row]:
-    """Yields the records of a text file in their order, those that cannot be read as well.
+    """Yields the records of a text file in order, including those that cannot be read.
 
     Args:
         table: whether all records have the columns of the first one.
@@ -166,7 +165,7 @@ def text_rows(
 def parquet_rows(
     path: Path, options: TableOptions, tell: Tell, progress: Progress
 ) -> Iterator[Row]:
-    """Yields the rows of a Parquet file; only the columns that are needed are decoded."""
+    """Yields the rows of a Parquet file; decodes only the columns that are needed."""
     file = open_parquet(path)
     done, total = 0, file.metadata.num_rows
     index = counted_index(file.schema_arrow, total)
@@ -195,7 +194,7 @@ def parquet_rows(
 
 
 def values_of(column: pa.Array) -> list[object]:
-    """A column's values; bytes are text, as in an import, but for those that are no UTF-8."""
+    """Converts a column; bytes become text as in an import, unless they are not UTF-8."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     values: list[object] = python_values(column)
@@ -228,5 +227,5 @@ def unlabeled_rows(graph: GraphView) -> Iterator[Row]:
 
 
 def unlabeled(graph: GraphView) -> list[int]:
-    """The rows of the nodes without a label."""
+    """Finds the rows of the nodes without a label."""
     return [row for row in graph.live_rows().tolist() if graph.label(row) == UNLABELED]

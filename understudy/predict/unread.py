@@ -1,4 +1,4 @@
-"""Options of `understudy predict` that nothing would read, beside what else was said."""
+"""Refuses options of `understudy predict` that have no effect together with the others."""
 
 import typer
 
@@ -7,7 +7,7 @@ from understudy.predict.errors import OptionError
 from understudy.predict.formats import Base, Format
 
 COLUMNS = ("id_field", "text_field", "neighbors_field")
-LINES = ("delimiter", "header")  # of text whose columns are divided
+LINES = ("delimiter", "header")  # of text files with delimited columns
 OF_A_BUNDLE = ("threads", "provider")
 OF_A_SERVICE = ("key", "timeout")
 DELIMITED: tuple[Base, ...] = ("csv", "tsv")
@@ -16,14 +16,14 @@ DELIMITED: tuple[Base, ...] = ("csv", "tsv")
 def refuse_unread(
     context: typer.Context, service: bool, kind: Format | None, stdin: bool, stdout: bool
 ) -> None:
-    """Refuses what was given on the command line and would not be heard.
+    """Refuses options that were given and would have no effect.
 
     Args:
-        service: whether a service answers; else a bundle does.
-        kind: of IN; None where all nodes without a label are classified.
+        service: whether a service answers; otherwise a bundle does.
+        kind: format of IN; None if all nodes without a label are classified.
 
     Raises:
-        OptionError: names the options, and says why.
+        OptionError: names the options and the reason.
     """
     refused = (
         (service, OF_A_BUNDLE, "a service has its own"),

@@ -1,1 +1,1 @@
-"""Retraining: from a graph that is served to a graph folder, a new model, and its reload."""
+"""Retraining: from a served graph to a graph folder, a new model, and its reload."""

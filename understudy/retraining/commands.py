@@ -1,4 +1,4 @@
-"""`understudy data …`, with what brings a graph back from where it is served."""
+"""`understudy data …`, including the command that copies a served graph into a folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,11 +52,11 @@ def from_service(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Write the graph that is served, with all changes, to train on it anew.
+    """Write the served graph, with all changes, to a graph folder for retraining.
 
-    Its lineage and position go along: a bundle that is made of it can be served in the place of
-    the one that is served now. Labels are those that nodes were given; a node that was added later
-    is in no split, unless it joins train.
+    Its lineage and position are kept: a bundle made from it can replace the one that is served
+    now. Labels are the given ones; a node that was added later is in no split, unless it joins
+    train.
     """
     by_url = is_service(source)
     refuse_unread(context, by_url)
@@ -70,7 +70,7 @@ def from_service(
             joined = joining.join_train(graph)
             typer.echo(joined.summary)
             graph = joined.graph
-        # The service also knows labels that no node has, of its model or of nodes that are gone.
+        # The service keeps labels of its model, and of removed nodes, that no node has.
         used = with_used_labels(graph)
         if gone := joining.labels_gone(graph, used):
             typer.echo(f"labels: no node has {gone} any more, so the graph does not name it")
@@ -81,10 +81,10 @@ def from_service(
 
 
 def refuse_unread(context: typer.Context, by_url: bool) -> None:
-    """Refuses options of a service beside a data folder, and the other way round.
+    """Refuses options of a service given with a data folder, and vice versa.
 
     Raises:
-        RefreshError: names them.
+        RefreshError: names the options.
     """
     others, what = (
         (("bundle", "log"), "a service") if by_url else (("key", "timeout"), "a data folder")

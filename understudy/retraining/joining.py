@@ -1,4 +1,4 @@
-"""Nodes that were labelled after the import are in no split: they may join train."""
+"""Adds nodes that were labelled after the import, and are in no split, to train."""
 
 from dataclasses import dataclass, replace
 
@@ -14,11 +14,11 @@ HELD_OUT = ("val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A graph whose train has grown.
+    """A graph with an enlarged train split.
 
     Attributes:
-        count: nodes that joined.
-        held_back: that would have been in train beside their like in val or test.
+        count: number of nodes that were added.
+        held_back: number of nodes left out, because they resemble nodes of val or test.
     """
 
     graph: TextGraph
@@ -27,7 +27,7 @@ class Joined:
 
     @property
     def summary(self) -> str:
-        """In words."""
+        """Describes the result in words."""
         words = f"{self.count:,} labelled nodes of no split join train"
         if self.held_back:
             words += (
@@ -38,10 +38,10 @@ class Joined:
 
 
 def join_train(graph: TextGraph) -> Joined:
-    """Puts labelled nodes of no split into train; val and test stay as they are.
+    """Adds labelled nodes of no split to train; val and test stay as they are.
 
-    A node stays out where one of val or test has the same text, or is of the same group: what is
-    measured there would have been trained on. A graph without splits has no train to join.
+    A node is left out if a node of val or test has the same text or group, because the evaluation
+    would then include training data. A graph without splits stays as it is.
     """
     if not graph.splits:
         return Joined(graph)
@@ -56,7 +56,7 @@ def join_train(graph: TextGraph) -> Joined:
 
 
 def like_held_out(graph: TextGraph, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """bool [n]: which of the nodes share their text or their group with one of val or test."""
+    """Whether each node shares its text or group with a node of val or test; bool [n]."""
     none = np.empty(0, np.int64)
     held = np.concatenate([graph.splits.get(name, none) for name in HELD_OUT])
     texts = graph.texts.take(pa.array(held))
@@ -67,5 +67,5 @@ def like_held_out(graph: TextGraph, nodes: NDArray[np.int64]) -> NDArray[np.bool
 
 
 def labels_gone(known: TextGraph, kept: TextGraph) -> str:
-    """Names of labels that the second graph lacks, as a line tells them; empty if there is none."""
+    """Lists the labels that the second graph lacks, for a message; empty if none."""
     return ", ".join(repr(name) for name in known.label_names if name not in kept.label_names)

@@ -1,4 +1,4 @@
-"""The options of a refresh, and those that it passes on to the commands it runs."""
+"""The options of a refresh, and the options that it passes to the commands it runs."""
 
 import math
 import shlex
@@ -10,16 +10,16 @@ from typing import Any
 from understudy.bundle import Manifest
 from understudy.retraining.errors import RefreshError
 
-LABELS = "cross_entropy"  # the one objective that needs no teacher
-PRECISIONS = ("int8", "fp16")  # that a bundle may also hold the student in
-LIMITS = ("--budget", "--budget-money")  # of what a teacher is asked; `--max-nodes` draws at random
+LABELS = "cross_entropy"  # the only objective without a teacher
+PRECISIONS = ("int8", "fp16")  # further precisions of the student in a bundle
+LIMITS = ("--budget", "--budget-money")  # limits of questions; `--max-nodes` draws at random
 ORDERS = ("--budget-choice", "--budget-hard")
 TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed", "precision")
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshOptions:
-    """What a person may say; see `understudy.retraining.refresh_command`."""
+    """The options of `understudy.retraining.refresh_command`."""
 
     source: str
     bundle: Path
@@ -41,21 +41,21 @@ class RefreshOptions:
 
     @property
     def encoder(self) -> list[object]:
-        """Where the text encoder is, for the commands that read texts."""
+        """Options that locate the text encoder, for the commands that read texts."""
         return [] if self.encoder_path is None else ["--encoder-path", self.encoder_path]
 
 
 def check_options(options: RefreshOptions) -> None:
-    """Refuses what contradicts itself.
+    """Refuses contradictory options.
 
     Raises:
-        RefreshError: naming the option.
+        RefreshError: names the option.
     """
     for name, amount in (("tolerance", options.tolerance), ("timeout", options.timeout)):
-        if not math.isfinite(amount):  # of NaN points, nothing would be worse
+        if not math.isfinite(amount):  # no difference exceeds NaN
             raise RefreshError(f"--{name} must be a number, not {amount}")
-    for name, said in (("budget", options.budget), ("teach-options", options.teach_options)):
-        if said and options.teacher is None:
+    for name, given in (("budget", options.budget), ("teach-options", options.teach_options)):
+        if given and options.teacher is None:
             raise RefreshError(f"--{name} is a teacher's; name one with --teacher")
     try:
         shlex.split(options.teach_options)
@@ -64,18 +64,18 @@ def check_options(options: RefreshOptions) -> None:
 
 
 def asks_the_hard_ones(options: RefreshOptions) -> bool:
-    """Whether what the served model is unsure of decides whom the teacher is asked about."""
+    """Whether the teacher is asked first about nodes that the served model is unsure of."""
     words = shlex.split(options.teach_options)
-    said = {word.partition("=")[0] for word in words}
-    limited = options.budget or said.intersection(LIMITS)
-    return bool(limited) and not said.intersection(ORDERS)
+    given = {word.partition("=")[0] for word in words}
+    limited = options.budget or given.intersection(LIMITS)
+    return bool(limited) and not given.intersection(ORDERS)
 
 
 def teach_words(options: RefreshOptions, hard: Path | None = None) -> list[object]:
-    """How the teacher is taught.
+    """Makes the options of `teach`.
 
     Args:
-        hard: file that says how hard each node is.
+        hard: file with the hardness of each node.
     """
     words: list[object] = ["--teacher", options.teacher, *shlex.split(options.teach_options)]
     if options.budget:
@@ -84,14 +84,13 @@ def teach_words(options: RefreshOptions, hard: Path | None = None) -> list[objec
 
 
 def objectives_kept(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """The same, without its objectives and the view where they are another kind of teacher's: then
-    distill says.
+    """Drops objectives and view if the teacher is of another kind; distill's defaults then apply.
 
-    An endpoint, for one, shows no features.
+    An endpoint, for example, gives no features.
 
     Args:
-        config: what config.json says of a student.
-        kind: of the teacher that the next one hears.
+        config: the student's config.json.
+        kind: of the next student's teacher.
     """
     heard = config.get("teacher") or {}
     if heard.get("kind", kind) == kind:
@@ -102,28 +101,28 @@ def objectives_kept(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 def distill_words(
     options: RefreshOptions, config: Mapping[str, Any], wanted: float, teacher: Path
 ) -> list[object]:
-    """As the student was trained that is begun with.
+    """Makes the options of `distill`, equal to those of the student to start from.
 
     Args:
-        config: what config.json says of that student.
+        config: that student's config.json.
         wanted: accuracy of its own answers under `route: auto`.
-        teacher: folder of its answers, where one was asked.
+        teacher: folder of the teacher's answers, if there is a teacher.
     """
     training, shape, terms = config["training"], config["student"], config["terms"]
     words: list[object] = ["--epochs", options.epochs or training["epochs"]]
     words += ["--device", options.device]
-    said = {name: training[name] for name in TRAINING if name in training}
-    for name, value in (said | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
+    kept = {name: training[name] for name in TRAINING if name in training}
+    for name, value in (kept | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
         words += [f"--{name.replace('_', '-')}", value]
-    if training.get("batch_size"):  # else the whole graph was taken at once; it may have grown
+    if training.get("batch_size"):  # otherwise it was full-batch; the graph may have grown
         words += ["--batch-size", training["batch_size"]]
     words += ["--auto-accuracy", wanted]
     if options.teacher is not None:
         words += ["--teacher", teacher]
         heard = config.get("teacher") or {}
-        if heard.get("view_named"):  # else the best on validation, whichever that is now
+        if heard.get("view_named"):  # otherwise the best view on validation is chosen again
             words += ["--view", heard["view"]]
-        if terms.keys() - {LABELS}:  # else that student had no teacher to hear
+        if terms.keys() - {LABELS}:  # otherwise that student had no teacher
             for name, weight in terms.items():
                 words += ["--objective", f"{name}={weight}"]
         if (temperature := config.get("objectives", {}).get("temperature", 1.0)) != 1.0:
@@ -132,7 +131,7 @@ def distill_words(
 
 
 def export_words(options: RefreshOptions, served: Manifest) -> list[object]:
-    """As the bundle was exported that is served."""
+    """Makes the options of `export`, equal to those of the served bundle."""
     from understudy.bundle.student import variant_folder
 
     words: list[object] = ["--name", served.name, *options.encoder]

@@ -1,4 +1,4 @@
-"""A bundle put where another one is served from, and back."""
+"""Copies a bundle to the folder that another one is served from, and back."""
 
 import os
 import shutil
@@ -8,13 +8,13 @@ from understudy.folders import atomic_folder
 
 
 def put_copy(source: Path, out: Path) -> None:
-    """Has a folder hold what another one holds, whole or not at all.
+    """Replaces a folder with a copy of another one, whole or not at all.
 
-    Files are linked where the file system can, since what we wrote is replaced and never changed;
-    else they are copied.
+    Files are linked if the file system supports it, since our files are replaced and never
+    modified; otherwise they are copied.
 
     Raises:
-        FolderError: it cannot be written; what was there is as it was.
+        FolderError: it cannot be written; the old content is unchanged.
     """
     with atomic_folder(out) as folder:
         shutil.copytree(source, folder, copy_function=link_or_copy, dirs_exist_ok=True)

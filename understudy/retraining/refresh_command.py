@@ -1,4 +1,4 @@
-"""`understudy refresh`: the whole round of retraining in one command, for a person or a timer."""
+"""`understudy refresh`: a whole round of retraining in one command, for a person or a timer."""
 
 from pathlib import Path
 from typing import Annotated
@@ -76,12 +76,12 @@ def refresh(
         float, typer.Option(min=0.1, help="Seconds that a service may be silent.")
     ] = 600.0,
 ) -> None:
-    """Train a model anew on the graph that is served, and serve it if it is no worse.
+    """Train a new model on the served graph, and serve it if it is not worse.
 
-    Gets the graph, has the teacher answer about it where one is named, trains on from the weights
-    of the student, exports, compares both models on the validation nodes of this graph, replaces
-    the bundle, and has the service take it. A worse model is refused with exit status 1, and what
-    is served stays. After an interruption the same command goes on.
+    Fetches the graph, asks the teacher about it if one is named, trains with the student's weights
+    as start, exports, compares both models on the validation nodes of this graph, replaces the
+    bundle, and reloads the service. A worse model is refused with exit status 1, and the served
+    one stays. After an interruption the same command resumes.
     """
     from understudy.retraining.options import RefreshOptions
     from understudy.retraining.refreshing import Refresh

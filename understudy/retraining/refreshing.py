@@ -1,7 +1,7 @@
 """One round of retraining: graph, teacher, student, bundle, comparison, reload.
 
-Everything is made in a folder of its own (`RefreshOptions.work`), by the commands that a person
-would run, and each step's output is whole or not there. `Round` says which are done.
+Everything is made in one folder (`RefreshOptions.work`), by the commands that a person would run.
+Each step's output is complete or absent; `Round` records the finished steps.
 """
 
 import json
@@ -46,15 +46,15 @@ from understudy.retraining.served import graph_of_folder, graph_of_service, is_s
 from understudy.retraining.uncertainty import write_doubts
 
 HARD = "hard.json"
-BY_SIGNAL = (129, 130, 143)  # SIGHUP, SIGINT and SIGTERM, as our commands tell them
+BY_SIGNAL = (129, 130, 143)  # exit statuses of our commands after SIGHUP, SIGINT and SIGTERM
 
 
-class NothingChanged(Exception):  # noqa: N818  no error: the graph is the one that was trained on
-    """There is nothing to train on anew."""
+class NothingChanged(Exception):  # noqa: N818  no error: the model was trained on this graph
+    """The graph has not changed since the served model was trained."""
 
 
 class Refresh:
-    """One round, from where it is."""
+    """One round, which continues where an earlier run stopped."""
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class Refresh:
         tell: Callable[[str], object],
         run: Callable[..., int] = run_command,
     ) -> None:
-        """Checks what can be known before any work.
+        """Checks everything that can be checked before any work.
 
         Args:
-            tell: takes a line about what was done.
+            tell: prints a line about what was done.
             run: runs a command of this program, and returns its exit status.
 
         Raises:
-            RefreshError, BundleError, FolderError, GraphError: of the first thing that is wrong.
+            RefreshError, BundleError, FolderError, GraphError: the first problem found.
         """
         check_options(options)
         self.options, self.tell, self.run_command = options, tell, run
@@ -80,17 +80,17 @@ class Refresh:
         self.candidate, self.new = self.work / "candidate", self.work / "bundle"
         self.kept, self.previous = self.work / "student", self.work / "previous"
         self.served = open_bundle(options.bundle, verify=False)
-        self.refused: Round | None = None  # the last one, where its model was refused
+        self.refused: Round | None = None  # the last round, if its model was refused
         inputs = [path for path in (options.bundle, options.student) if path is not None]
         check_output(self.graph_folder, GRAPH, inputs)
         check_output(options.bundle, BUNDLE, [self.work])
 
     def run(self) -> None:
-        """Goes through all steps that are not done yet.
+        """Runs all steps that are not done yet.
 
         Raises:
-            WorseModelError: the new model is worse; what is served stays.
-            RefreshError: a step failed; the same command goes on with it.
+            WorseModelError: the new model is worse; the served one stays.
+            RefreshError: a step failed; the same command resumes with it.
         """
         with reserved(self.graph_folder):
             self.round = self.begin()
@@ -111,7 +111,7 @@ class Refresh:
                 self.end()
 
     def begin(self) -> Round:
-        """The round that was interrupted, where this one is its like; else a new one."""
+        """Resumes an interrupted round with the same options, or starts a new one."""
         about = self.about()
         found = read_round(self.work)
         now = self.manifest(self.options.bundle).version
@@ -130,15 +130,15 @@ class Refresh:
         return fresh
 
     def goes_on(self, found: Round, now: str) -> bool:
-        """Whether a round can be gone on with, where the served bundle is of this version."""
+        """Whether a round can be resumed, given the version of the served bundle."""
         if found.ended or ("gate" in found.done and not self.options.reload):
             return False
         return now == found.before or ("bundle" in found.done and now == self.new_version())
 
     def about(self) -> str:
-        """A digest of all that the outcome depends on, besides the graph and the served model."""
+        """Digests all options that the outcome depends on, except graph and served model."""
         options = self.options
-        said = [
+        inputs = [
             options.source,
             options.teacher,
             options.budget,
@@ -149,14 +149,14 @@ class Refresh:
             str(options.bundle.resolve()),
             str(options.student and options.student.resolve()),
         ]
-        return sha256(json.dumps(said).encode()).hexdigest()
+        return sha256(json.dumps(inputs).encode()).hexdigest()
 
     def check_served(self, version: str) -> None:
-        """Sees that the service serves what lies in the folder: that is what will be compared.
+        """Checks that the service serves the bundle in the folder, which will be compared.
 
         Raises:
             RefreshError: it serves another one.
-            ClientError: it cannot be asked.
+            ClientError: the service does not answer.
         """
         if not self.by_url:
             return
@@ -182,7 +182,7 @@ class Refresh:
         self.note(ended=True, refused=refused)
 
     def get_graph(self) -> None:
-        """Writes the graph of this moment, and says how it differs from the served model's."""
+        """Writes the current graph, and reports how it differs from the served model's."""
         options = self.options
         with terminal_progress() as progress:
             if self.by_url:
@@ -211,12 +211,12 @@ class Refresh:
         save_graph(graph, self.graph_folder)
 
     def same_graph(self, graph: TextGraph) -> bool:
-        """Whether the last round was about this graph."""
+        """Whether the last round used this graph."""
         meta = marked(self.graph_folder, GRAPH)
         return meta is not None and meta["content_hash"] == graph.content_hash
 
     def teach(self) -> None:
-        """Has the teacher asked; first about what the served model is unsure of, where not all."""
+        """Asks the teacher; with a limit, first about nodes that the served model is unsure of."""
         hard = None
         if asks_the_hard_ones(self.options):
             hard = self.work / HARD
@@ -226,7 +226,7 @@ class Refresh:
         self.command("teach", self.graph_folder, self.teacher, *teach_words(self.options, hard))
 
     def distill(self) -> None:
-        """Trains from the weights of the student that is served, as that one was trained."""
+        """Trains with the served student's weights as start, and with its options."""
         config = self.student_config()
         asked = marked(self.teacher, TEACHER)
         if self.options.teacher is None:
@@ -244,10 +244,10 @@ class Refresh:
         self.command("export", self.candidate, self.new, *words)
 
     def compare(self) -> None:
-        """Compares both models on the validation nodes of the graph that was taken.
+        """Compares both models on the validation nodes of the new graph.
 
         Raises:
-            WorseModelError: the new one is worse by more than the tolerance.
+            WorseModelError: the new model is worse by more than the tolerance.
             RefreshError: there is no such node.
         """
         graph = load_graph(self.graph_folder)
@@ -277,14 +277,14 @@ class Refresh:
         self.tell(words)
 
     def place(self) -> None:
-        """Puts the new bundle where the served one lies, which is kept."""
+        """Replaces the served bundle with the new one, and keeps the old one."""
         if self.manifest(self.options.bundle).version != self.new_version():
             put_copy(self.options.bundle, self.previous)
             put_copy(self.new, self.options.bundle)
         self.tell(f"{self.options.bundle}: {self.new_version()}; before, in {self.previous}")
 
     def reload(self) -> None:
-        """Has the service take it; one that refuses it gets the old one's folder back.
+        """Makes the service reload; if the first one refuses, the old bundle is put back.
 
         Raises:
             RefreshError: it refuses, or does not answer.
@@ -295,14 +295,14 @@ class Refresh:
                 self.tell(f"{url} serves {self.new_version()}")
         else:
             self.tell("a service takes it when it is started again, or told to reload")
-        put_copy(self.candidate, self.kept)  # with whose weights the next round begins
+        put_copy(self.candidate, self.kept)  # the start of the next round
 
     def services(self) -> list[str]:
         source = self.options.source
         return addresses_of(source) if self.options.every_address else [source]
 
     def ask_to_reload(self, url: str, first: bool) -> None:
-        """Has one service take the new bundle; where the first one refuses it, it is put back."""
+        """Makes one service reload; if the first one refuses, puts the old bundle back."""
         try:
             with self.client(url) as client:
                 version = client.info()["model_version"]
@@ -328,15 +328,15 @@ class Refresh:
             )
 
     def command(self, *words: object) -> None:
-        """Runs a command, shown as it would be typed.
+        """Runs a command, after printing it as it would be typed.
 
         Raises:
-            RefreshError: it failed; it has said why.
+            RefreshError: it failed, after printing the reason itself.
         """
         self.tell(f"$ {command(*words)}")
         status = self.run_command(*words)
         if status > 0 and status not in BY_SIGNAL:
-            self.end()  # the graph may be what is wrong, so the next round takes it anew
+            self.end()  # the graph may be the cause, so the next round fetches it again
         if status:
             ended = f"ended with status {status}"
             if status < 0:
@@ -355,10 +355,10 @@ class Refresh:
 
     @cached_property
     def start(self) -> Path:
-        """The student that is begun with: that of the served bundle, where it is known.
+        """The student to start from: that of the served bundle, if known.
 
-        The last round's, where that was not carried through, and its bundle came to be served by
-        other means, as after --no-reload.
+        The last round's student, if that round did not finish and its bundle was served by other
+        means, for example after --no-reload.
         """
         if self.is_served(self.kept):
             return self.kept
@@ -373,7 +373,7 @@ class Refresh:
         )
 
     def is_served(self, student: Path) -> bool:
-        """Whether the served bundle was exported from a student; by its graph and its figures."""
+        """Whether the served bundle was exported from a student; compares graph and metrics."""
         config, manifest = marked(student, STUDENT), self.served.manifest
         if config is None or config["graph_hash"] != manifest.graph.content_hash:
             return False
@@ -381,10 +381,10 @@ class Refresh:
         return bool(metrics == manifest.metrics)
 
     def student_config(self) -> Mapping[str, Any]:
-        """What config.json says of the student that is begun with.
+        """Reads config.json of the student to start from.
 
         Raises:
-            RefreshError: it is none.
+            RefreshError: it is not a student folder.
         """
         config = marked(self.start, STUDENT)
         if config is None:

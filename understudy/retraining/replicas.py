@@ -1,4 +1,4 @@
-"""The services that take a new bundle: one, or all replicas that a name leads to."""
+"""The services that reload a new bundle: one, or all replicas behind a name."""
 
 import socket
 
@@ -9,11 +9,11 @@ from understudy.retraining.errors import RefreshError
 
 
 def addresses_of(url: str) -> list[str]:
-    """The same URL for each address of its host, in a fixed order.
+    """Makes the URL for each address of its host, in a fixed order.
 
     Raises:
-        RefreshError: it is https, whose certificate is the name's; or the name is not known.
-        InvalidRequestError: it is no URL.
+        RefreshError: it is https, whose certificate is for the name; or the name is unknown.
+        InvalidRequestError: it is not a URL.
     """
     given = service_url(url)
     if given.scheme != "http":

@@ -1,4 +1,4 @@
-"""How far a refresh has come: a small file in its folder, so that the same command goes on."""
+"""The progress of a refresh: a small file in its folder, so that the same command can resume."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -13,15 +13,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One refresh, from the graph that it takes to the model that it puts in place.
+    """One refresh, from fetching the graph to replacing the model.
 
     Attributes:
-        about: what was asked for, and of which served model; another one begins anew.
-        done: the steps that are behind it.
-        ended: it was carried through, or came to nothing.
-        refused: its model was.
+        about: digest of options and served model; a round with another one starts anew.
+        done: the finished steps.
+        ended: whether it finished, with or without a new model.
+        refused: whether its model was refused.
         before: version of the bundle that was served when it began.
-        served, found: accuracies on validation of that one and the new one; -1 until known.
+        served, found: validation accuracies of the served and the new model; -1 until known.
     """
 
     about: str
@@ -35,10 +35,10 @@ class Round:
 
 
 def check_work(work: Path) -> None:
-    """Sees that a folder is a refresh's own, or empty: what lies in it will be replaced.
+    """Refuses a folder that is neither empty nor a refresh's, since its content is replaced.
 
     Raises:
-        RefreshError: something else lies there.
+        RefreshError: it holds something else.
     """
     if not work.exists() or (work / FILE).is_file():
         return
@@ -52,7 +52,7 @@ def check_work(work: Path) -> None:
 
 
 def read_round(work: Path) -> Round | None:
-    """The last one; None where there was none.
+    """Reads the last round; None if there was none.
 
     Raises:
         RefreshError: the file is damaged, or of a newer release.

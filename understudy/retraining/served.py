@@ -1,4 +1,4 @@
-"""The graph that is served, as of one position of its log."""
+"""Reads the served graph, at one position of its log."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from understudy.graph.text_graph import TextGraph
 
 
 def is_service(source: str) -> bool:
-    """Whether a service is named; else it is a data folder.
+    """Whether the source is a service; otherwise it is a data folder.
 
     Raises:
         BadInputError: it is neither.
@@ -28,14 +28,14 @@ def is_service(source: str) -> bool:
 
 
 def graph_of_service(url: str, key: str | None, timeout: float, progress: Progress) -> TextGraph:
-    """What a service holds at this moment.
+    """Reads the current graph of a service.
 
     Args:
         timeout: seconds that it may be silent.
 
     Raises:
-        ClientError: the URL is none, or the service refuses or stops.
-        BadInputError: what it sends is no whole graph.
+        ClientError: the URL is invalid, or the service refuses or stops.
+        BadInputError: its answer is not a complete graph.
     """
     from understudy.client import Client
 
@@ -48,11 +48,11 @@ def graph_of_service(url: str, key: str | None, timeout: float, progress: Progre
 def graph_of_folder(
     data: Path, bundle: Path | None, progress: Progress, redis: str = ""
 ) -> TextGraph:
-    """What a data folder holds, whether or not it is being served; no network runs.
+    """Reads the graph of a data folder, whether it is being served or not; runs no network.
 
     Args:
-        bundle: whose graph the folder's changes begin with; None where the folder has that.
-        redis: URL of its log; "" where that is a file in the folder.
+        bundle: the bundle that the folder's changes start from; None if the folder has a snapshot.
+        redis: URL of the log; "" if the log is a file in the folder.
 
     Raises:
         BundleError, EngineError, GraphError: see `understudy.engine.opening.stored_graph`.

@@ -1,4 +1,4 @@
-"""What a served model is unsure of, for a teacher that cannot be asked about everything."""
+"""How unsure a served model is of each node, for a teacher that is asked about some only."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from understudy.graph.text_graph import TextGraph
 
 
 def write_doubts(bundle: Path, graph: TextGraph, path: Path, progress: Progress = silent) -> None:
-    """Writes how unsure a bundle is of every node of a graph, as `teach --budget-hard` reads it.
+    """Writes how unsure a bundle is of every node of a graph, for `teach --budget-hard`.
 
-    Of a node that is 1 less the calibrated score of its label.
+    The value is 1 minus the calibrated score of the predicted label.
 
     Raises:
         BundleError, BundleForeignError, InferenceError: see `logits_on`.
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     _, logits = logits_on(bundle, graph, progress)
     calibration = open_bundle(bundle, verify=False).manifest.calibration
     doubts = 1 - probabilities(logits, calibration.temperature).max(axis=1)
-    said = dict(zip(graph.ids.to_pylist(), doubts.tolist(), strict=True))
+    by_id = dict(zip(graph.ids.to_pylist(), doubts.tolist(), strict=True))
     with atomic_file(path) as temporary:
-        temporary.write_bytes(msgspec.json.encode(said))
+        temporary.write_bytes(msgspec.json.encode(by_id))

@@ -1,4 +1,4 @@
-// How an answer is shown: labels with bars, why it was given, and what the teacher says beside it.
+// Shows an answer: labels with bars, its explanation, and the teacher's answer.
 
 import { compare, Refusal } from "./api.js";
 import { make, milliseconds, percent } from "./dom.js";
@@ -19,7 +19,7 @@ export function bars(prediction, hue) {
 
 const REASONS = 7; // of either kind
 
-/** What the answer rests on, if the service told: each neighbour and word, and its log-odds. */
+/** The explanation, if the service gave one: each neighbour and word with its log-odds. */
 export function explanation(prediction, choose) {
   const told = prediction?.explanation;
   if (!told) return null;
@@ -53,7 +53,7 @@ function reasons(title, entries, largest) {
   })));
 }
 
-/** A section that asks student and teacher about one node, when it is told to. */
+/** A section that asks student and teacher about one node, on demand. */
 export function comparison(service, asked, hue) {
   const result = make("div", { "aria-live": "polite" });
   const section = make("section", { class: "teacher", "aria-label": "The teacher's opinion" }, make("h2", {}, "The teacher's opinion"));
@@ -88,7 +88,7 @@ function sideBySide(told, hue) {
     told.auto ? make("p", { class: "quiet" }, `The route auto takes the ${told.auto}'s answer.`) : null);
 }
 
-/** How much faster the student was, unless the teacher's answer was there already. */
+/** How much faster the student was, unless the teacher's answer was cached. */
 function faster({ teacher, teacher_ms: taught, student_ms: own }) {
   if (teacher.cached || !taught || !own || taught < 2 * own) return "";
   return `, and the student is ${Math.round(taught / own).toLocaleString("en")} times faster`;

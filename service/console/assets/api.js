@@ -1,4 +1,4 @@
-// The service's routes, asked as any other client asks them.
+// Calls the service's routes, like any other client.
 
 import { make } from "./dom.js";
 
@@ -66,7 +66,7 @@ async function send(method, path, body, signal) {
   }
 }
 
-/** The whole answer of a success: its JSON, and the milliseconds that the service says it took. */
+/** A successful answer: its JSON, and the milliseconds that the service reports. */
 export async function exchange(method, path, body, signal) {
   const sentWith = sessionStorage.getItem(KEY);
   let response = await send(method, path, body, signal);
@@ -94,7 +94,7 @@ const query = (values) => new URLSearchParams(values).toString();
 
 export const info = () => ask("GET", "info");
 export const metrics = () => ask("GET", "metrics");
-/** A stored node; browsers read two ids as "here" and "above", however a path has them, so those are listed. */
+/** A stored node; browsers resolve the ids "." and ".." in any path, so these are listed instead. */
 export const node = async (id) => {
   if (id !== "." && id !== "..") return ask("GET", `nodes/${encodeURIComponent(id)}`);
   const before = `${id.slice(0, -1)}-\u{10ffff}`; // no id lies between
@@ -113,7 +113,7 @@ export const removeEdge = (source, target) => ask("DELETE", "edges", { source, t
 
 export const classify = (nodes, top_k, signal) => exchange("POST", "classify", { nodes, top_k }, signal);
 
-/** The student's prediction of one node with what it rests on; null where the service tells none. */
+/** The student's prediction of one node with its explanation; null if the service gives none. */
 export async function explain(service, node) {
   if (!service.limits.explained_nodes) return null;
   const { predictions } = await ask("POST", "classify", { nodes: [node], explain: true });

@@ -1,4 +1,4 @@
-// Which colour a label has: given as labels appear, and kept until one begins with another node.
+// Colours of labels: assigned as labels appear, and kept until another start node is chosen.
 
 const HUES = 10; // classes h0 to h9 of the style sheet; what comes later is grey
 
@@ -7,7 +7,7 @@ export class Colors {
     this.given = new Map();
   }
 
-  /** Forgets all; the label that matters most then has the first colour. */
+  /** Forgets all colours; the given label gets the first one. */
   begin(label) {
     this.given = new Map([[label, 0]]);
   }

@@ -1,4 +1,4 @@
-// A field that suggests stored nodes while one types, by keyboard or pointer.
+// A field that suggests stored nodes while typing, usable by keyboard and pointer.
 
 import { search } from "./api.js";
 import { count, make, say, settled } from "./dom.js";

@@ -1,4 +1,4 @@
-// Elements made in one call; texts are never read as markup.
+// Makes elements in one call; texts are never parsed as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -24,7 +24,7 @@ export function byId(name) {
   return document.getElementById(name);
 }
 
-/** Says something to those who cannot see the page, and to all others for a moment. */
+/** Announces a message to screen readers, and shows it for a moment. */
 export function say(words, bad = false) {
   const place = byId("said");
   place.textContent = words;
@@ -34,7 +34,7 @@ export function say(words, bad = false) {
   say.timer = setTimeout(() => place.classList.remove("shown"), bad ? 8000 : 3500);
 }
 
-/** Calls a function once nothing was asked of it for a while; `cancel` takes back what was asked. */
+/** Debounces a function; `cancel` drops the pending call. */
 export function settled(milliseconds, work) {
   let timer;
   const ask = (...given) => {

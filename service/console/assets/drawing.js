@@ -88,7 +88,7 @@ export class Drawing {
     shape.group.setAttribute("aria-label", `${words}: ${told}; ${degree} neighbours`);
   }
 
-  /** Only nodes with that label stand out; null: all do. */
+  /** Highlights only nodes with that label; null: all. */
   pick(ids) {
     this.svg.classList.toggle("picking", ids !== null);
     for (const [id, { group }] of this.shapes) group.classList.toggle("picked", ids?.has(id) ?? false);

@@ -1,4 +1,4 @@
-// Edges added and removed, and the answers that changed by it among the nodes that are shown.
+// Adds and removes edges, and shows which answers of the shown nodes changed.
 
 import { addEdge, removeEdge } from "./api.js";
 import { combobox } from "./combobox.js";
@@ -48,7 +48,7 @@ export class EdgesPanel {
       }, "remove"))));
   }
 
-  /** One change after the other: each tells what it alone changed. */
+  /** Makes one change after the other, so that each one's own effect is shown. */
   inTurn(work) {
     this.turns = (this.turns ?? Promise.resolve()).then(work).catch((error) => say(error.message, true));
     return this.turns;
@@ -77,7 +77,7 @@ export class EdgesPanel {
     );
   }
 
-  /** The graph is at a version; if somebody else changed it, shows what became of the answers. */
+  /** Reports the graph's version; if another client changed the graph, shows the changed answers. */
   notice(version) {
     return this.inTurn(async () => {
       if (this.neighborhood.nodes.size === 0 || version <= this.neighborhood.version) return;

@@ -1,4 +1,4 @@
-// Rate, latency and agreement, out of the metrics that Prometheus reads, too.
+// Rate, latency and agreement, from the metrics for Prometheus.
 
 import { metrics } from "./api.js";
 import { byId, draw, make, milliseconds } from "./dom.js";
@@ -29,7 +29,7 @@ function asked(labels) {
 const sum = (samples, kept = () => true) =>
   (samples ?? []).filter(({ labels }) => kept(labels)).reduce((total, { value }) => total + value, 0);
 
-/** Below how many seconds half of the requests between two readings stayed. */
+/** Median seconds of the requests between two readings. */
 function median(now, before) {
   const name = "request_seconds_bucket";
   const counts = new Map();

@@ -1,4 +1,4 @@
-// A node that is not stored: typed in, linked to stored ones, and classified as one types.
+// An unseen node: typed in, linked to stored ones, and classified while typing.
 
 import { classify, explain } from "./api.js";
 import { bars, comparison, explanation } from "./answers.js";
@@ -77,7 +77,7 @@ export class InventPanel {
       if (turn !== this.turn) return;
       this.result.replaceChildren(make("h2", {}, "The student says"), bars(prediction, this.hue),
         make("p", { class: "quiet" }, `Answered in ${milliseconds(took)}, text encoder and all.`));
-      // What the teacher said was about another node.
+      // The teacher's answer was about another node.
       this.teacher.replaceChildren(comparison(this.service, () => this.asked, this.hue));
       this.explained();
     } catch (error) {

@@ -1,5 +1,5 @@
-// Where nodes lie: repulsion between all, springs along edges, a pull to the middle, cooling down.
-// For a few hundred nodes, so every pair is looked at.
+// Positions of nodes: repulsion between all, springs along edges, a pull to the middle, cooling.
+// Computes every pair, which suffices for a few hundred nodes.
 
 const REPULSION = 5200;
 const SPRING = 0.06;
@@ -18,7 +18,7 @@ export class Layout {
     this.heat = 0;
   }
 
-  /** New nodes begin beside a neighbour that has a place; the others stay where they are. */
+  /** New nodes start next to a placed neighbour; the others stay where they are. */
   set(nodes, edges) {
     const points = new Map();
     const known = (id) => this.points.get(id) ?? points.get(id);

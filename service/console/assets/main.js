@@ -1,4 +1,4 @@
-// Puts the page together: search, drawing, panels, figures, and the address that leads back here.
+// Assembles the page: search, drawing, panels, figures, and the address of the current view.
 
 import * as api from "./api.js";
 import { combobox } from "./combobox.js";

@@ -1,4 +1,4 @@
-// What is shown of the graph: nodes, edges, whose neighbours are open, which node is selected.
+// The shown part of the graph: nodes, edges, expanded nodes, and the selected node.
 
 import { classify, Refusal, surroundings } from "./api.js";
 import { byId, count, make, say } from "./dom.js";
@@ -116,7 +116,7 @@ export class Neighborhood {
     return new Map([...this.nodes].map(([id, { predicted, score }]) => [id, { predicted, score }]));
   }
 
-  /** Asks for all answers anew, after edges came or went; tells which changed, or null where another drawing was begun. */
+  /** Requests all answers again after a change of edges; returns the changed ones, or null if another drawing was started. */
   async refresh(added = [], removed = [], before = this.answers()) {
     for (const edge of removed) this.link(edge, false);
     for (const edge of added) this.link(edge, true);
@@ -146,7 +146,7 @@ export class Neighborhood {
     return differences;
   }
 
-  /** Asks about nodes, as many at once as one may: [id, prediction], and the oldest version. */
+  /** Classifies nodes in requests of the allowed size: [id, prediction], and the oldest version. */
   async ask(ids) {
     const answers = [];
     let version = null;
@@ -228,7 +228,7 @@ export class Neighborhood {
     }, make("span", { class: `dot ${this.colors.hue(label)}` }), label, " ", make("span", { class: "count" }, String(many)))));
   }
 
-  /** Lets the nodes of the label stand out that is pressed in the legend. */
+  /** Highlights the nodes of the label that is selected in the legend. */
   pick(nodes) {
     this.drawing.pick(this.picked === null ? null : new Set(nodes.filter(({ label }) => label === this.picked).map(({ id }) => id)));
   }

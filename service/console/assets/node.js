@@ -14,7 +14,7 @@ export class NodePanel {
     this.hue = (label) => neighborhood.colors.hue(label);
   }
 
-  /** Shows a stored node; what is asked about another one meanwhile wins. */
+  /** Shows a stored node, unless another one is requested meanwhile. */
   async show(id) {
     const turn = (this.turn = {});
     const read = await this.read(id);
@@ -30,7 +30,7 @@ export class NodePanel {
     await this.tell(turn, read);
   }
 
-  /** Tells anew what is known of the node that is shown; what was asked of its teacher stays. */
+  /** Refreshes the shown node; its teacher's answer stays. */
   async renew(id) {
     if (id !== this.id) return;
     const { turn } = this;
@@ -66,7 +66,7 @@ export class NodePanel {
       make("div", { class: "row" }, open, alone));
   }
 
-  /** Those that are drawn, as a list: the drawing once more, in words. */
+  /** The drawn neighbours as a list: a text alternative to the drawing. */
   neighbors(id, opened) {
     const near = this.neighborhood.neighborsOf(id);
     if (near.length === 0) return make("div");

@@ -23,7 +23,7 @@ function kindOf(schema) {
 
 const BOUNDS = { minimum: "at least #", maximum: "at most #", minLength: "at least # characters", maxLength: "at most # characters", minItems: "at least # entries", maxItems: "at most # entries" };
 
-/** What a field means, and what holds of it beside. */
+/** A field's meaning and constraints. */
 function remarks({ description, default: given, ...schema }, place = null) {
   const bounds = Object.entries(BOUNDS).filter(([name]) => schema[name] !== undefined).map(([name, words]) => words.replace("#", schema[name].toLocaleString("en")));
   if (given !== undefined && given !== null && given !== "" && !Array.isArray(given)) bounds.push(`${JSON.stringify(given)} unless said`);

@@ -1,4 +1,4 @@
-// Before anything is drawn: the choice of this browser, else the system's.
+// Sets the theme before anything is drawn: this browser's choice, or the system's.
 const CHOSEN = "understudy-theme";
 
 function chosenTheme() {

@@ -1,10 +1,11 @@
-"""What a change of the graph does to the activations: exactly the affected nodes, layer by layer.
+"""Recomputes exactly the activations that a change affects, layer by layer.
 
-A layer's result for a node depends on its own activation, on its neighbours' and, by the weights,
-on its degree; with GCN's symmetric weights also on its neighbours' degrees. So a layer is run again
-for the nodes whose own activation moved, whose neighbours changed, or that have a neighbour which
-moved; the nodes that came out different are what moved for the next one. The last layer is run
-where few nodes need it; many are only marked, see `understudy.engine.stale`.
+A layer's result for a node depends on its own activation, its neighbours' activations and (through
+the weights) its degree; with GCN's symmetric weights also on its neighbours' degrees. So a layer
+runs again for the nodes whose own activation or whose neighbours changed, or that have a neighbour
+whose activation changed; the nodes with a different result are the changed ones for the next layer.
+The last layer runs if few nodes need it; if many do, they are only marked, see
+`understudy.engine.stale`.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,26 +30,24 @@ from understudy.graph.mutable.store import GraphChange
 from understudy.graph.mutable.versions import Undo
 from understudy.graph.mutable.view import GraphView
 
-TEXTS_A_RUN = 256  # encoded at once
-# Nodes whose logits a change computes; with GraphSAGE, a few edges reach so many. Then answers
-# near small changes stay look-ups.
+TEXTS_A_RUN = 256  # texts encoded at once
+# A change computes at most this many logits, about what a few edges reach with GraphSAGE, so that
+# look-ups near small changes stay fast.
 LOGITS_AT_ONCE = 256
-HUB_NEIGHBORS = 1_024  # of more, a node's logits are never left: each reader would sum up all
+HUB_NEIGHBORS = 1_024  # above this degree logits are never deferred: readers would sum too much
 
 
 def go_on() -> None:
-    """Breaks nothing off."""
+    """Does nothing; the default of `Incremental.between`."""
 
 
 class Incremental:
-    """Keeps the tables equal to what a full computation on the newest graph would give.
-
-    Of the logits those alone that are not marked as stale.
+    """Keeps the tables equal to a full computation on the newest graph, except stale logits.
 
     Args:
-        owed: by layer float32 [rows], what each node owes its neighbours; None is nothing.
-            Written to from here on.
-        logits_at_once: up to how many a change computes; None is LOGITS_AT_ONCE.
+        owed: by layer float32 [rows], what each node owes its neighbours (see `Debts`); None:
+            nothing. The arrays are written to.
+        logits_at_once: maximum number of logits that a change computes; None: LOGITS_AT_ONCE.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Incremental:
         self.debts = Debts(len(widths), rows, owed)
         self.runs = LayerRuns(student, tables, self.sums)
         self.deferred = Deferred(student, rows)
-        self.between: Callable[[], None] = go_on  # pieces of a long change; may break it off
+        self.between: Callable[[], None] = go_on  # called between pieces; may raise to cancel
         self.last = len(student.layers) - 1
 
     def update(
@@ -80,14 +79,15 @@ class Incremental:
         undo: Undo,
         settling: Settling = Settling.NOTHING,
     ) -> int:
-        """Recomputes what a change affects, unseen by readers of the old view.
+        """Recomputes what a change affects, invisibly to readers of the old view.
 
         Args:
-            settling: nothing is different in the graph. ALL wakes the neighbours of nodes that owe
-                them anything, or else computes logits that are stale; LOGITS does that alone.
+            settling: unless NOTHING, the graph is unchanged. LOGITS computes stale logits; ALL
+                passes on what nodes owe their neighbours or, if nothing is owed, computes stale
+                logits.
 
         Returns:
-            How many rows were computed, of all layers together.
+            The number of computed rows, over all layers.
 
         Raises:
             InferenceError: the networks failed, or gave a value that is not finite.
@@ -111,45 +111,45 @@ class Incremental:
             computed += self.answer(moved, step)
         except EngineError:
             raise
-        except Exception as error:  # onnxruntime's own errors share no narrower root
+        except Exception as error:  # onnxruntime's errors share no narrower base class
             raise InferenceError("the student's networks failed on a change") from error
         return computed
 
     def keep(self) -> None:
-        """The change is published."""
+        """Keeps the results after the change was published."""
         self.debts.keep()
         for sums in self.sums:
             sums.published()
         self.deferred.keep()
 
     def forget(self) -> None:
-        """The change was taken back."""
+        """Discards the results after the change was taken back."""
         self.debts.forget()
         for sums in self.sums:
             sums.take_back()
         self.deferred.forget()
 
     def owed_now(self, rows: int) -> list[NDArray[np.float32]]:
-        """A copy of what each of the first rows owes its neighbours, by layer float32 [rows]."""
+        """Copies what each of the first rows owes its neighbours, by layer float32 [rows]."""
         return self.debts.now(rows)
 
     @property
     def owes(self) -> bool:
-        """Whether `update` with `settling` would change anything."""
+        """Whether `update` with `settling` would compute anything."""
         return self.deferred.count > 0 or self.debts.there
 
     @property
     def waiting(self) -> int:
-        """How many logits are stale."""
+        """Number of stale logits."""
         return self.deferred.count
 
     @property
     def stale(self) -> StaleLogits | None:
-        """What readers need where logits are stale; None where none are."""
+        """What readers need to compute stale logits; None if none are stale."""
         return self.deferred.now
 
     def embed(self, step: Step) -> Moved:
-        """h0 of the nodes whose text is new."""
+        """Computes h0 of the nodes with a new text."""
         rows = step.change.texts
         pieces = []
         for start in range(0, len(rows), TEXTS_A_RUN):
@@ -163,14 +163,14 @@ class Incremental:
     def write(
         self, number: int, rows: NDArray[np.int64], values: NDArray[np.float32], step: Step
     ) -> Moved:
-        """Overwrites activations of layer `number`; returns what is different."""
+        """Writes activations of layer `number`; returns the rows that changed."""
         if not np.isfinite(values).all():
             raise InferenceError("the student gave a value that is not finite for a change")
         table = self.tables.layers[number]
         table.reserve(step.new.num_rows)
         old = table.newest(rows)
         moved = Moved(rows, old, values)
-        if number < len(self.student.layers):  # nothing follows the logits
+        if number < len(self.student.layers):  # no layer reads the logits
             different = differing(values, old)
             if not different.all():
                 moved = Moved(rows[different], old[different], values[different])
@@ -178,7 +178,7 @@ class Incremental:
         return moved
 
     def answer(self, moved: Moved, step: Step) -> int:
-        """Runs the last layer where few nodes need it, else marks them; how many it ran for."""
+        """Runs the last layer if few nodes need it, otherwise marks them; returns how many ran."""
         self.tables.logits.reserve(step.new.num_rows)
         if self.student.weighting == "none" or self.reaches_most(moved, step):
             rows = self.affected(self.last, moved, step)
@@ -193,9 +193,12 @@ class Incremental:
         return self.leave(wave, step)
 
     def leave(self, wave: Wave, step: Step) -> int:
-        """Marks the nodes that a wave reaches, and runs the last layer for hubs; for how many."""
+        """Marks the nodes that a wave reaches, except hubs, for which it runs the last layer.
+
+        Returns the number of hubs that it ran for.
+        """
         own = [wave.moved.rows, step.touched]
-        if step.settling:  # hubs come with all that is marked
+        if step.settling:  # hubs are computed with the other marked nodes
             self.mark([*own, step.new.adjacent(wave.waking).indices], step)
             return 0
         near = step.new.adjacent(wave.sources.rows)
@@ -217,12 +220,12 @@ class Incremental:
         return np.asarray(step.new.degrees(rows) > self.hub_neighbors)
 
     def mark(self, pieces: Sequence[NDArray[np.integer]], step: Step) -> None:
-        """Leaves the logits of some nodes. No sum is kept of them: it would be for nothing."""
+        """Marks logits as stale, and drops the nodes' sums, which deferred nodes do not need."""
         fresh = self.deferred.mark(pieces, step.new.num_rows, step.undo)
         self.sums[self.last].drop(fresh)
 
     def run_last(self, rows: NDArray[np.int64], step: Step, keeping: bool = True) -> int:
-        """Computes the logits of sorted rows, see `LayerRuns.run`; how many."""
+        """Computes the logits of sorted rows (see `LayerRuns.run`); returns their number."""
         values = self.runs.run(self.last, rows, step.new, keeping)
         self.write(self.last + 1, rows, values, step)
         self.deferred.clear(rows, step.new.num_rows, step.undo)
@@ -237,11 +240,11 @@ class Incremental:
         return self.reached(number, self.wave(number, moved, step), step)
 
     def own(self, moved: Moved, step: Step) -> NDArray[np.int64]:
-        """Rows for which a layer without neighbours must run; a new row holds nothing yet."""
+        """Rows for which a layer without neighbours must run: changed rows and new texts."""
         return union([moved.rows, step.change.texts], step.new.num_rows)
 
     def wave(self, number: int, moved: Moved, step: Step) -> Wave:
-        """What reaches a layer; what is owed from here on is noted."""
+        """Finds what reaches a layer, and records what nodes owe from now on."""
         sources = self.sources(number, moved, step)
         differences = sources.new - sources.old
         if step.settling:
@@ -255,10 +258,11 @@ class Incremental:
         return Wave(moved, sources, differences, ~wakes, waking)
 
     def shares(self, view: GraphView, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How much of what is allowed in all some nodes may owe; float64 [B].
+        """Computes the share of the total tolerance that each node may owe; float64 [B].
 
-        As many may owe a node as it has neighbours. A mean, or attention, then moves by as much as
-        one of them did; a sum by that times their number, GCN's by the root of it.
+        As many nodes may owe a node as it has neighbours. If each owes the same amount, a mean or
+        attention changes by that amount, a sum by that amount times the degree, and GCN's weighted
+        sum by that amount times the root of the degree.
         """
         most = np.ones(len(rows))
         if self.student.weighting not in ("sum", "symmetric"):
@@ -270,7 +274,7 @@ class Incremental:
         return 1 / most if self.student.weighting == "sum" else 1 / np.sqrt(most + 1)
 
     def reached(self, number: int, wave: Wave, step: Step) -> NDArray[np.int64]:
-        """Sorted rows that a wave makes a layer run for; their sums are updated."""
+        """Finds the sorted rows that a layer must run for because of a wave; updates their sums."""
         near = step.new.adjacent(wave.sources.rows)
         around: NDArray[np.integer] = near.indices
         if self.linear:
@@ -280,25 +284,25 @@ class Incremental:
         elif wave.quiet.any():
             around = near.indices[np.repeat(~wave.quiet, near.degrees)]
         rows = union([wave.moved.rows, step.touched, around], step.new.num_rows)
-        gone = step.change.removed  # among the ends of changed edges
+        gone = step.change.removed  # removed nodes can be ends of changed edges
         return rows[~np.isin(rows, gone)] if len(gone) else rows
 
     def reaches_most(self, moved: Moved, step: Step) -> bool:
-        """Whether so many nodes moved that to tell their neighbours apart would cost more."""
+        """Whether so many nodes changed that it is cheaper to run the layer for all."""
         return not step.settling and int(step.new.degrees(moved.rows).sum()) > step.new.num_edges
 
     def everything(self, number: int, moved: Moved, step: Step) -> NDArray[np.int64]:
-        """All rows that a layer could be run for; what is kept and what is owed begins anew."""
+        """Finds all rows that a layer can run for; resets kept sums and what is owed."""
         if self.linear:
             self.sums[number].drop_all()
         rows = np.arange(step.new.num_rows)
         degrees = step.new.degrees(rows)
         self.debts.forgive(number, rows)
-        degrees[moved.rows] = degrees[step.touched] = 1  # some have no neighbours
+        degrees[moved.rows] = degrees[step.touched] = 1  # include those without neighbours
         return np.flatnonzero(degrees)
 
     def sources(self, number: int, moved: Moved, step: Step) -> Moved:
-        """What the neighbours sum up: activations, with GCN scaled by the node's own degree."""
+        """Returns what neighbours sum: activations, with GCN scaled by the node's own degree."""
         if self.student.weighting != "symmetric":
             return moved
         rows = union([moved.rows, step.touched], step.new.num_rows)
@@ -317,10 +321,10 @@ class Incremental:
         differences: NDArray[np.float32],
         step: Step,
     ) -> NDArray[np.integer]:
-        """Adds to the kept sums what changed in them.
+        """Adds the changes of summands to the kept sums.
 
-        An edge that is new, or gone, brings or takes what its far end was before: the difference
-        to what that is now is added to whom it is linked with now.
+        A new or removed edge adds or subtracts the far end's old value; the difference to its new
+        value is then added for all current neighbours.
 
         Returns:
             The sorted rows around the sources, and the ends of changed edges.
@@ -346,9 +350,9 @@ class Incremental:
     def before(
         self, number: int, sources: Moved, rows: NDArray[np.int64], step: Step
     ) -> NDArray[np.float32]:
-        """What their neighbours summed up of some nodes before the change; float32 [B, d]."""
+        """Returns the summands that nodes contributed before the change; float32 [B, d]."""
         values: NDArray[np.float32] = self.tables.layers[number].newest(rows)
-        if self.student.weighting == "symmetric":  # of a node that moved, it is replaced below
+        if self.student.weighting == "symmetric":  # changed nodes are replaced below
             values *= scales(step.old.degrees(rows), "symmetric")[:, None]
         if len(sources.rows):
             place = np.searchsorted(sources.rows, rows)
@@ -359,7 +363,7 @@ class Incremental:
 
 
 def differing(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """bool [B]: which rows of two arrays [B, d] differ; most often the first column tells."""
+    """Compares rows of two arrays [B, d]; bool [B]. The first column usually decides."""
     different: NDArray[np.bool_] = one[:, 0] != other[:, 0]
     same = np.flatnonzero(~different)
     different[same] = (one[same] != other[same]).any(axis=1)

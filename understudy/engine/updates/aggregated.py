@@ -1,4 +1,4 @@
-"""An exported layer for nodes whose neighbours are summed already."""
+"""Runs an exported layer on neighbour sums that are already computed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,13 @@ def run_aggregated(
     """Runs a layer of a linear weighting.
 
     Shapes:
-        h: float32 [B, d]
+        aggregated: float32 [B, d], as from `understudy.graph.layers.aggregation.aggregate`
         aggregated: float32 [B, d], as `understudy.graph.layers.aggregation.aggregate` gives it
         returns: float32 [B, d']
     """
     if "table" not in getattr(layer, "inputs", ("table",)):
         return run_dense(layer, h, aggregated)
-    # A gathering layer sums a single row of weight 1, and nothing of the node's own.
+    # Feed a gathering layer one row of weight 1 per node, and weight 0 for the node itself.
     count = len(h)
     feeds: dict[str, NDArray[np.generic]] = {
         "h": h,
@@ -41,12 +41,12 @@ def run_alone(layer: Layer, h: NDArray[np.float32]) -> NDArray[np.float32]:
     if "table" not in getattr(layer, "inputs", ("table",)):
         return run_dense(layer, h, h)
     none = np.empty(0, np.int64)
-    nobody = Neighborhoods(np.zeros(len(h) + 1, np.int64), none, none)
-    return run_blocks(layer, h, np.zeros((1, h.shape[1]), np.float32), nobody, "none")
+    isolated = Neighborhoods(np.zeros(len(h) + 1, np.int64), none, none)
+    return run_blocks(layer, h, np.zeros((1, h.shape[1]), np.float32), isolated, "none")
 
 
 def scales(degrees: NDArray[np.int64], weighting: str) -> NDArray[np.float32]:
-    """float32 [B]: a node's share of its neighbours' weights, the part that is its own."""
+    """Computes each node's own factor of its neighbours' edge weights; float32 [B]."""
     if weighting == "symmetric":
         return np.asarray(1.0 / np.sqrt(degrees + 1.0), dtype=np.float32)
     return np.ones(len(degrees), np.float32)
@@ -55,15 +55,15 @@ def scales(degrees: NDArray[np.int64], weighting: str) -> NDArray[np.float32]:
 def table_sums(
     table: VersionedTable, near: Adjacency, weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The weighted sums of lists of rows, as the table stands; float32 [B, d].
+    """Computes weighted sums of lists of rows, from the newest table; float32 [B, d].
 
     Shapes:
-        near: of B lists; weights: float32 [E], one for each entry
+        near: B lists; weights: float32 [E], one per entry
     """
     grown = near.indices >= table.split
     if not grown.any():
         return product(near.indptr, near.indices, weights, table.base)
-    # Its first rows and the further ones are two arrays.
+    # The table's base and grown rows are two arrays.
     first = np.where(grown, 0, near.indices)
     sums = product(near.indptr, first, np.where(grown, 0, weights), table.base)
     indptr = np.concatenate([[0], np.cumsum(grown)])[near.indptr]
@@ -77,7 +77,7 @@ def product(
     weights: NDArray[np.float32],
     table: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    if len(indptr) == 2:  # building a sparse matrix would take longer than the sum
+    if len(indptr) == 2:  # for one list, building a sparse matrix takes longer than the sum
         return np.asarray(weights @ table[indices])[None]
     matrix = sparse.csr_array((weights, indices, indptr), (len(indptr) - 1, len(table)))
     return np.asarray(matrix @ table)
@@ -89,7 +89,7 @@ def aggregated_from_sums(
     degrees: NDArray[np.int64],
     weighting: str,
 ) -> NDArray[np.float32]:
-    """What the layer reads, from the sums of the neighbours' activations times `scales`.
+    """Turns sums of the neighbours' activations times `scales` into the layer's input.
 
     Shapes:
         sums: float32 [B, d], overwritten; h: float32 [B, d]; degrees: int64 [B]

@@ -5,7 +5,7 @@ from threading import Lock
 
 
 class Arrivals:
-    """Safe to share between threads; costs a change next to nothing while none waits."""
+    """Wakes callers at a version; thread-safe, and almost free for a change while none waits."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -13,9 +13,9 @@ class Arrivals:
         self.released = False
 
     def enter(self, version: int) -> Future[None]:
-        """Done once `reached` tells of that version or a later one, or at the end.
+        """Returns a future, done when `reached` reports this version or a later one, or at the end.
 
-        Who asks looks whether it is there already after this, and not before.
+        The caller must check whether the version is already there after this call, not before.
         """
         arrival: Future[None] = Future()
         with self.lock:
@@ -27,19 +27,19 @@ class Arrivals:
         return arrival
 
     def forget(self, arrival: Future[None]) -> None:
-        """One that is cancelled waits no more."""
+        """Forgets a cancelled or finished waiter."""
         with self.lock:
             self.waiting.pop(arrival, None)
 
     def reached(self, version: int) -> None:
-        """Wakes those who wait for a version or an earlier one."""
+        """Wakes the callers that wait for this version or an earlier one."""
         if self.waiting:
             with self.lock:
                 there = [arrival for arrival, wanted in self.waiting.items() if wanted <= version]
             wake(there)
 
     def release(self) -> None:
-        """There are no later versions: wakes all."""
+        """Wakes all callers; no later versions will come."""
         with self.lock:
             self.released = True
             everybody = list(self.waiting)

@@ -1,13 +1,13 @@
-"""Sums over the neighbours of stored nodes, kept up by differences.
+"""Sums over the neighbours of stored nodes, updated by differences.
 
-A linear layer's sum changes by the difference of what changed, so a node of 20,000 neighbours costs
-what its changed neighbours cost. With symmetric weights the sums are of activations that are scaled
-by their own node's degree already, so that a changed degree is one more difference.
+A linear layer's sum changes by the differences of the changed summands, so updating a node with
+20,000 neighbours costs only its changed neighbours. With symmetric weights the summands are
+activations scaled by their own node's degree, so that a changed degree is one more difference.
 
-A sum is first taken when its node is first computed again, and takes as much memory as one
-activation of the node; those of nodes that no change came near take none. Differences are added in
-32 bits. A sum is taken afresh after as many of them as its node has neighbours, so it is as exact
-as any sum of so many numbers, also where a hub lost almost all of its neighbours.
+A sum is first computed when a change first reaches its node, and takes as much memory as one
+activation of the node; nodes that no change came near take none. Differences are added in 32 bits.
+A sum is recomputed after as many differences as its node has neighbours, so it is as exact as any
+sum of so many numbers, even if a hub lost almost all of its neighbours.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ from understudy.engine.updates.untouched import untouched
 from understudy.graph.csr import Adjacency
 
 NOT_KEPT = -1
-FEW_CHANGES = 32  # differences that any sum may take
-# Where this many summands change at once, most of what some nodes sum up, those are summed afresh.
+FEW_CHANGES = 32  # any sum may take this many differences before it is recomputed
+# If this many summands of mostly changed sums change at once, these sums are recomputed.
 FRESH_SUMMANDS = 4_096
-FEW_SUMMANDS = 512  # up to which to make a sparse matrix takes longer than the sums
-SUMS_A_STEP = 4_096  # what is added to them, and they, stay in the cache
+FEW_SUMMANDS = 512  # up to this many, making a sparse matrix takes longer than the sums
+SUMS_A_STEP = 4_096  # sums per step, so that they and their differences stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Moved:
 
 
 class KeptSums:
-    """The sums that one layer reads; only the writer touches it.
+    """The kept sums of one layer's input; used by the writer only.
 
     Attributes:
-        values: float32 [rows, d]; a page of it is not there before it is written to
-        changes: int32 [rows], differences since a sum was taken, or NOT_KEPT
-        written: rows that the change which runs has written to
+        values: float32 [rows, d]; pages take memory once they are written to
+        changes: int32 [rows], differences since the sum was computed, or NOT_KEPT
+        written: rows written by the running change
     """
 
     def __init__(self, width: int, rows: int) -> None:
@@ -70,11 +70,11 @@ class KeptSums:
         self.changes = np.concatenate([self.changes, np.full(more, NOT_KEPT, np.int32)])
 
     def kept(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """bool [B]: whose sums there are."""
+        """Whether the rows' sums are kept; bool [B]."""
         return np.asarray(self.changes[rows] != NOT_KEPT)
 
     def keep(self, rows: NDArray[np.integer], sums: NDArray[np.float32]) -> None:
-        """Holds the sums [B, d] of some nodes."""
+        """Stores the sums [B, d] of some nodes."""
         self.written.append(rows)
         self.values[rows], self.changes[rows] = sums, 0
 
@@ -85,11 +85,11 @@ class KeptSums:
         self.changes.fill(NOT_KEPT)
 
     def published(self) -> None:
-        """The change that ran is made."""
+        """Keeps the sums that the running change wrote."""
         self.written = []
 
     def take_back(self) -> None:
-        """The change that ran is not made: what it wrote is worth nothing."""
+        """Drops the sums that the running change wrote."""
         for rows in self.written:
             self.drop(rows)
         self.written = []
@@ -101,17 +101,17 @@ class KeptSums:
         total: int,
         degrees: Callable[[NDArray[np.integer]], NDArray[np.int64]],
     ) -> NDArray[np.integer]:
-        """Adds `differences[k]` to the sums of `near.neighbors(k)`, where these are kept.
+        """Adds `differences[k]` to the kept sums of `near.neighbors(k)`.
 
         Args:
-            total: how many rows there are.
-            degrees: tells how many summands rows have.
+            total: number of rows.
+            degrees: gives the number of summands of rows.
 
         Shapes:
             differences: float32 [X, d]
 
         Returns:
-            The sorted, distinct rows that stand in `near`, whether their sums are kept or not.
+            The sorted, distinct rows in `near`, whether their sums are kept or not.
         """
         rows, counts = counted(near.indices, total)
         self.reserve(total)
@@ -135,8 +135,8 @@ class KeptSums:
         if len(rows) <= SUMS_A_STEP:
             self.values[rows] += summands @ differences
             return
-        # By target the lists' differences are what is read at random: they are fewer than the
-        # targets, and most often in the cache.
+        # Rows of the matrix are targets, so the random reads are of the differences, which are
+        # fewer than the targets and usually in the cache.
         by_row = summands.tocsr()
         for start in range(0, len(rows), SUMS_A_STEP):
             part = slice(start, start + SUMS_A_STEP)
@@ -147,7 +147,7 @@ class KeptSums:
     def usable(
         self, rows: NDArray[np.integer], counts: NDArray[np.int64], degrees: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """bool [B]: whose sums to add to; the others are none, or not worth it and dropped."""
+        """Whether to add to the rows' sums; bool [B]. Sums not worth updating are dropped."""
         kept = self.kept(rows)
         worn = self.changes[rows] + counts > np.maximum(degrees, FEW_CHANGES)
         most = 2 * counts > degrees
@@ -160,10 +160,10 @@ class KeptSums:
 def few_by_target(
     near: Adjacency, differences: NDArray[np.float32], counts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """What every row that stands in the lists gets, in the order of the rows; float32 [B, d].
+    """Sums the differences for each row in the lists, in the order of the rows; float32 [B, d].
 
     Args:
-        counts: int64 [B], how often each stands there.
+        counts: int64 [B], how often each row occurs.
     """
     lists = np.repeat(np.arange(near.num_nodes), near.degrees)
     order = near.indices.argsort(kind="stable")
@@ -174,10 +174,10 @@ def few_by_target(
 def by_target(
     near: Adjacency, rows: NDArray[np.integer], chosen: NDArray[np.bool_]
 ) -> sparse.csc_array:
-    """Which lists the chosen ones of the sorted rows stand in; [chosen, lists].
+    """Makes the matrix of which chosen rows occur in which lists; [chosen, lists].
 
     Args:
-        rows: all that stand in `near`.
+        rows: all rows in `near`, sorted.
     """
     count = int(chosen.sum())
     place = np.empty(int(rows[-1]) + 1, np.int32)
@@ -192,7 +192,7 @@ def by_target(
 
 
 def row_slice(matrix: sparse.csr_array, part: slice) -> sparse.csr_array:
-    """Some rows, without the checks of indexing."""
+    """Slices rows without the checks of indexing."""
     indptr = matrix.indptr[part.start : part.stop + 1]
     first, last = indptr[0], indptr[-1]
     data, indices = matrix.data[first:last], matrix.indices[first:last]

@@ -7,24 +7,24 @@ from numpy.typing import NDArray
 
 from understudy.graph.mutable.versions import VersionedTable
 
-# A node wakes its neighbours once what it owes them might move what one of them aggregates by this
-# much, were all of that one's neighbours to owe it as much. What it owes is kept, so it never adds
-# up to more; `settle` pays it.
+# A node's neighbours are recomputed once the changes that it owes them could move one neighbour's
+# aggregate by this much, if all neighbours of that one owed the same. What is owed accumulates, so
+# the total error stays below this bound; `settle` passes everything on.
 WAKING = 1e-5
-SETTLED_AT_ONCE = 8_192  # neighbours woken a step by `settle`, unless one node alone has more
+SETTLED_AT_ONCE = 8_192  # neighbours recomputed per step of `settle`, unless one node has more
 
 
 class Debts:
-    """By layer, what each node owes; only the writer touches it.
+    """What each node owes its neighbours, by layer; used by the writer only.
 
     Attributes:
-        waking: what a node's neighbours together may owe it.
-        owed: by layer float32 [rows], as of what is published.
-        owing: what the change that runs makes of it: layer, rows and what these owe then.
-        maybe: whether anything may be owed; looking at all nodes takes long where there are many.
+        waking: how much a node's neighbours together may owe it.
+        owed: by layer float32 [rows], as published.
+        owing: updates of `owed` by the running change: layer, rows and their new values.
+        maybe: whether anything may be owed; avoids the slow scan of all nodes.
 
     Args:
-        owed: written to from here on; None is nothing.
+        owed: initial values, which are written to; None: nothing is owed.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class Debts:
         differences: NDArray[np.float32],
         shares: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     ) -> NDArray[np.bool_]:
-        """Which nodes' neighbours must run again; the others owe them what they moved.
+        """Finds the nodes whose neighbours must run again; the others owe them their change.
 
         Args:
-            shares: what part of `waking` some nodes may owe, at most 1; float64 [B']
+            shares: gives the part of `waking` that nodes may owe, at most 1; float64 [B']
 
         Shapes:
-            differences: float32 [B, d], by which the nodes moved
+            differences: float32 [B, d], the changes of the nodes
             returns: bool [B]
         """
         owed = self.owed[number]
@@ -66,14 +66,14 @@ class Debts:
         return np.asarray(wakes)
 
     def forgive(self, number: int, rows: NDArray[np.int64]) -> None:
-        """Nodes whose neighbours all run again."""
+        """Clears what nodes owe, because all their neighbours run again."""
         self.owed[number].reserve(len(rows))
         self.owing.append((number, rows, np.zeros(len(rows), np.float32)))
 
     def pay(
         self, number: int, degrees: Callable[[NDArray[np.int64]], NDArray[np.int64]]
     ) -> NDArray[np.int64]:
-        """Some of the nodes that owe anything, and owe nothing now."""
+        """Selects some of the nodes that owe anything, and clears what they owe."""
         owed = self.owed[number]
         debtors = np.flatnonzero(np.concatenate([owed.base, owed.grown]))
         reached = np.cumsum(degrees(debtors))
@@ -82,23 +82,23 @@ class Debts:
         return debtors
 
     def looked_for(self) -> bool:
-        """Whether anything is owed; no change runs."""
+        """Checks whether anything is owed and remembers the answer; not during a change."""
         self.maybe = self.maybe and self.there
         return self.maybe
 
     @property
     def there(self) -> bool:
-        """Whether anything is owed, as readers ask it: nothing is noted."""
+        """Whether anything is owed; for readers, changes nothing."""
         return self.maybe and any(table.base.any() or table.grown.any() for table in self.owed)
 
     def now(self, rows: int) -> list[NDArray[np.float32]]:
-        """A copy of what each of the first rows owes, by layer float32 [rows]."""
+        """Copies what each of the first rows owes, by layer float32 [rows]."""
         for table in self.owed:
             table.reserve(rows)
         return [table.newest(np.arange(rows)) for table in self.owed]
 
     def keep(self) -> None:
-        """The change is published."""
+        """Keeps the updates after the change was published."""
         for number, rows, owed in self.owing:
             self.owed[number].reserve(int(rows.max(initial=-1)) + 1)
             self.owed[number].overwrite(rows, owed)
@@ -106,12 +106,12 @@ class Debts:
         self.owing = []
 
     def forget(self) -> None:
-        """The change was taken back."""
+        """Discards the updates after the change was taken back."""
         self.owing = []
 
 
 def largest(differences: NDArray[np.float32], enough: float) -> NDArray[np.float32]:
-    """The largest absolute value of each row [B, d], or a smaller one that exceeds `enough`."""
+    """Bounds the largest absolute value of each row [B, d]; exact unless it exceeds `enough`."""
     squares = np.einsum("ij,ij->i", differences, differences)
     bounds: NDArray[np.float32] = np.sqrt(squares / max(1, differences.shape[1]))
     small = np.flatnonzero(~(bounds > enough))

@@ -1,4 +1,4 @@
-"""The writer's side of logits that are computed when asked for, or in the next pause."""
+"""The writer's side of logits that are computed on demand or when idle."""
 
 from collections.abc import Sequence
 
@@ -12,38 +12,38 @@ from understudy.engine.updates.distinct import union
 from understudy.graph.mutable.versions import Undo, VersionedTable
 from understudy.graph.mutable.view import GraphView
 
-# Computed in one piece when changes pause; the next change waits for no more than one.
+# Stale logits are computed in pieces of this size when idle; a change waits for one piece at most.
 SETTLED_ROWS = 4_096
 SETTLED_NEIGHBORS = 65_536
 
 
 class Deferred:
-    """Marks whose logits are stale; only the writer touches it.
+    """Marks stale logits; used by the writer only.
 
     Attributes:
-        logits: the marks, and what readers need beside them.
-        count: how many are stale in the newest version that is published.
-        counting: the same with the change that runs.
+        logits: the marks, with what readers need to compute logits.
+        count: number of stale logits in the newest published version.
+        counting: the same, including the running change.
     """
 
     def __init__(self, student: Student, rows: int) -> None:
         marks = VersionedTable(np.zeros(rows, np.bool_))
         self.logits = StaleLogits(marks, student.layers[-1], student.weighting)
         self.count = self.counting = 0
-        self.found = np.empty(0, np.int64)  # rows that were stale when all were looked through
+        self.found = np.empty(0, np.int64)  # stale rows of the last scan that are still to do
 
     @property
     def now(self) -> StaleLogits | None:
-        """What readers of the newest version need; None where nothing is stale."""
+        """What readers of the newest version need; None if nothing is stale."""
         return self.logits if self.count else None
 
     def mark(
         self, pieces: Sequence[NDArray[np.integer]], total: int, undo: Undo
     ) -> NDArray[np.int64]:
-        """Leaves the logits of some rows below `total`; returns those that were not left yet."""
+        """Marks the logits of some rows below `total`; returns those that were not marked yet."""
         marks = self.logits.marks
         marks.reserve(total)
-        # Where changes follow each other most are marked: to sort those out would be for nothing.
+        # Under frequent changes most are marked already; they are skipped first.
         fresh = union([rows[~marks.newest(rows)] for rows in pieces], total)
         none = np.zeros(len(fresh), np.bool_)
         marks.put(undo, fresh, ~none, none)
@@ -51,7 +51,7 @@ class Deferred:
         return fresh
 
     def clear(self, rows: NDArray[np.int64], total: int, undo: Undo) -> None:
-        """Sorted rows below `total` that were computed, or are gone."""
+        """Unmarks sorted rows below `total` that were computed or removed."""
         if self.counting == 0:
             return
         marks = self.logits.marks
@@ -62,9 +62,10 @@ class Deferred:
         self.counting -= len(stale)
 
     def piece(self, view: GraphView) -> NDArray[np.int64]:
-        """Some of the rows that are stale, sorted; none only where nothing is.
+        """Selects some of the stale rows, sorted; empty only if nothing is stale.
 
-        Rows that it gave come again after all others, so that none that fails is in their way.
+        Every stale row is selected once before any is selected again, so that a failing row does
+        not block the others.
         """
         marks = self.logits.marks
         rows = np.empty(0, np.int64)
@@ -78,9 +79,9 @@ class Deferred:
         return rows
 
     def keep(self) -> None:
-        """The change is published."""
+        """Keeps the marks after the change was published."""
         self.count = self.counting
 
     def forget(self) -> None:
-        """The change was taken back, and its marks with it."""
+        """Resets the count after the change and its marks were taken back."""
         self.counting = self.count

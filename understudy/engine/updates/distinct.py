@@ -1,4 +1,4 @@
-"""Distinct rows, in the way that is faster for how many of them there are."""
+"""Distinct rows, computed by sorting or by a table, whichever is faster."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from understudy.graph.csr import sorted_distinct
 
-FEW = 16  # a table of so many rows for each one that is given is not worth a pass over it
+FEW = 16  # a table pays if it has fewer than this many rows per given row
 
 
 def counted(rows: NDArray[np.integer], total: int) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
-    """The distinct ones of some rows below `total`, in rising order, and how often each is there.
+    """Finds the distinct rows of some rows below `total`, ascending, and how often each occurs.
 
     Shapes:
         rows: integers [B]
@@ -29,7 +29,7 @@ def counted(rows: NDArray[np.integer], total: int) -> tuple[NDArray[np.integer],
 
 
 def union(pieces: Sequence[NDArray[np.integer]], total: int) -> NDArray[np.int64]:
-    """The rows below `total` that stand in any of the pieces, each once, in rising order."""
+    """Joins rows below `total`, each once, ascending."""
     if sum(map(len, pieces)) * FEW > total:
         there = np.zeros(total, np.bool_)
         for rows in pieces:

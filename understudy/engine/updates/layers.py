@@ -1,4 +1,4 @@
-"""One layer for some stored nodes, over the newest tables, in steps that bound the memory."""
+"""Runs one layer for stored nodes over the newest tables, in steps that bound the memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,15 +22,15 @@ from understudy.graph.layers.neighborhoods import Neighborhoods
 from understudy.graph.layers.propagation import propagate
 from understudy.graph.mutable.view import GraphView
 
-SUMMED_NEIGHBORS = 262_144  # a step, which does not gather them
-SUMMED_ROWS = 4_096  # nodes a step where sums are kept: what passes on stays in the cache
+SUMMED_NEIGHBORS = 262_144  # per step that sums neighbours without gathering them
+SUMMED_ROWS = 4_096  # nodes per step with kept sums, so that the data stay in the cache
 
 
 class LayerRuns:
-    """Runs the student's layers for stored nodes; only the writer may.
+    """Runs the student's layers for stored nodes; used by the writer only.
 
     Args:
-        sums: to use and to keep, of one layer each.
+        sums: kept sums, one per layer.
     """
 
     def __init__(self, student: Student, tables: Tables, sums: Sequence[KeptSums]) -> None:
@@ -41,10 +41,10 @@ class LayerRuns:
     def run(
         self, number: int, rows: NDArray[np.int64], view: GraphView, keeping: bool = True
     ) -> NDArray[np.float32]:
-        """Layer `number`, counted from 0, for sorted rows of the newest view; float32 [B, d'].
+        """Runs layer `number`, counted from 0, for sorted rows of the newest view; float32 [B, d'].
 
         Args:
-            keeping: keep the sums, and use those that are kept.
+            keeping: whether to use and keep the neighbours' sums.
         """
         result = np.empty((len(rows), self.tables.layers[number + 1].width), np.float32)
         if self.student.weighting not in LINEAR:
@@ -64,7 +64,7 @@ class LayerRuns:
     def run_plain(
         self, number: int, rows: NDArray[np.int64], view: GraphView
     ) -> NDArray[np.float32]:
-        """Gathers the neighbours."""
+        """Runs a layer over gathered neighbours."""
         layer, weighting = self.student.layers[number], self.student.weighting
         h = self.tables.activations[number].newest(rows)
         if weighting == "none":
@@ -75,7 +75,7 @@ class LayerRuns:
     def gather(
         self, number: int, rows: NDArray[np.int64], view: GraphView
     ) -> tuple[Neighborhoods, NDArray[np.float32]]:
-        """The neighbourhoods, and the activations that their indices point into."""
+        """Returns the neighbourhoods, and the activations that their indices refer to."""
         near = view.neighborhoods(rows)
         table = self.tables.activations[number]
         if len(near.indices) == 0:
@@ -87,13 +87,13 @@ class LayerRuns:
     def run_summed(
         self, number: int, rows: NDArray[np.int64], sums: NDArray[np.float32], view: GraphView
     ) -> NDArray[np.float32]:
-        """From the sums of neighbours, float32 [B, d], which are overwritten."""
+        """Runs a layer on sums of neighbours, float32 [B, d], which are overwritten."""
         h = self.tables.activations[number].newest(rows)
         aggregated = aggregated_from_sums(sums, h, view.degrees(rows), self.student.weighting)
         return run_aggregated(self.student.layers[number], h, aggregated)
 
     def keep_sums(self, number: int, rows: NDArray[np.int64], view: GraphView) -> None:
-        """Sums up the neighbours of nodes whose sums are not kept yet."""
+        """Computes the sums of nodes whose sums are not kept yet."""
         sums = self.sums[number]
         sums.reserve(view.num_rows)
         missing = rows[~sums.kept(rows)]
@@ -103,11 +103,11 @@ class LayerRuns:
     def fresh_sums(
         self, number: int, rows: NDArray[np.int64], view: GraphView
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """The sums of some nodes' neighbours, float32 [B, d], in steps."""
+        """Computes the sums of nodes' neighbours, float32 [B, d], in steps."""
         table, degrees = self.tables.activations[number], view.degrees(rows)
         scaled = self.student.weighting == "symmetric"
         scale = None
-        if scaled and int(degrees.sum()) > view.num_rows:  # else most are nobody's neighbours
+        if scaled and int(degrees.sum()) > view.num_rows:  # otherwise only neighbours are scaled
             scale = scales(view.degrees(np.arange(view.num_rows)), "symmetric")
         for part in steps(degrees, SUMMED_NEIGHBORS):
             near = view.adjacent(rows[part])

@@ -1,4 +1,4 @@
-"""A graph and its activations as of one position of a log, and the way to a later one."""
+"""A graph and its activations at one position of a log, and how they move to a later one."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -28,17 +28,16 @@ from understudy.graph.mutations import decode_mutations
 
 logger = logging.getLogger(__name__)
 
-Fate = Applied | EngineError  # what became of a record
+Fate = Applied | EngineError  # the outcome of a record
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a state may be behind the log.
+    """How far a state may lag behind the log.
 
     Attributes:
         entries: records that were read and are not applied yet.
-        seconds: since the state was last all that the log held; it is asked once a second at
-            least.
+        seconds: time since the state last equalled the log; checked at least once a second.
     """
 
     entries: int
@@ -46,7 +45,7 @@ class Lag:
 
 
 class Computing(Protocol):
-    """What keeps activations up with the graph; see `Incremental`."""
+    """Keeps activations up to date with the graph; see `Incremental`."""
 
     @property
     def owes(self) -> bool: ...
@@ -69,7 +68,7 @@ class Computing(Protocol):
 
 
 class NothingComputed:
-    """Where the graph alone is wanted."""
+    """Stands in for `Incremental` when only the graph is needed."""
 
     owes = False
     waiting = 0
@@ -81,25 +80,25 @@ class NothingComputed:
         return 0
 
     def keep(self) -> None:
-        """There is nothing."""
+        """Does nothing."""
 
     def forget(self) -> None:
-        """There is nothing."""
+        """Does nothing."""
 
     def owed_now(self, rows: int) -> list[NDArray[np.float32]]:
         return []
 
 
 class Replica:
-    """Applies a log, whoever appended to it; what becomes of a record depends on the log alone.
+    """Applies a log; the outcome of a record depends on the log alone, not on who appended it.
 
     Attributes:
-        state: the newest state; replaced as a whole, once a change. Its version is the position.
-        keys: the idempotency keys as of that position.
-        failure: why the log could not be followed, if it could not; readers have an old state.
-        synchronised: the monotonic second at which the state was last all that the log held.
-        log_bytes: of the payloads applied since the log began where it does, or was seen to.
-        counted_from: where that was.
+        state: the newest state; replaced as a whole with every change. Its version is the position.
+        keys: the idempotency keys at that position.
+        failure: why the log could not be followed; readers then have an old state.
+        synchronised: monotonic time in seconds at which the state last equalled the log.
+        log_bytes: bytes of the payloads applied since `counted_from`.
+        counted_from: the start of the log, as last seen.
     """
 
     def __init__(
@@ -110,10 +109,10 @@ class Replica:
         log: Log,
         keys: Keys | None = None,
     ) -> None:
-        """Begins at the store's version.
+        """Starts at the store's version.
 
         Args:
-            keys: as of that version; None: it is where the log begins.
+            keys: at that version; None: it is the start of the log.
         """
         self.store = store
         self.tables = tables
@@ -127,15 +126,15 @@ class Replica:
         self.synchronised = monotonic()
         self.interrupted = False
         self.closed = False
-        self.computed_rows = 0  # by all changes so far, of all layers
+        self.computed_rows = 0  # by all changes so far, over all layers
         self.log_bytes, self.counted_from = 0, log.start
 
     def newest(self) -> GraphState:
-        """The store's version as readers get it."""
+        """Makes a reader's state of the store's version."""
         return GraphState(self.store.view, self.tables, self.incremental.stale)
 
     def follow(self) -> bool:
-        """Applies what others have appended; whether there was anything.
+        """Applies what other processes appended; returns whether there was anything.
 
         Raises:
             JournalFailedError: the log cannot be read, or does not fit the graph.
@@ -145,16 +144,16 @@ class Replica:
             return not self.closed and not self.interrupted and bool(self.catch_up())
 
     def lag(self) -> Lag:
-        """How far the state may be behind the log."""
+        """Estimates how far the state may lag behind the log."""
         if not self.log.shared:
             return Lag(0, 0.0)
         entries = max(self.log.number - self.state.version, 0)
         return Lag(entries, monotonic() - self.synchronised)
 
     def catch_up(self) -> dict[int, Fate]:
-        """Applies all that the log holds; what became of each new record, by its number.
+        """Applies everything in the log; returns the outcome of each new record by its number.
 
-        The lock is held. Raises what `follow` does.
+        The caller holds the lock. Raises the same errors as `follow`.
         """
         asked = monotonic()
         fates: dict[int, Fate] = {}
@@ -175,7 +174,7 @@ class Replica:
         return fates
 
     def apply_records(self, records: Sequence[Record]) -> dict[int, Fate]:
-        """Applies records that the log holds, in one pass; all or none.
+        """Applies records of the log in one pass; all or none.
 
         Raises:
             JournalFailedError: a record does not fit the graph.
@@ -193,10 +192,10 @@ class Replica:
         return fates
 
     def judge(self, draft: Draft, record: Record) -> Fate:
-        """Adds a record to a draft, if the graph and the keys before it allow it.
+        """Adds a record to a draft, if the graph and the earlier keys allow it.
 
         Raises:
-            JournalFailedError: it was found good when it was appended, and is not.
+            JournalFailedError: the record was accepted when it was appended, but does not fit now.
         """
         known = self.keys.find(record.key) if record.tentative else None
         if known is not None:
@@ -204,13 +203,13 @@ class Replica:
             return Applied(known.number, repeated=True) if same else KeyReusedError(str(record.key))
         try:
             mutations = decode_mutations(record.payload)
-        except JournalError as error:  # its checksum is right, so that is what was written
+        except JournalError as error:  # its checksum is right, so it was written like this
             raise JournalFailedError(
                 f"record {record.number} of the journal is none that this release knows, so a "
                 f"newer one wrote it: upgrade this process ({error})"
             ) from error
         try:
-            # By the graph alone: a rule of ids that came later was asked before it was appended.
+            # Checked against the graph only: newer rules for ids do not apply to old records.
             draft.apply(mutations, acknowledged=True)
         except MutationError as error:
             if record.tentative:
@@ -222,7 +221,7 @@ class Replica:
         return Applied(record.number)
 
     def remember(self, record: Record) -> None:
-        """Takes the key of a record that was accepted."""
+        """Stores the key of an accepted record."""
         if record.key is not None:
             self.keys.add(record.key, KeyedBatch(record.number, record.digest))
 
@@ -233,11 +232,11 @@ class Replica:
         keep: Callable[[], None] = lambda: None,
         settling: Settling = Settling.NOTHING,
     ) -> None:
-        """Computes a draft, has it kept, and publishes it; or takes everything back.
+        """Computes a draft, makes it durable and publishes it; takes everything back on failure.
 
         Args:
-            batches: by how many the version number rises.
-            keep: makes it durable, where it is not yet.
+            batches: how much the version number rises.
+            keep: makes the change durable, if it is not yet.
             settling: see `Incremental.update`.
         """
         undo, old = self.store.begin(), self.store.view
@@ -246,7 +245,7 @@ class Replica:
             self.computed_rows += self.incremental.update(old, view, change, undo, settling)
             keep()
         except BaseException as error:
-            # After a Ctrl-C nobody knows whether the log has the records.
+            # After a Ctrl-C it is unknown whether the log has the records.
             self.interrupted = not isinstance(error, Exception)
             self.store.abandon()
             self.incremental.forget()
@@ -258,20 +257,20 @@ class Replica:
         self.arrivals.reached(self.state.version)
 
     def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
-        """Brings every activation up to the last digit, see `Incremental`; changes no version.
+        """Computes everything that is owed or stale, see `Incremental`; the version stays.
 
         Args:
-            interrupted: whether to leave the rest for later, asked between pieces.
+            interrupted: asked between pieces; whether to leave the rest for later.
         """
         while self.incremental.owes and not interrupted():
-            with self.lock:  # let go between pieces, so that changes need not wait for all
+            with self.lock:  # released between pieces, so that changes need not wait for all
                 self.change(self.store.draft(), 0, settling=Settling.ALL)
 
     def answer_waiting(self, rest: Callable[[], bool]) -> None:
-        """Computes as many of the logits that wait for a reader as do now, though changes come.
+        """Computes as many stale logits as there are now, even while changes arrive.
 
         Args:
-            rest: lets changes in, between pieces; whether to leave the others.
+            rest: called between pieces, lets changes in; returns whether to stop.
         """
         left = self.incremental.waiting
         while left > 0 and self.incremental.waiting:
@@ -284,7 +283,7 @@ class Replica:
                 return
 
     def compact(self) -> None:
-        """Folds the changed neighbour lists into one array; others read and write meanwhile."""
+        """Merges the changed neighbour lists into one array, while reads and writes continue."""
         with self.lock:
             view = self.store.view
         adjacency = whole_adjacency(view)
@@ -293,7 +292,7 @@ class Replica:
             self.state = self.newest()
 
     def log_start(self) -> int:
-        """Number of the last record that lies before the log, which others may shorten.
+        """Number of the last record before the log's start, which other processes may move.
 
         Raises:
             JournalError: the log cannot be read.
@@ -303,7 +302,7 @@ class Replica:
             return self.log.start
 
     def log_size(self) -> tuple[int, int]:
-        """Records since the log's start, and about how many bytes they have.
+        """Number of records since the log's start, and approximately their bytes.
 
         Raises:
             JournalError: the log cannot be read.
@@ -315,25 +314,25 @@ class Replica:
             return self.state.version - start, self.log_bytes
 
     def check_free(self, number: int) -> None:
-        """Sees that no other process needs the records up to a number.
+        """Checks that no other process needs the records up to a number.
 
         Raises:
-            LogHeldError: one does.
+            LogHeldError: another process needs them.
         """
         with self.lock:
             self.log.free(number)
 
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
-        """Lets the log begin after a snapshot.
+        """Makes the log start after a snapshot.
 
         Raises:
-            JournalError: it goes on as before.
+            JournalError: it failed; the log stays as it was.
         """
         with self.lock:
             self.log.truncate(number, snapshot, keys)
 
     def moment(self) -> tuple[GraphState, list[NDArray[np.float32]], Keys]:
-        """The newest state, what its nodes owe their neighbours in it, and its keys."""
+        """Returns the newest state, what its nodes owe their neighbours, and its keys."""
         with self.lock:
             owed = self.incremental.owed_now(self.state.graph.num_rows)
             return self.state, owed, self.keys.copy()

@@ -1,4 +1,4 @@
-"""A batch of changes on its way to the writer, and what becomes of it."""
+"""A queued batch of changes, and its outcome."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -30,13 +30,13 @@ FAILURES: dict[type[JournalError], type[JournalFailedError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A batch that is durable and visible.
+    """The outcome of a batch that is durable and visible.
 
     Attributes:
-        version: of the graph, in which it first shows.
-        repeated: it was applied before, under the same key, and nothing was done now.
-        changed: False where the graph was as the batch wants it already, so that there is no
-            version of it; never of one with a key, which the log has to keep.
+        version: of the graph, the first one that includes the batch.
+        repeated: whether it was applied before under the same key, and nothing was done now.
+        changed: False if the graph already was as requested, so that there is no version for it;
+            always True for a batch with a key, which the log has to keep.
     """
 
     version: int
@@ -46,10 +46,10 @@ class Applied:
 
 @dataclass(slots=True)
 class Ticket:
-    """A batch on its way.
+    """A queued batch.
 
     Attributes:
-        applied: what the outcome is to be, once the log has the batches of its group.
+        applied: the outcome, valid once the log has the batches of its group.
     """
 
     mutations: tuple[Mutation, ...]
@@ -69,7 +69,7 @@ def check_key(key: str) -> None:
 
 
 def failure_of(error: EngineError | JournalError) -> EngineError:
-    """An error as a caller gets it: of this room, and without the frames that it came through."""
+    """Converts an error to one of this room for a caller, without the frames it passed through."""
     failure: EngineError
     if isinstance(error, JournalError):
         failure = FAILURES.get(type(error), JournalFailedError)(str(error))

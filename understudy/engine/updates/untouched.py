@@ -1,4 +1,4 @@
-"""Large arrays of which few rows are ever written to."""
+"""Large arrays of which only a few rows are ever written."""
 
 import math
 import mmap
@@ -6,13 +6,13 @@ import mmap
 import numpy as np
 from numpy.typing import NDArray
 
-FEW_BYTES = 2**22  # up to which numpy asks for small pages, too
+FEW_BYTES = 2**22  # up to this size numpy, too, asks for small pages
 
 
 def untouched(rows: int, width: int) -> NDArray[np.float32]:
-    """Zeros, float32 [rows, width], of which only what is written to takes memory and time.
+    """Makes zeros, float32 [rows, width], that take memory and time only where they are written.
 
-    Numpy asks for huge pages, of which one written row takes two megabytes, all to be cleared.
+    Numpy asks for huge pages, with which one written row costs two megabytes to allocate and clear.
     """
     size = math.prod((rows, width, np.dtype(np.float32).itemsize))
     if size <= FEW_BYTES or not hasattr(mmap, "MADV_NOHUGEPAGE"):

@@ -1,4 +1,4 @@
-"""A change as the layers see it, and what of it reaches one of them."""
+"""A change as the layers process it, and the part of it that reaches a layer."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,19 +13,19 @@ from understudy.graph.mutable.view import GraphView
 
 
 class Settling(Enum):
-    """What is done for its own sake, while no change runs."""
+    """Deferred work to do between changes."""
 
     NOTHING = auto()
-    LOGITS = auto()  # those that are stale
-    ALL = auto()  # the same, and what nodes owe their neighbours
+    LOGITS = auto()  # compute stale logits
+    ALL = auto()  # also pass on what nodes owe their neighbours
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change as the layers see it.
+    """One change as the layers process it.
 
     Shapes:
-        touched: int64, sorted rows whose neighbours changed, removed nodes left out
+        touched: int64, sorted rows whose neighbours changed, without removed nodes
     """
 
     old: GraphView
@@ -38,13 +38,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """What reaches a layer.
+    """The part of a change that reaches a layer.
 
     Shapes:
         moved: nodes whose own activation changed
-        sources: nodes of which their neighbours sum up something else, see `Incremental.sources`
-        differences: float32 [X, d], by which the sources moved
-        quiet: bool [X], sources that owe it to their neighbours
+        sources: nodes whose contribution to neighbours' sums changed, see `Incremental.sources`
+        differences: float32 [X, d], the changes of the sources
+        quiet: bool [X], sources whose change is small and only owed to their neighbours
         waking: int64, rows whose neighbours the layer must run for
     """
 

@@ -1,13 +1,13 @@
-"""Changes of the graph: checked, computed, made durable, and then visible, all at once.
+"""Applies changes of the graph: checks, computes, makes durable and publishes them, in groups.
 
-Callers queue up; the one that holds the lock carries out everything that waits as one group, in
-one pass over the affected nodes and one commit of the log. Each batch stays all or nothing. For
-callers on an event loop the writer's own thread does it, so that as many batches can wait as are
-sent.
+Callers queue up; the one that holds the lock carries out everything that waits as one group, in one
+pass over the affected nodes and one commit of the log. Each batch stays all or nothing. For callers
+on an event loop the writer's own thread does this, so the number of waiting batches is not limited
+by threads.
 
-A group is computed before it is appended, so that a batch which the networks fail on never enters
-the log. If others appended meanwhile, it is taken back and pushed to the log's end, and then every
-process finds alike what is accepted of it.
+A group is computed before it is appended, so a batch that makes the networks fail never enters the
+log. If other processes appended meanwhile, the group is taken back and pushed to the end of the
+log; every process then decides identically which of its batches are accepted.
 """
 
 import logging
@@ -39,7 +39,7 @@ from understudy.graph.mutations import Mutation
 
 logger = logging.getLogger(__name__)
 
-GROUP_MUTATIONS = 4_096  # a group takes further batches while it has fewer
+GROUP_MUTATIONS = 4_096  # a group takes further batches while it has fewer mutations
 
 
 class Writer(Replica):
@@ -56,51 +56,50 @@ class Writer(Replica):
         keys: Keys | None = None,
         originals: Originals | None = None,
     ) -> None:
-        """Begins at the store's version.
+        """Starts at the store's version.
 
         Args:
-            keys: as of that version; None: it is where the log begins.
-            originals: the files that store and tables are mapped from; None: from none.
+            keys: at that version; None: it is the start of the log.
+            originals: the files that store and tables are mapped from; None: no file is mapped.
         """
         super().__init__(store, tables, incremental, log, keys)
         self.originals = Originals() if originals is None else originals
         self.waiting: deque[Ticket] = deque()
         self.thread = ThreadPoolExecutor(1, "writer")  # started by the first batch that needs it
         self.noticed: Callable[[], None] = lambda: None  # called before and after every change
-        self.heir: Writer | None = None  # who carries out what still comes here
+        self.heir: Writer | None = None  # the writer that carries out what still arrives here
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Applies a batch; returns when it is durable and visible.
 
         Raises:
-            MutationRefusedError: an item cannot be done; nothing was.
-            KeyReusedError: the key came with another batch before.
+            MutationRefusedError: an item cannot be applied; nothing was done.
+            KeyReusedError: the key was used for another batch.
             JournalFailedError: the log cannot be written; nothing was done.
             InferenceError: the networks failed; nothing was done.
-            NotReadyError: the writer is closed, or a file that it reads was overwritten; nothing
-                was done.
+            NotReadyError: the writer is closed, or a mapped file was overwritten; nothing was done.
         """
         outcome = self.enter(mutations, key)
         try:
             self.work_off(outcome)
             return outcome.result()
         finally:
-            del outcome  # an error in it knows this frame: neither would be freed at once
+            del outcome  # its error references this frame: the cycle would delay freeing both
 
     def submit(self, mutations: Sequence[Mutation], key: str | None = None) -> Future[Applied]:
-        """Has the writer's thread apply a batch; for callers that must not wait.
+        """Queues a batch for the writer's thread; for callers that must not wait.
 
         Returns:
-            What `apply` would give; one that is cancelled before its turn is not applied.
+            A future of the result of `apply`; a batch cancelled before its turn is not applied.
 
         Raises:
-            MutationRefusedError: there is no mutation, or the key is none.
+            MutationRefusedError: there is no mutation, or the key is invalid.
             JournalFailedError, NotReadyError: see `apply`.
         """
         outcome = self.enter(mutations, key)
         try:
             self.thread.submit(self.work_off)
-        except RuntimeError as error:  # closed since
+        except RuntimeError as error:  # closed meanwhile
             raise NotReadyError("the engine is closed") from error
         return outcome
 
@@ -117,14 +116,14 @@ class Writer(Replica):
         return ticket.outcome
 
     def check_open(self) -> None:
-        """Raises what a batch meets that must not be applied any more."""
+        """Raises if no batch may be applied any more."""
         if self.interrupted:
             raise JournalFailedError("a change was interrupted; open the engine again")
         if self.closed:
             raise NotReadyError("the engine is closed")
 
     def work_off(self, wanted: Future[Applied] | None = None) -> None:
-        """Carries out what waits, at least until the outcome that is wanted is there."""
+        """Carries out what waits, at least until the wanted outcome is there."""
         with self.lock:
             self.pass_on()
             while self.heir is None and (self.waiting if wanted is None else not wanted.done()):
@@ -132,11 +131,11 @@ class Writer(Replica):
                 try:
                     self.carry_out(group)
                 finally:
-                    group.clear()  # outcomes are in the hands of their callers alone
+                    group.clear()  # only the callers keep the outcomes
         self.noticed()
 
     def next_group(self) -> list[Ticket]:
-        """Some of what waits, oldest first; a key occurs once in a group."""
+        """Takes the oldest waiting batches; a key occurs once in a group."""
         group: list[Ticket] = []
         keys: set[str] = set()
         size = 0
@@ -153,7 +152,7 @@ class Writer(Replica):
         return group
 
     def carry_out(self, group: Sequence[Ticket]) -> None:
-        """Gives every ticket its outcome, whatever happens."""
+        """Applies a group and gives every ticket an outcome, even after an unexpected error."""
         try:
             self.apply_group(group)
         except BaseException as error:
@@ -166,18 +165,18 @@ class Writer(Replica):
             logger.exception("a change failed and was taken back")
 
     def apply_group(self, group: Sequence[Ticket]) -> None:
-        """Applies the batches of a group that can be applied, together."""
+        """Applies the acceptable batches of a group together."""
         try:
             self.check_open()
             self.originals.check()
-            self.catch_up()  # a batch is refused by the newest graph, and by no older one
+            self.catch_up()  # batches are checked against the newest graph
         except EngineError as error:
-            for ticket in group:  # each its own, since it keeps the frames of its caller
+            for ticket in group:  # a copy each, since it keeps the frames of its caller
                 ticket.outcome.set_exception(copy(failure_of(error)))
             return
         draft = self.store.draft()
         taken: list[Ticket] = []
-        records: list[Record] = []  # of those that change anything
+        records: list[Record] = []  # of batches that change anything
         version = self.state.version
         for ticket in group:
             record = ticket.record(version + 1 + len(records))
@@ -192,7 +191,7 @@ class Writer(Replica):
                 ticket.outcome.set_exception(failure_of(error))
                 continue
             taken.append(ticket)
-            # With a key it is kept nevertheless: sent again, it must do nothing then, either.
+            # With a key it is recorded even if idle, so that a repetition does nothing either.
             if ticket.key is None and draft.is_idle():
                 draft.take_back()
                 ticket.applied = Applied(version + len(records), changed=False)
@@ -204,22 +203,22 @@ class Writer(Replica):
             return
         failure = self.commit(draft, records, taken)
         if isinstance(failure, ChangeUnsureError):
-            for ticket in taken:  # tried alone, one without a key might be made twice
+            for ticket in taken:  # not retried: a batch without a key might be applied twice
                 ticket.outcome.set_exception(copy(failure))
         elif failure is not None and len(taken) == 1:
             taken[0].outcome.set_exception(failure)
         elif failure is not None:
-            for ticket in taken:  # one may be at fault: the others need not fail
+            for ticket in taken:  # one may be the cause: the others need not fail
                 self.apply_group([ticket])
 
     def commit(
         self, draft: Draft, records: Sequence[Record], taken: Sequence[Ticket]
     ) -> EngineError | None:
-        """Makes a draft's changes; or takes them back and returns why.
+        """Computes and logs a draft's changes; on failure takes them back and returns the reason.
 
         Args:
             records: of the batches that change anything.
-            taken: these, and those that change nothing as long as nobody else does.
+            taken: these batches, and those that change nothing unless another process does.
         """
         try:
             try:
@@ -235,7 +234,7 @@ class Writer(Replica):
         return None
 
     def publish(self, records: Sequence[Record], taken: Sequence[Ticket]) -> None:
-        """Answers the batches that are in the log as they were computed."""
+        """Answers the batches that are in the log as computed."""
         self.keys.begin()
         for record in records:
             self.remember(record)
@@ -244,7 +243,7 @@ class Writer(Replica):
         self.log.applied(self.state.version)
 
     def answer_pushed(self, pushed: Sequence[Ticket], first: int) -> None:
-        """Applies the log up to the batches that were pushed, and tells what came of them.
+        """Applies the log up to the pushed batches, and answers them.
 
         Args:
             first: number of the first one's record.
@@ -268,7 +267,7 @@ class Writer(Replica):
                 ticket.outcome.set_exception(fate)
 
     def was_known(self, ticket: Ticket, record: Record) -> bool:
-        """Answers a ticket whose key was seen before."""
+        """Answers a ticket whose key was used before; returns whether it did."""
         known = self.keys.find(ticket.key)
         if known is None:
             return False
@@ -278,18 +277,18 @@ class Writer(Replica):
         return True
 
     def hand_over(self, heir: "Writer", swap: Callable[[], None]) -> None:
-        """Has another writer of the same log carry out every change from one version on.
+        """Makes another writer of the same log carry out every change from one version on.
 
-        What waits goes over to it; nothing is refused, and nothing is lost.
+        Waiting batches move to it; nothing is refused or lost.
 
         Args:
-            swap: lets readers see the heir's answers; called while neither can change anything,
-                and the heir's version is this one's or a later one.
+            swap: directs readers to the heir; called while neither writer can change anything and
+                the heir's version is this one's or a later one.
 
         Raises:
             JournalFailedError, InferenceError: the heir cannot follow the log; this writer goes on.
         """
-        heir.follow()  # most of the way, while changes go on here
+        heir.follow()  # most of the log, while changes continue here
         with self.lock, heir.lock:
             heir.catch_up()
             heir.log_bytes, heir.counted_from = self.log_bytes, self.counted_from
@@ -298,14 +297,14 @@ class Writer(Replica):
             self.pass_on()
 
     def pass_on(self) -> None:
-        """Hands what waits to the heir, if there is one; the lock is held."""
+        """Moves waiting batches to the heir, if there is one; the caller holds the lock."""
         if self.heir is not None and self.waiting:
             while self.waiting:
                 self.heir.waiting.append(self.waiting.popleft())
             self.heir.thread.submit(self.heir.work_off)
 
     def close(self) -> None:
-        """Waits for the changes that are on their way, and closes the log."""
+        """Waits for queued changes, and closes the log."""
         self.thread.shutdown()
         with self.lock:
             self.closed = True
@@ -315,6 +314,6 @@ class Writer(Replica):
 
 
 def answer(taken: Sequence[Ticket]) -> None:
-    """Tells the batches' callers what they have been found to come to."""
+    """Gives the batches' callers their outcomes."""
     for ticket in taken:
         ticket.outcome.set_result(ticket.applied)
