@@ -1,8 +1,7 @@
 """The student: an input layer, message-passing layers, and a linear head.
 
-h0 = input(features) is the layer before message passing; layer l gives h(l); the logits are linear
-in the last one (LinguGKD, arXiv 2402.05894, section 3.3). Every h is kept, because distillation
-matches them hop by hop.
+h0 = input(features), layer l gives h(l), and the logits are linear in the last h (LinguGKD, arXiv
+2402.05894, section 3.3). Every h is kept: distillation matches them hop by hop.
 """
 
 from collections.abc import Callable, Sequence
@@ -287,11 +286,9 @@ class MessageLayer(nn.Module):
 
 
 class Student(nn.Module):
-    """A student of any kind; see `StudentConfig`.
+    """A student of any kind, see `StudentConfig`.
 
-    Shapes:
-        features: dense [N, dimension] or hashed
-        returns: `StudentOutput`
+    Shapes: features: dense [N, dimension] or hashed; returns: `StudentOutput`.
     """
 
     def __init__(self, config: StudentConfig, dimension: int, classes: int, hashed: bool) -> None:
