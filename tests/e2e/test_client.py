@@ -307,7 +307,7 @@ def test_a_scheme_that_is_added_is_told(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_methods_are_documented_once_for_both() -> None:
     assert Client.classify is AsyncClient.classify
-    assert "One prediction a node" in str(Client.classify.__doc__)
+    assert "one prediction per node" in str(Client.classify.__doc__)
     assert Client(HERE).put_node.__name__ == "put_node"
 
 
