@@ -266,13 +266,15 @@ class LogFile:
 
 
 def check_no_traces(path: Path) -> None:
-    """Checks that a missing journal never existed.
+    """Checks that a journal that was missing never existed.
+
+    Another process may create it meanwhile, its write-ahead log after it.
 
     Raises:
         JournalDamagedError: its write-ahead log is left, or files of an interrupted repair.
     """
     traces = sorted(path.parent.glob(f"{path.name}-wal")) + set_aside_files(path)
-    if traces:
+    if traces and not path.exists():
         raise JournalDamagedError(
             f"{path} is missing, although {traces[0].name} lies beside it; {ADVICE}"
         )

@@ -22,6 +22,7 @@ from tests.unit.graph.log.logs import (
 )
 from understudy.graph.errors import JournalError, LogHeldError, LogMovedError
 from understudy.graph.log.memory import SharedMemoryLog, SharedRecords
+from understudy.graph.log.opening import check_no_traces
 from understudy.graph.log.protocol import Log, Record, pieces, pushed
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.log import RedisLog
@@ -153,6 +154,14 @@ def test_one_at_a_time_sees_to_the_snapshots(hold: Holder) -> None:
             assert not second
     with other.keeping() as again:
         assert again
+
+
+def test_a_log_that_another_process_begins_meanwhile_is_not_damaged(path: Path) -> None:
+    """The file was looked for before, and the other one's write-ahead log is found after."""
+    with closing(opened(path)) as other:
+        other.append(records(1))
+        assert path.with_name(f"{path.name}-wal").exists()
+        check_no_traces(path)
 
 
 def test_a_tentative_record_has_a_checksum_of_its_own(path: Path) -> None:
