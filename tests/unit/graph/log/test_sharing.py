@@ -80,7 +80,7 @@ def test_who_has_not_read_all_does_not_append(hold: Holder) -> None:
     one, other = hold(), hold()
     one.append(records(1))
     with pytest.raises(LogMovedError):
-        other.append(records(1))
+        other.append(records(1, first=other.number + 1))
     assert other.read(0) == records(1)
     other.append(records(1, first=2))
     assert one.read(1) == records(1, first=2)
@@ -159,7 +159,7 @@ def test_one_at_a_time_sees_to_the_snapshots(hold: Holder) -> None:
 def test_a_log_that_another_process_begins_meanwhile_is_not_damaged(path: Path) -> None:
     """The file was looked for before, and the other one's write-ahead log is found after."""
     with closing(opened(path)) as other:
-        other.append(records(1))
+        other.append(records(1, first=other.number + 1))
         assert path.with_name(f"{path.name}-wal").exists()
         check_no_traces(path)
 
