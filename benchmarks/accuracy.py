@@ -43,14 +43,8 @@ from training.evaluation.plan import EvaluationOptions
 from training.evaluation.rows import RUNS_FILE
 from training.evaluation.splits import OWN, SHARES, SPLIT_KINDS, TRAIN_A_CLASS, WITHHELD
 from training.losses import OURS
-from training.recipes import (
-    COMBINED,
-    LANGUAGE_FREE,
-    RECIPES,
-    SHUFFLED,
-    SHUFFLED_BARE,
-    UNSMOOTHED,
-)
+from training.recipe_names import COMBINED, LANGUAGE_FREE, SHUFFLED, SHUFFLED_BARE, UNSMOOTHED
+from training.recipes import RECIPES
 from training.teacher.choices import TeacherChoices
 from training.terminal import quiet_libraries
 from understudy.graph.folder import read_meta

@@ -23,7 +23,7 @@ from training.encoders.features import encoder_spec, graph_features
 from training.evaluation.plan import Choice, EvaluationOptions, RunKey
 from training.evaluation.run import TrainingInputs, best_choice, run, train_recipe
 from training.evaluation.splits import split_graph
-from training.recipes import VANILLA
+from training.recipe_names import VANILLA
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.progress import terminal_progress
 

@@ -26,7 +26,7 @@ from benchmarks.plane_picture import draw
 from training.evaluation.rows import Record, Row
 from training.evaluation.statistics import by_split
 from training.evaluation.tables import ENCODERS, LABELS, STUDENTS, TAUGHT_BY
-from training.recipes import GRAPH, SELF, UNSMOOTHED, VANILLA
+from training.recipe_names import GRAPH, SELF, UNSMOOTHED, VANILLA
 from training.teacher.answers.views import REACHED, SMOOTHED, view_names
 
 ASKED = "unseen, 8 words"  # the nodes of latency.json

@@ -26,7 +26,7 @@ from training.data import Targets, graph_data
 from training.encoders.features import encoder_spec, graph_features
 from training.evaluation.plan import EvaluationOptions, RunKey
 from training.evaluation.run import TrainingInputs, run
-from training.recipes import VANILLA
+from training.recipe_names import VANILLA
 from training.teacher.answers import views
 from training.teacher.answers.folder import HopAnswers, read_teacher
 from training.teacher.answers.smoothing import with_smoothed_view

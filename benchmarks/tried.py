@@ -41,7 +41,7 @@ from training.evaluation.statistics import LEVEL, SAME, sign_flips
 from training.loop import predict
 from training.losses.features import feature_nodes
 from training.losses.objectives import Objective, Reach, nothing, register_objective
-from training.recipes import VANILLA
+from training.recipe_names import VANILLA
 from training.student.network import Student, StudentOutput
 from training.student_teacher import student_answers
 from training.teacher.answers.smoothing import with_smoothed_view

@@ -13,29 +13,15 @@ import torch
 from training.config import LABELS, StudentConfig, with_labels
 from training.data import Targets
 from training.losses.objectives import MAKERS, check_objectives
+from training.recipe_names import COMBINED, HARD, UNLABELED_CONTROLS, VANILLA, recipe_names
 from training.student.checkpoint import TeacherSource
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.answers.views import SMOOTHED, make_targets
 from understudy.graph import TextGraph
 from understudy.graph.splits import labeled_nodes
 
-VANILLA = "vanilla"
-COMBINED = "combined"
-RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
-# Controls of `unlabeled`: without smoothing, so without the edges' share of the gain; with label
-# propagation as the teacher; with the vanilla student; with a graph network on MiniLM's embeddings;
-# and with the random teacher's answers. Controls that smooth also exist unsmoothed.
-UNSMOOTHED, PROPAGATED = "unsmoothed", "propagated-labels"
-SELF, SELF_BARE = "self-teacher", "self-teacher-unsmoothed"
-GRAPH, GRAPH_BARE = "graph-teacher", "graph-teacher-unsmoothed"
-SHUFFLED, SHUFFLED_BARE = "shuffled-answers", "shuffled-unsmoothed"
-UNLABELED_CONTROLS = (
-    *(UNSMOOTHED, PROPAGATED, SELF, SELF_BARE),
-    *(GRAPH, GRAPH_BARE, SHUFFLED, SHUFFLED_BARE),
-)
-LANGUAGE_FREE = (VANILLA, PROPAGATED, SELF, SELF_BARE, GRAPH, GRAPH_BARE)  # no prompts
 COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}  # weights
-RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
+RECIPES = recipe_names(MAKERS)
 TITLES = {  # of candidates, by name
     "alone": "without the teacher",
     "features": "from its features alone",

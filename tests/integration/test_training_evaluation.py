@@ -21,7 +21,7 @@ from training.evaluation.folder import STAGE, Evaluation
 from training.evaluation.plan import CHOSEN, EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.splits import split_graph
-from training.recipes import (
+from training.recipe_names import (
     COMBINED,
     GRAPH,
     GRAPH_BARE,

@@ -12,7 +12,7 @@ from training.evaluation.rows import RUNS_FILE, read_rows
 from training.evaluation.run import panel_nodes
 from training.evaluation.splits import WITHHELD, split_graph, withheld_nodes
 from training.evaluation.statistics import bits
-from training.recipes import PROPAGATED
+from training.recipe_names import PROPAGATED
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 

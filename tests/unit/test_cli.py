@@ -247,6 +247,24 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
             assert "b\\xe4ume" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--recipes", "unknown recipe 'combind'; choose from vanilla, kd, unlabeled, bd"),
+        ("--students", "unknown student 'combind'; choose from sage, gcn"),
+        ("--encoders", "unknown encoder 'combind'; choose from minilm, hashing"),
+    ],
+)
+def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
+    tmp_path: Path, option: str, told: str
+) -> None:
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
+    paths = (str(tmp_path / "g"), str(tmp_path / "out"))
+    ended = run(WITHOUT_TORCH, "evaluate", *paths, option, "combind")
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert told in ended.stderr
+
+
 @pytest.mark.parametrize("command", ["teach", "evaluate"])
 def test_wrong_hops_are_told_without_loading_torch(tmp_path: Path, command: str) -> None:
     ended = run(WITHOUT_TORCH, command, str(tmp_path / "g"), str(tmp_path / "out"), "--hops", "1.5")

@@ -8,11 +8,12 @@ from rich.console import Console
 
 from training.cli.device import Device
 from training.cli.device import Precision as StudentPrecision
-from training.cli.distill import known_students
+from training.cli.distill import known_objectives, known_students
 from training.cli.teacher_options import TeacherFlags
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
+    LABELS,
     TRAINING,
     EncoderKind,
     StudentConfig,
@@ -22,6 +23,7 @@ from training.devices import check_device
 from training.errors import EvaluationError
 from training.evaluation.splits import OWN, check_own, check_splits
 from training.evaluation.teachers import check_teacher
+from training.recipe_names import LANGUAGE_FREE, recipe_names
 from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
 from training.teacher.readers import READERS, RENAMED
@@ -90,6 +92,8 @@ def evaluate(
     # Wrong options and paths are reported before the slow import of torch.
     networks = parse_names(students, known_students(), "student")
     features = parse_names(encoders, ENCODER_KINDS, "encoder")
+    all_recipes = recipe_names(name for name in known_objectives() if name != LABELS)
+    asked = parse_names(recipes, all_recipes, "recipe") or all_recipes
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(teacher, shared.frozen), readers)
     given = shared.choices()
@@ -105,7 +109,6 @@ def evaluate(
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.evaluate import report_again
     from training.evaluation.plan import EvaluationOptions
-    from training.recipes import LANGUAGE_FREE, RECIPES
     from training.teacher.choices import TeacherChoices
 
     if report_only:
@@ -117,7 +120,7 @@ def evaluate(
         split_kind=split_kind,
         students=networks or EvaluationOptions().students,
         encoders=cast(tuple[EncoderKind, ...], features or ENCODER_KINDS),
-        recipes=parse_names(recipes, RECIPES, "recipe") or RECIPES,
+        recipes=asked,
         hidden=hidden,
         training=TrainingConfig(
             epochs=epochs, patience=patience, device=device, precision=student_precision

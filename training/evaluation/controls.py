@@ -7,14 +7,8 @@ import torch
 from torch import Tensor
 
 from training.data import Targets
-from training.recipes import (
-    HARD,
-    RANDOM,
-    SHUFFLED,
-    SHUFFLED_BARE,
-    UNSMOOTHED,
-    reads_train,
-)
+from training.recipe_names import HARD, RANDOM, SHUFFLED, SHUFFLED_BARE, UNSMOOTHED
+from training.recipes import reads_train
 from training.student_teacher import student_answers
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view

@@ -20,7 +20,8 @@ from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_ro
 from training.evaluation.run import Finish
 from training.evaluation.splits import OWN, check_own, split_graph
 from training.losses.objectives import MAKERS
-from training.recipes import COMBINED, RECIPES
+from training.recipe_names import COMBINED
+from training.recipes import RECIPES
 from training.student.network import STUDENTS
 from training.teacher.defaults import model_folder
 from understudy.folders import check_output, reserved

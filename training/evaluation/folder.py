@@ -25,7 +25,7 @@ from training.evaluation.run import (
 )
 from training.evaluation.splits import split_graph
 from training.loop import predict
-from training.recipes import (
+from training.recipe_names import (
     GRAPH,
     GRAPH_BARE,
     LANGUAGE_FREE,

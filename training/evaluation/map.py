@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 
 from training.evaluation.plan import EvaluationOptions, RunKey
 from training.evaluation.run import TrainingInputs, train_recipe
-from training.recipes import COMBINED
+from training.recipe_names import COMBINED
 from understudy.graph.files import write_json
 
 NODES = 800  # maximum number from the test split

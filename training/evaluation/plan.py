@@ -17,7 +17,8 @@ from training.errors import EvaluationError
 from training.evaluation.splits import SPLIT_KINDS, check_splits
 from training.evaluation.teachers import check_teacher
 from training.losses.objectives import MAKERS
-from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
+from training.recipe_names import COMBINED, UNSMOOTHED, VANILLA
+from training.recipes import RECIPES
 from training.student.network import STUDENTS
 from training.teacher.answers.folder import FORMAT_VERSION
 from training.teacher.options import TeachOptions

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.evaluation.statistics import Summary
-from training.recipes import COMBINED, VANILLA
+from training.recipe_names import COMBINED, VANILLA
 from training.teacher.answers.views import view_names
 
 Result = Mapping[str, Any]  # the content of a run's file

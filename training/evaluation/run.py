@@ -23,7 +23,8 @@ from training.evaluation.plan import Choice, EvaluationOptions, RunKey
 from training.evaluation.provenance import provenance
 from training.evaluation.splits import withheld_nodes
 from training.loop import predict
-from training.recipes import LANGUAGE_FREE, VANILLA, recipe_weights
+from training.recipe_names import LANGUAGE_FREE, VANILLA
+from training.recipes import recipe_weights
 from training.student.checkpoint import CheckpointConfig
 from training.student.network import Student
 from training.teacher.options import TeachOptions

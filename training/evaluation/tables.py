@@ -23,7 +23,7 @@ from training.evaluation.statistics import (
     grouped,
     summarize,
 )
-from training.recipes import (
+from training.recipe_names import (
     COMBINED,
     GRAPH,
     GRAPH_BARE,

@@ -15,7 +15,7 @@ from training.evaluation.plan import EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, write_rows
 from training.evaluation.splits import SPLIT_KINDS
 from training.evaluation.tables import taught_table
-from training.recipes import SELF, VANILLA
+from training.recipe_names import SELF, VANILLA
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 

@@ -13,7 +13,7 @@ from benchmarks.errors import BenchmarkError
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS
 from training.evaluation.rows import RUNS_FILE, write_rows
-from training.recipes import SELF, VANILLA
+from training.recipe_names import SELF, VANILLA
 
 
 def write(folder: Path, ways: Mapping[str, Any], facts: Mapping[str, Any] = FACTS) -> Path:

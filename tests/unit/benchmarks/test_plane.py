@@ -17,7 +17,7 @@ from benchmarks.plane_picture import draw, picture
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS, sample_rows
 from training.evaluation.rows import RUNS_FILE, Row, write_rows
-from training.recipes import UNSMOOTHED
+from training.recipe_names import UNSMOOTHED
 
 LATENCIES = json.loads((RESULTS / "latency.json").read_text(encoding="utf-8"))
 

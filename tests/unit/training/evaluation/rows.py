@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.rows import Row
-from training.recipes import LANGUAGE_FREE
+from training.recipe_names import LANGUAGE_FREE
 
 ROW = Row(
     graph="kites",

@@ -12,7 +12,7 @@ from training.evaluation.controls import (
     shuffled,
     student_targets,
 )
-from training.recipes import (
+from training.recipe_names import (
     COMBINED,
     HARD,
     PROPAGATED,
@@ -20,8 +20,8 @@ from training.recipes import (
     SHUFFLED,
     SHUFFLED_BARE,
     UNSMOOTHED,
-    recipe_weights,
 )
+from training.recipes import recipe_weights
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
 from understudy.graph.splits import labeled_nodes

@@ -23,7 +23,8 @@ from training.evaluation.splits import (
     split_graph,
     withheld_nodes,
 )
-from training.recipes import COMBINED, HARD, RANDOM, RECIPES, VANILLA, recipe_weights
+from training.recipe_names import COMBINED, HARD, RANDOM, VANILLA
+from training.recipes import RECIPES, recipe_weights
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from understudy.graph import save_graph

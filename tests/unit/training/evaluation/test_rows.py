@@ -13,7 +13,7 @@ from training.evaluation.provenance import without_place
 from training.evaluation.report import teacher_section, write_report
 from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_rows
 from training.evaluation.tables import language_table, sections, taught_table, unseen_table
-from training.recipes import GRAPH, PROPAGATED, SELF, UNSMOOTHED, VANILLA
+from training.recipe_names import GRAPH, PROPAGATED, SELF, UNSMOOTHED, VANILLA
 
 FACTS = {
     "graph": "kites",

@@ -18,7 +18,7 @@ from training.evaluation.statistics import (
     summarize,
     way,
 )
-from training.recipes import COMBINED, RANDOM, VANILLA
+from training.recipe_names import COMBINED, RANDOM, VANILLA
 
 
 def test_the_corrected_resampled_t_test_is_that_of_a_hand_computation() -> None:
