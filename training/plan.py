@@ -29,12 +29,17 @@ from training.memory import (
 )
 from training.plan_options import ENCODER_PARAMETERS, PARAMETERS, PlanOptions
 from training.student.network import Student
-from training.teacher.defaults import defaults_of, teacher_kind
+from training.teacher.cost import ANSWER_TOKENS
+from training.teacher.defaults import defaults_of, reader_kind, teacher_kind
+from training.teacher.endpoint import EndpointOptions
+from understudy.endpoint.decisions.rounds import finalists, first_questions
+from understudy.endpoint.options import ClientOptions
 from understudy.graph.csr import build_adjacency
 from understudy.graph.hashing import HashingOptions
 
 ENCODER_TOKENS = 256  # maximum number that it reads of a text
 CHARACTERS_A_TOKEN = 4
+LABEL_TOKENS = 4  # of a label in a prompt
 FLOPS_A_PARAMETER = 2  # per token, forward
 HASHED_CHARACTERS = 5e6  # per second and core
 READ_EDGES, READ_TEXT = 2e6, 5e7  # edges and bytes of text per second, while a graph is read
@@ -97,16 +102,19 @@ def teacher_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
     teacher = str(options.teacher)
     defaults = defaults_of(teacher)
     questions = size.nodes * max(len(defaults.hops), 1)
-    questions = min(questions, options.questions or questions)
-    tokens = defaults.tokens + 4 * size.classes
     kind = teacher_kind(teacher)
+    rounds = teacher_rounds(teacher, size.classes)
+    questions = min(questions, options.questions // rounds or questions)
+    tokens = defaults.tokens + LABEL_TOKENS * size.classes
     shown = 0 if kind == "endpoint" else options.shown  # it shows no features
     disk = questions * (size.classes * WHOLE + shown * HALF)
     memory = BASE_BYTES + 2 * disk + 2 * size.text_bytes
     if kind == "endpoint":
-        money = questions * (tokens * options.input_price + 8 * options.output_price) / 1e6
-        seconds = questions / options.answers_a_second
-        return Stage("teach", seconds, memory, disk, money, seconds, f"{questions:,} questions")
+        tokens += (rounds - 1) * (defaults.tokens + LABEL_TOKENS * finalist_count(size.classes))
+        paid = tokens * options.input_price + rounds * ANSWER_TOKENS * options.output_price
+        seconds = rounds * questions / options.answers_a_second
+        remark = f"{questions:,} questions{' of two requests each' if rounds > 1 else ''}"
+        return Stage("teach", seconds, memory, disk, questions * paid / 1e6, seconds, remark)
     if kind == "student":
         return Stage("teach", 0.0, memory, disk, 0.0, 0.0, "a graph network: an epoch of it")
     parameters = options.parameters or PARAMETERS.get(teacher.partition(":")[0], 0.0)
@@ -114,6 +122,20 @@ def teacher_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
     remark = f"{questions:,} questions of about {tokens} tokens"
     stage = priced("teach", seconds, memory + HALF * parameters, disk, options, options.workers)
     return replace(stage, remark=remark)
+
+
+def teacher_rounds(teacher: str, classes: int) -> int:
+    """Requests per question: a decision endpoint is asked about many labels in two rounds."""
+    if reader_kind(teacher) != "decision endpoint":
+        return 1
+    return EndpointOptions("", "", wire="decisions").calls(classes)
+
+
+def finalist_count(classes: int) -> int:
+    """Labels in the second round of a decision endpoint's question."""
+    most = ClientOptions("", "").most_choices
+    labels = first_questions(classes, most)
+    return sum(map(len, finalists(labels, [np.ones(len(own)) for own in labels], most)))
 
 
 def student_stages(

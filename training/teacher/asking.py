@@ -162,7 +162,8 @@ def ask_all(
         log.warning("%d of %d answers that are kept name no label", nameless, len(replies))
     missing = [index for index in range(len(prompts)) if index not in replies]
     if missing:
-        tell_estimate([prompts[index] for index in missing], len(replies), options)
+        calls = options.calls(len(label_names))
+        tell_estimate([prompts[index] for index in missing], len(replies), calls, options)
     progress(STAGE, len(replies), len(prompts))
     pending: Pending = {}
     with start_blocking_portal() as portal:

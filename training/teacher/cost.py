@@ -52,10 +52,16 @@ def estimate(prompt: Prompt, options: EndpointOptions) -> float:
     return price(len(prompt.text) / CHARACTERS_PER_TOKEN, ANSWER_TOKENS, options)
 
 
-def tell_estimate(missing: Sequence[Prompt], known: int, options: EndpointOptions) -> None:
-    """Logs what is about to be asked, and the approximate cost."""
-    tokens = sum(len(prompt.text) for prompt in missing) / CHARACTERS_PER_TOKEN
-    words = amounts(tokens, ANSWER_TOKENS * len(missing), options)
+def tell_estimate(
+    missing: Sequence[Prompt], known: int, calls: int, options: EndpointOptions
+) -> None:
+    """Logs what is about to be asked, and the approximate cost.
+
+    Args:
+        calls: number of requests per question
+    """
+    tokens = calls * sum(len(prompt.text) for prompt in missing) / CHARACTERS_PER_TOKEN
+    words = amounts(tokens, calls * ANSWER_TOKENS * len(missing), options)
     log.warning(
         "%s is asked %d questions, about %s; %d more are answered already",
         options.model,

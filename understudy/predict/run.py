@@ -17,7 +17,7 @@ PART_ROWS = 16_384
 PART_SECONDS = 10.0  # after this time even a small part is written
 SHOWN = 10  # problems that are reported one by one
 
-DECIMAL = re.compile(r"unknown_(?:node|neighbor): [^']*'(-?\d+)\.0'")  # an id read as a decimal
+DECIMAL = re.compile(r"(-?\d+)\.0")  # an id read as a decimal
 
 Tell = Callable[[str], None]
 
@@ -43,10 +43,11 @@ class Problems:
             BadRowError: with `strict`.
         """
         words = f"{row.where}: {error}"
-        if not self.decimals_told and (found := DECIMAL.match(error)):
+        decimals = map(DECIMAL.fullmatch, asked_ids(row, error.partition(":")[0]))
+        if not self.decimals_told and (found := next(filter(None, decimals), None)):
             self.decimals_told = True
             self.tell(
-                f"no id is {found[1]}.0: if {found[1]} is meant, write whole numbers; a gap in a "
+                f"{found[0]} is a decimal: if {found[1]} is meant, write whole numbers; a gap in a "
                 "column of them makes decimals of all (in pandas, astype('Int64') keeps them whole)"
             )
         if self.strict:
@@ -55,6 +56,15 @@ class Problems:
         self.first = self.first or words
         if self.count <= SHOWN:
             self.tell(f"warning: {words}")
+
+
+def asked_ids(row: Row, code: str) -> Sequence[str]:
+    """The ids of a row among which, by the code of its error, one is unknown."""
+    if row.node is None:
+        return ()
+    if code == "unknown_node":
+        return (row.node.id,) if row.node.id is not None else ()
+    return row.node.neighbors if code == "unknown_neighbor" else ()
 
 
 @dataclass

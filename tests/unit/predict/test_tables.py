@@ -133,5 +133,10 @@ def test_decimals_that_a_gap_makes_of_whole_numbers_are_told_once(
         "",
         "unknown_neighbor",
     ]
-    assert says(told, "no id is 7.0: if 7 is meant, write whole numbers; a gap in a column")
+    assert says(told, "7.0 is a decimal: if 7 is meant, write whole numbers; a gap in a column")
+    assert told.count("is meant") == 1
+    (tmp_path / "in.csv").write_text("id\nno-such-7.0\n7.5\n-9.0\n8.0\n")
+    status, told = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "ids.csv")
+    assert status == 0
+    assert says(told, "-9.0 is a decimal: if -9 is meant, write whole numbers")
     assert told.count("is meant") == 1

@@ -71,6 +71,21 @@ def test_an_endpoint_costs_what_its_tokens_cost() -> None:
     assert teach.disk == 100 * 5 * 4  # probabilities alone: an endpoint shows no features
 
 
+def test_a_decision_endpoint_is_asked_about_many_labels_in_two_requests() -> None:
+    options = replace(OPTIONS, teacher="decisions:http://localhost#m", students=())
+    many, most = replace(SIZE, classes=300), replace(SIZE, classes=255)
+    teach = plan_stages(many, options, ROOMY)[1]
+    finalists = 2 * 16  # of two first questions
+    tokens = 2 * 380 + 4 * (300 + finalists)
+    assert teach.money == pytest.approx(2_000 * (tokens * 3.0 + 2 * 8 * 5.0) / 1e6)
+    assert teach.seconds == pytest.approx(2 * 2_000 / 4)
+    assert teach.remark == "2,000 questions of two requests each"
+    limited = plan_stages(many, replace(options, questions=100), ROOMY)[1]
+    assert limited.seconds == pytest.approx(100 / 4)
+    assert limited.remark == "50 questions of two requests each"
+    assert plan_stages(most, options, ROOMY)[1].seconds == pytest.approx(2_000 / 4)
+
+
 def test_texts_of_a_large_graph_are_hashed_once_and_take_disk() -> None:
     hashing = replace(OPTIONS, hashed=True)
     small, large = replace(SIZE, text_bytes=KEPT_FROM - 1), replace(SIZE, text_bytes=KEPT_FROM)

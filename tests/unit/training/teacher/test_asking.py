@@ -1,6 +1,7 @@
 """Asking an endpoint of any form: bounded, retried, kept, and stopped."""
 
 import asyncio
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from training.errors import EndpointError
 from training.teacher.answer_cache import KeptAnswers
 from training.teacher.asking import ask_all
-from training.teacher.cost import Bill
+from training.teacher.cost import Bill, tell_estimate
 from training.teacher.endpoint import EndpointOptions
 from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.errors import EndpointError as AskError
@@ -285,3 +286,16 @@ def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
     ask(later := ToldAsker(), tmp_path)
     assert sorted(later.asked) == sorted(prompt.description for prompt in PROMPTS[11:])
+
+
+def test_a_question_of_two_requests_is_estimated_at_twice_the_tokens(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    prompts = [Prompt("", "x" * 4_000)]
+    tell_estimate(prompts, 0, 1, OPTIONS)
+    tell_estimate(prompts, 0, 2, OPTIONS)
+    one, two = (re.search(r"about ([\d,]+) tokens .* and (\d+)", line) for line in caplog.messages)
+    assert one is not None
+    assert two is not None
+    counts = [[int(found[place].replace(",", "")) for place in (1, 2)] for found in (one, two)]
+    assert counts[1] == pytest.approx([2 * count for count in counts[0]], abs=1)
