@@ -51,9 +51,10 @@ def no_student(folder: Path) -> CheckpointError:
             return CheckpointError(f"{folder / STUDENT.marker}: {error.strerror}")
         return CheckpointError(f"{folder / STUDENT.marker} is damaged, or of something else")
     problem = url_problem(folder) or (
-        f"is not a student folder (no {STUDENT.marker}); make one with `understudy distill`"
+        f"{folder} is not a student folder (no {STUDENT.marker}); make one with `understudy "
+        "distill`"
     )
-    return CheckpointError(f"{folder} {problem}")
+    return CheckpointError(problem)
 
 
 def shape_of(folder: Path) -> dict[str, Any]:

@@ -114,9 +114,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     path = folder / "config.json"
     if not path.is_file():
         problem = url_problem(folder) or (
-            "is not a student folder (no config.json); make one with `understudy distill`"
+            f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
         )
-        raise CheckpointError(f"{folder} {problem}")
+        raise CheckpointError(problem)
     try:
         with unchanged(folder):
             config = parse_config(json.loads(path.read_text(encoding="utf-8")))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from understudy.bundle.errors import BundleDamagedError, BundleFormatError, BundleMissingError
 from understudy.bundle.manifest import FileInfo, Manifest, parse_manifest
+from understudy.folders.places import url_problem
 
 MANIFEST = "manifest.json"
 MAX_READERS = 4  # files whose digests are computed at once
@@ -100,7 +101,8 @@ def open_bundle(folder: Path | str, verify: bool = True) -> Bundle:
         path = folder / MANIFEST
         if not path.is_file():
             raise BundleMissingError(
-                f"{folder} is not a bundle (no {MANIFEST}); make one with `understudy export`"
+                url_problem(folder)
+                or f"{folder} is not a bundle (no {MANIFEST}); make one with `understudy export`"
             )
         manifest = parse_manifest(path.read_bytes())
         for name, entry in manifest.files.items():

@@ -17,12 +17,15 @@ ADDRESS = re.compile(r"(?:\[[\da-fA-F:.]+\]|[\w.-]+):\d+/?")
 
 
 def url_problem(path: Path) -> str | None:
-    """Why a path that is a URL cannot be used, as the rest of a sentence; None for other paths."""
+    """Why a path that is a URL cannot be used, in a sentence that begins with it; None for other
+    paths.
+    """
     if not URL.match(str(path)):
         return None
+    scheme, _, rest = str(path).partition(":/")  # a path keeps one slash of several
     return (
-        "is a URL: every stage reads and writes folders on a disk; copy it to one, or back from "
-        "there, or mount the store"
+        f"{scheme}://{rest} is a URL: every stage reads and writes folders on a disk; copy it to "
+        "one, or back from there, or mount the store"
     )
 
 
@@ -41,7 +44,7 @@ def real_place(out: Path) -> Path:
         OutputUnwritableError: the path is invalid, or a URL.
     """
     if problem := url_problem(out):
-        raise OutputUnwritableError(f"{out} {problem}")
+        raise OutputUnwritableError(problem)
     try:
         place = out.resolve()
         str(place).encode()

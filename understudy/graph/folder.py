@@ -102,10 +102,10 @@ def read_meta(folder: Path) -> dict[str, Any]:
     path = folder / "meta.json"
     if not path.is_file():
         problem = url_problem(folder) or (
-            "is not a graph folder (no meta.json); make one with `understudy data import`, "
-            "`data debian` or `data synthetic`"
+            f"{folder} is not a graph folder (no meta.json); make one with `understudy data "
+            "import`, `data debian` or `data synthetic`"
         )
-        raise SourceError(f"{folder} {problem}")
+        raise SourceError(problem)
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = msgspec.convert(meta, Format).format_version

@@ -277,7 +277,7 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
         yield None, None
     elif asked.input != STANDARD:
         if problem := url_problem(asked.input):
-            raise OptionError(f"{asked.input} {problem}")
+            raise OptionError(problem)
         if not asked.input.is_file():
             raise OptionError(f"{asked.input} is no file; of a pipe, give - and --input-format")
         yield asked.input, format_of(asked.input, "IN")

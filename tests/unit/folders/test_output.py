@@ -13,8 +13,11 @@ from safetensors.numpy import save_file
 
 from tests.folder_samples import write_evaluation, write_graph, write_student
 from training.distill import other_places
-from training.errors import CheckpointError
+from training.errors import CheckpointError, TeacherError
 from training.student.checkpoint import load_checkpoint
+from training.teacher.answers.folder import read_info
+from understudy.bundle import open_bundle
+from understudy.bundle.errors import BundleMissingError
 from understudy.folders import (
     OutputRefusedError,
     OutputUnwritableError,
@@ -201,12 +204,18 @@ def test_a_url_is_refused_in_words_and_no_folder_is_made_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OutputUnwritableError, match=r"s3:/bucket/graph is a URL.* mount the store"):
+    with pytest.raises(
+        OutputUnwritableError, match=r"^s3://bucket/graph is a URL.* mount the store"
+    ):
         check_output(Path("s3://bucket/graph"), GRAPH)
-    with pytest.raises(SourceError, match="is a URL"):
+    with pytest.raises(SourceError, match=r"^gs://bucket/graph is a URL"):
         load_graph("gs://bucket/graph")
-    with pytest.raises(CheckpointError, match="is a URL"):
+    with pytest.raises(CheckpointError, match=r"^memory://student is a URL"):
         load_checkpoint(Path("memory://student"))
+    with pytest.raises(TeacherError, match=r"^https://host/teacher is a URL"):
+        read_info(Path("https://host/teacher"))
+    with pytest.raises(BundleMissingError, match=r"^s3://bucket/bundle is a URL"):
+        open_bundle("s3://bucket/bundle")
     assert entries(tmp_path) == set()
     check_output(tmp_path / "s3:" / "graph", GRAPH)  # an odd name, and a place on a disk
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from training.errors import StaleTeacherError, TeacherError
+from understudy.folders.places import url_problem
 from understudy.graph import TextGraph
 from understudy.graph.files import check_readable, write_json
 from understudy.graph.splits import labeled_nodes
@@ -147,7 +148,9 @@ def read_info(folder: Path) -> TeacherInfo:
         )
     if not path.is_file():
         raise TeacherError(
-            f"{folder} is not a teacher folder (no teacher.json); make one with `understudy teach`"
+            url_problem(folder)
+            or f"{folder} is not a teacher folder (no teacher.json); make one with `understudy "
+            "teach`"
         )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -199,6 +202,14 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error
     check_arrays(folder / ANSWERS_FILE, info, graph, answers)
+    if info.kind == "endpoint" and (tied := tied_answers(answers.log_probabilities)):
+        log.warning(
+            "%s is of an earlier release, which lost which label the endpoint named in %d answers: "
+            "they say of two or more labels that none is likelier; remove the folder and run "
+            "`understudy teach` again, which takes the answers that are kept",
+            folder,
+            tied,
+        )
     if info.format_version == 1:
         log.warning(
             "%s is of an earlier release, whose answers about training nodes are their labels: "
@@ -208,6 +219,13 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         if answers.smoothed is not None:
             answers = replace(answers, smoothed=without(answers.smoothed, answers.tuned))
     return info, answers
+
+
+def tied_answers(log_probabilities: NDArray[np.float32]) -> int:
+    """Counts the answers [H, M, C] whose most probable label is several; uniform ones name none."""
+    best = log_probabilities.max(axis=2, keepdims=True, initial=-np.inf)
+    likeliest = (log_probabilities == best).sum(axis=2)
+    return int(((likeliest > 1) & (likeliest < log_probabilities.shape[2])).sum())
 
 
 def without(view: View, nodes: NDArray[np.int64]) -> View:

@@ -17,6 +17,7 @@ from understudy.graph.readers.edge_lists import edge_list_head, read_edge_list
 from understudy.graph.readers.fields import is_edge_header, is_node_header, listed
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
 from understudy.graph.readers.packed import unpacked_name
+from understudy.graph.readers.torch_files import DGL_ADVICE
 
 Kind = Literal["nodes", "edges"]
 
@@ -51,6 +52,7 @@ ADVICE = {
         ".pkl",
         ".pickle",
     ): "a graph that torch, PyG or NumPy has saved is read by `understudy data pyg`",
+    (".dgl", ".bin"): f"if it is a graph of DGL: {DGL_ADVICE}",
     (".feather", ".arrow", ".orc", ".avro", ".h5", ".hdf5"): "save it as .parquet",
     (".db", ".sqlite", ".sqlite3", ".duckdb"): "a database; export its tables as CSV or Parquet",
 }

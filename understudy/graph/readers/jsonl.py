@@ -135,7 +135,7 @@ def read_value(path: Path, whole: str) -> Any:
         text = content.decode(json.detect_encoding(content))
     except OSError as error:
         if problem := url_problem(path):
-            raise SourceError(f"{path} {problem}") from error
+            raise SourceError(problem) from error
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}; {whole}") from error
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error

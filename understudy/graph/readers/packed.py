@@ -94,7 +94,7 @@ def guarded(path: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         if problem := url_problem(path):
-            raise SourceError(f"{path} {problem}") from error
+            raise SourceError(problem) from error
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 

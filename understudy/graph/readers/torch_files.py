@@ -25,6 +25,14 @@ UNSAFE_GLOBAL = re.compile(
     r"GLOBAL ([\w.]+)|[Uu]nsupported (?:global|class)[: ]+(?:GLOBAL )?([\w.]+)"
 )
 NEW_PROTOCOL = re.compile(r"Unsupported operand \d+")
+DGL_SAVING = (
+    "torch.save({'edge_index': torch.stack(graph.edges()), **graph.ndata, 'raw_texts': texts}, "
+    "'graph.pt')"
+)
+DGL_ADVICE = (
+    f"where DGL is installed, graph = dgl.load_graphs(file)[0][0] and {DGL_SAVING}, and "
+    "`understudy data pyg` reads that file"
+)
 DGL_MAGIC = 0xDD2E60F0F6B4A127.to_bytes(8, "little")
 NUMPY_MODULES = ("numpy._core.multiarray", "numpy.core.multiarray")  # since 2.0, and before
 PICKLE_MARK = b"\x80"  # followed by the protocol's number
@@ -49,16 +57,9 @@ def load_file(path: Path) -> Any:
     return load_arrays(path) if arrays else load_torch(path)
 
 
-def dgl_advice() -> str:
-    return (
-        "where the file was made: torch.save({'edge_index': torch.stack(graph.edges()), "
-        "**graph.ndata, 'raw_texts': texts}, path)"
-    )
-
-
 # The beginnings of other files, with advice.
 OTHERS = {
-    DGL_MAGIC: f"a graph of DGL; {dgl_advice()}",
+    DGL_MAGIC: f"a graph of DGL: {DGL_ADVICE}",
     b"\x93NUMPY": "one array of NumPy; save all of a graph together: numpy.savez(path, "
     "edge_index=edge_index, raw_texts=texts, y=labels)",
     b"MATLAB": "a file of MATLAB; load it with scipy.io.loadmat, save its arrays with torch.save "
@@ -145,7 +146,7 @@ def refusal(message: str) -> str:
     name = unsafe.group(1) or unsafe.group(2)
     why = f"loading it would run code of {name}, which is refused; where the file was made, "
     if name.startswith("dgl"):
-        return why + dgl_advice().removeprefix("where the file was made: ")
+        return f"{why}save it as a dict: {DGL_SAVING}"
     if name.startswith("torch_sparse"):
         return why + "keep edge_index in place of adj_t (without the transform ToSparseTensor)"
     return why + (

@@ -135,6 +135,8 @@ def test_a_file_that_is_packed_twice_is_told(import_text: Import) -> None:
         ("n.txt", "let its name end in .csv or .tsv"),
         ("g.pt", "is read by `understudy data pyg`"),
         ("n.feather", "save it as .parquet"),
+        ("graph.bin", "if it is a graph of DGL: where DGL is installed, graph = dgl.load_graphs"),
+        ("graph.dgl", "'raw_texts': texts}, 'graph.pt'), and `understudy data pyg` reads that"),
     ],
 )
 def test_what_a_file_of_another_kind_is_and_what_to_do(name: str, advice: str) -> None:

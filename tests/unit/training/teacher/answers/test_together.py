@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.other_user import as_nobody, open_to_all
@@ -42,6 +43,30 @@ def test_answers_beside_the_description_of_others_are_refused(tmp_path: Path) ->
         ):
             read(one, small_graph())
     read_teacher(other, small_graph())
+
+
+def test_a_label_that_an_earlier_release_lost_among_equals_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Uniform answers name no label, and an encoder's ties are its own."""
+    graph = small_graph()
+    answers = small_answers(graph, features=False)
+    rows = answers.log_probabilities.copy()
+    rows[0, :4, :] = -np.log(rows.shape[2])
+    rows[1, :2, :2] = rows[1, :2].max(axis=1, keepdims=True) + 0.5
+    tied = replace(answers, log_probabilities=rows)
+    for kind, held, expected in (
+        ("endpoint", tied, ["named in 2 answers"]),
+        ("endpoint", answers, []),
+        ("encoder", tied, []),
+    ):
+        caplog.clear()
+        folder = tmp_path / f"{kind}-{len(expected)}"
+        folder.mkdir()
+        write_teacher(folder, replace(info(graph), kind=kind), held)
+        read_teacher(folder, graph)
+        assert len(caplog.messages) == len(expected)
+        assert all(words in caplog.messages[0] for words in expected)
 
 
 def test_a_teacher_that_takes_the_place_of_the_one_that_is_read_is_told(tmp_path: Path) -> None:
