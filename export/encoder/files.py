@@ -1,6 +1,5 @@
 """Writes the text encoder of a bundle, and computes embeddings with the written files."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import mapped_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from understudy.folders.errors import cache_errors
+from understudy.folders.temporary import temporary_errors, temporary_folder
 from understudy.graph import TextGraph
 from understudy.graph.arrays import save_array
 from understudy.graph.files import atomic_file
@@ -84,9 +84,10 @@ def write_int8(encoder: WrittenEncoder, graph: TextGraph) -> float:
     token_ids = encoder.original.tokenize(texts)
     set_outliers_apart(block, token_ids)
     round_products(block, token_ids)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "split.onnx"
-        export_encoder(block, path)
+    with temporary_folder() as folder:
+        path = folder / "split.onnx"
+        with temporary_errors(folder):
+            export_encoder(block, path)
         to_int8(path, encoder.folder / INT8_FILE)
     return smallest_cosine(encoder.open(ENCODER_FILE)(texts), encoder.open(INT8_FILE)(texts))
 

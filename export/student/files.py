@@ -1,7 +1,6 @@
 """A student's files: its input network and its layers, in full precision and in fewer bits."""
 
 import inspect
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from export.student.even_rows import even_rows
 from export.student.whole_file import whole_file
 from training.student.network import HashedInput, Student
 from understudy.bundle.student import WHOLE_FILE
+from understudy.folders.temporary import temporary_errors, temporary_folder
 
 LAYER_AXES: dict[str, Axes] = {
     "h": ("nodes", None),
@@ -88,9 +88,10 @@ def layer_samples(hidden: int) -> dict[str, Tensor]:
 def convert_student(student: Student, source: Path, target: Path, precision: str) -> None:
     """Converts the exported input network and layers of a student, under the same names."""
     if precision == "int8" and student.config.kind == "gin":
-        with tempfile.TemporaryDirectory() as folder:
-            export_student(even_rows(student), Path(folder) / "student")
-            convert_folder(Path(folder) / "student", target, precision)
+        with temporary_folder() as folder:
+            with temporary_errors(folder):
+                export_student(even_rows(student), folder / "student")
+            convert_folder(folder / "student", target, precision)
     else:
         convert_folder(source, target, precision)
 

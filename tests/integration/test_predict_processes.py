@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundles import NODES, TinyBundle
+from tests.disks import small_file_system
 
 
 def test_stdin_and_stdout(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
@@ -78,3 +80,21 @@ def test_a_service_is_asked_without_what_runs_bundles() -> None:
     code = "import sys, understudy.predict.commands; print('onnxruntime' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"
+
+
+def test_a_full_place_for_temporary_files_is_named(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
+    """Stdin is copied there; the output's own place has room."""
+    with small_file_system(tmp_path / "small", megabytes=1) as small:
+        words = [str(tiny_bundle.folder), "-", str(tmp_path / "out.csv"), "--input-format", "csv"]
+        ended = subprocess.run(
+            [sys.executable, "-m", "understudy", "predict", *words],
+            input=b"id\n" + b"node-1\n" * 200_000,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "TMPDIR": str(small)},
+        )
+        assert ended.returncode == 1
+        told = ended.stderr.decode()
+        assert f"error: {small}/understudy-" in told
+        assert "cannot be written: no space is left there; set TMPDIR to a folder with room" in told
+        assert list(small.iterdir()) == []

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import typer
 from understudy.client import Client, Route
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders.places import is_address, url_problem
+from understudy.folders.temporary import temporary_errors, temporary_folder
 from understudy.graph.building.reading import read_of
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
@@ -283,9 +283,9 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
         yield asked.input, format_of(asked.input, "IN")
     else:
         kind = format_named(asked.input_format, "--input-format")
-        with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
-            path = Path(folder) / f"{STDIN}{kind.suffix}"
-            with path.open("wb") as file:
+        with temporary_folder() as folder:
+            path = folder / f"{STDIN}{kind.suffix}"
+            with temporary_errors(folder), path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield path, kind
 
