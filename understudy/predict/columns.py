@@ -140,6 +140,8 @@ class Columns:
         identifier = read(at.id, cells.name_of)
         texts = [read(index, cells.text_of) for index in at.text]
         neighbors = read(at.neighbors, cells.neighbors_of) or []
+        if len(neighbors) == 1 and is_missing(neighbors[0]):
+            neighbors = []
         identifier = (identifier or "").strip() or None  # "nan" may be an id, as in an import
         text = cells.joined(texts) if texts else None
         if text is not None and (is_blank(text) or is_missing(text)):

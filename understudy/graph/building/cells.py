@@ -154,6 +154,8 @@ def mask_of(value: object) -> bool:
 def neighbors_of(value: object) -> list[str]:
     """The ids in a list, or in a string such as `[1, 2]`, `a;b` or `a b`.
 
+    A word for a missing value is kept: only whoever has all ids knows whether a node is called so.
+
     Raises:
         CellError: an item is no id.
     """
@@ -169,7 +171,7 @@ def neighbors_of(value: object) -> list[str]:
 def neighbors_in(text: str) -> list[object]:
     """The items of a list in text form."""
     if is_missing(text):
-        return []
+        return [text]
     if (items := written_list(text)) is not None:
         return items
     text = text.strip("[](){}")

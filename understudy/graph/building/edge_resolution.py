@@ -1,6 +1,7 @@
 """Converts edge records to an adjacency: finds unknown endpoints, self-loops and repeats."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from understudy.graph.building.records import EdgeTable
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
+from understudy.graph.missing import missing_words
 from understudy.graph.names import look_alike
 from understudy.graph.numerals import WHOLE_FLOAT, as_integers, same_number
 
@@ -36,6 +38,7 @@ def resolve_edges(
     Raises:
         BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
     """
+    tables = [without_missing(table, records.ids) for table in tables]
     found = first_found(tables, records.ids)
     place = position.astype(np.int32)
     pairs = [endpoints(table, found, records, place, log) for table in tables]
@@ -61,6 +64,31 @@ def resolve_edges(
         rows = [np.flatnonzero(mask) for mask in usable]
         log_repeats(tables, rows, together, num_nodes, log)
     return adjacency
+
+
+def without_missing(table: EdgeTable, ids: pa.LargeStringArray) -> EdgeTable:
+    """Leaves out targets that stand alone in a node's record, are a word for a missing value, and
+    are no node's id.
+    """
+    if not (table.of_nodes and len(table) and named(table.targets)):
+        return table
+    targets = trimmed(table.targets)
+    missing = missing_words(targets).to_numpy(zero_copy_only=False)
+    if not missing.any():
+        return table
+    again = np.diff(table.places) == 0
+    missing &= ~np.append(again, False) & ~np.insert(again, 0, False)
+    missing[missing] = pc.invert(
+        pc.is_in(targets.filter(pa.array(missing)), value_set=ids)
+    ).to_numpy(zero_copy_only=False)
+    kept = pa.array(~missing)
+    sources = table.sources.filter(kept) if named(table.sources) else table.sources[~missing]
+    return replace(
+        table,
+        places=table.places[~missing],
+        sources=sources,
+        targets=table.targets.filter(kept),
+    )
 
 
 def first_found(tables: Sequence[EdgeTable], ids: pa.LargeStringArray) -> Iterator[pa.Int32Array]:

@@ -59,6 +59,10 @@ class EdgeTable:
     Shapes:
         places: int64 [e]
         sources, targets: large_string [e] of node ids, or int64 [e] of node record positions
+
+    Attributes:
+        of_nodes: they were listed in node records, by their place; a target that is alone there may
+            be a word for a missing value, and is none unless a node is called so.
     """
 
     source: Source
@@ -66,6 +70,7 @@ class EdgeTable:
     sources: pa.LargeStringArray | NDArray[np.int64]
     targets: pa.LargeStringArray | NDArray[np.int64]
     reading: Reading = NO_READING
+    of_nodes: bool = False
 
     def __len__(self) -> int:
         return len(self.places)

@@ -66,7 +66,7 @@ def node_table(
     edges = None
     if neighbors is not None and "neighbors" in reading.used:
         sources, targets = neighbors[1]
-        edges = EdgeTable(source, neighbors[0], sources, targets)
+        edges = EdgeTable(source, neighbors[0], sources, targets, of_nodes=True)
     return NodeTable(
         source,
         places,

@@ -251,6 +251,17 @@ def test_neighbors_in_a_column(import_text: Import, cells: str) -> None:
     assert "neighbors=neighbors" in told(built)
 
 
+def test_a_neighbor_that_is_called_like_a_missing_value_is_one(import_text: Import) -> None:
+    """NA is Namibia; where no node is called so, a cell of it alone is a gap."""
+    rows = "NA,near the sea,DE\nDE,in the middle,NA\nFR,in the west,nan\nnull,no land,NA\n"
+    built = import_text("id,text,neighbors\n" + rows, None)
+    assert edges(built) == [[0, 1], [0, 3]]
+    without = rows.replace("NA,near", "AO,near").replace("DE,in", "NA2,in").replace(",DE", ",NA2")
+    assert edges(import_text("id,text,neighbors\n" + without, None)) == [[0, 1]]
+    with pytest.raises(BadInputError, match="the edge's target 'NA' is no node's id"):
+        import_text("id,text,neighbors\n1,a,NA;2\n2,b,1\n", None)
+
+
 def test_neighbors_beside_an_edge_file_are_read_where_asked_for(import_text: Import) -> None:
     nodes = "id,text,neighbors\n1,a,3\n2,b,\n3,c,\n"
     assert edges(import_text(nodes, "source,target\n1,2\n")) == [[0, 1]]
