@@ -27,7 +27,7 @@ from training.memory import (
     choose_batch,
     exporting_bytes,
 )
-from training.plan_options import ENCODER_PARAMETERS, PARAMETERS, PlanOptions
+from training.plan_options import ENCODER_PARAMETERS, PlanOptions, parameters_of
 from training.student.network import Student
 from training.teacher.cost import ANSWER_TOKENS
 from training.teacher.defaults import defaults_of, reader_kind, teacher_kind
@@ -117,7 +117,7 @@ def teacher_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
         return Stage("teach", seconds, memory, disk, questions * paid / 1e6, seconds, remark)
     if kind == "student":
         return Stage("teach", 0.0, memory, disk, 0.0, 0.0, "a graph network: an epoch of it")
-    parameters = options.parameters or PARAMETERS.get(teacher.partition(":")[0], 0.0)
+    parameters = options.parameters or parameters_of(teacher)
     seconds = questions * tokens * FLOPS_A_PARAMETER * parameters / rate
     remark = f"{questions:,} questions of about {tokens} tokens"
     stage = priced("teach", seconds, memory + HALF * parameters, disk, options, options.workers)

@@ -1,6 +1,9 @@
 """The inputs of an estimate, checked before torch is imported."""
 
+import json
+import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from training.config import TRAINING, StudentConfig, check_amount
 from training.errors import TeacherError
@@ -8,6 +11,7 @@ from training.teacher.defaults import teacher_kind
 
 ENCODER_PARAMETERS = 22.7e6  # of MiniLM
 PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of the built-in teachers
+HEADER_LENGTH = 8  # bytes before a safetensors file's header, little-endian
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class PlanOptions:
     students: tuple[StudentConfig, ...]
     hashed: bool
     epochs: int  # of a student
-    parameters: float  # of the teacher; 0: known from its name
+    parameters: float  # of the teacher; 0: known from its name or its files
     shown: int  # width of the teacher's features per node and hop
     questions: int  # maximum; 0: every node and hop
     workers: int
@@ -41,11 +45,41 @@ def check_plan_options(options: PlanOptions) -> None:
     check_amount("--teacher-parameters", options.parameters)
     for field in ("machine_price", "input_price", "output_price", "answers_a_second"):
         check_amount("--" + field.replace("_", "-"), getattr(options, field))
-    name = str(options.teacher).partition(":")[0]
     kind = "" if options.teacher is None else teacher_kind(options.teacher)
-    known = options.parameters or name in PARAMETERS or kind in ("endpoint", "student")
-    if options.teacher is not None and not known:
+    known = options.parameters or kind in ("endpoint", "student")
+    if options.teacher is not None and not (known or parameters_of(options.teacher)):
         raise TeacherError(
             f"--teacher {options.teacher}: say how large it is, with --teacher-parameters such as "
             "8e9"
         )
+
+
+def parameters_of(teacher: str) -> float:
+    """The size of a teacher by its name, or by the weights in its folder; 0 if it is unknown.
+
+    Raises:
+        TeacherError: the weights are damaged.
+    """
+    name, _, path = teacher.partition(":")
+    folder = Path(path if name == "encoder" and path else teacher)
+    if folder.is_dir():
+        return float(sum(map(weights_in, sorted(folder.glob("*.safetensors")))))
+    return 0.0 if path else PARAMETERS.get(name, 0.0)
+
+
+def weights_in(file: Path) -> int:
+    """The number of weights in a safetensors file, by its header alone.
+
+    Raises:
+        TeacherError: the file is damaged.
+    """
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(HEADER_LENGTH), "little")
+            header = json.loads(stream.read(min(length, file.stat().st_size)))
+        shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+        return sum(map(math.prod, shapes))
+    except PermissionError as error:
+        raise TeacherError(f"{file}: {error.strerror}") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TeacherError(f"{file} is damaged: {error}") from error

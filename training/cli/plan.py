@@ -51,7 +51,10 @@ def plan(
         int, typer.Option(min=0, help="Questions to the teacher; 0: every node and hop.")
     ] = 0,
     teacher_parameters: Annotated[
-        float, typer.Option(min=0, help="Of a teacher other than encoder and gemma, such as 8e9.")
+        float,
+        typer.Option(
+            min=0, help="Of a teacher, such as 8e9, where neither its name nor its folder tells."
+        ),
     ] = 0.0,
     teacher_width: Annotated[
         int, typer.Option(min=0, help="Numbers that it shows of a node and hop.")

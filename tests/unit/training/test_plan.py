@@ -4,7 +4,9 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from tests.unit.training.samples import CLASSES, NODES, small_graph
@@ -13,7 +15,7 @@ from training.config import StudentConfig
 from training.errors import DeviceError, TeacherError, TrainingError
 from training.memory import KEPT_FROM, WORD_BYTES, GraphSize
 from training.plan import Stage, advice, plan_stages, text_stage
-from training.plan_options import PlanOptions, check_plan_options
+from training.plan_options import PlanOptions, check_plan_options, parameters_of
 from understudy.cli import build_app
 from understudy.graph import save_graph
 
@@ -108,6 +110,21 @@ def test_a_teacher_of_unknown_size_is_refused() -> None:
     for name, value in (("parameters", math.nan), ("machine_price", math.inf)):
         with pytest.raises(TrainingError, match=r"--[a-z-]+ must be a number of at least 0, not"):
             check_plan_options(replace(OPTIONS, **{name: value}))  # type: ignore[arg-type]
+
+
+def test_a_teacher_in_a_folder_is_as_large_as_its_weights(tmp_path: Path) -> None:
+    """A larger encoder was planned for as if it were MiniLM."""
+    weights = {"embeddings": np.zeros((1_000, 64), np.float16), "bias": np.zeros(64, np.float32)}
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    for teacher in (f"encoder:{tmp_path}", str(tmp_path)):
+        assert parameters_of(teacher) == 1_000 * 64 + 64
+        check_plan_options(replace(OPTIONS, teacher=teacher))
+    for unknown in (f"encoder:{tmp_path / 'nowhere'}", "gguf:model.gguf", "owner/model"):
+        with pytest.raises(TeacherError, match="--teacher-parameters"):
+            check_plan_options(replace(OPTIONS, teacher=unknown))
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs")
+    with pytest.raises(TeacherError, match=r"model\.safetensors is damaged"):
+        check_plan_options(replace(OPTIONS, teacher=str(tmp_path)))
 
 
 def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Path) -> None:
