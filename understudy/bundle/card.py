@@ -5,6 +5,7 @@ bundle's version is a digest of all its files; `understudy bundle show` adds the
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ CARD_FILE = "MODEL_CARD.md"
 RECIPE_FILE = "recipe.json"
 SPLITS = ("train", "val", "test")
 LABELS_SHOWN = 50
+PLAIN_LABEL = re.compile(r"[^\W_]+(?:[ _'./-][^\W_]+)*")  # what Markdown shows as it is
 NOT_RECORDED = "The bundle was made before it was recorded."
 
 Facts = dict[str, Any]
@@ -121,7 +123,12 @@ def lines_of(facts: Facts) -> Iterator[str]:
         about = ("version", "created", "made_by", "schema_version", "bytes")
         yield from section("Bundle", {key: facts[key] for key in about})
     yield from section("Graph", graph)
-    yield from ("", "## Labels", "", ", ".join(labels[:LABELS_SHOWN]) + and_more(labels))
+    yield from (
+        "",
+        "## Labels",
+        "",
+        ", ".join(map(label_words, labels[:LABELS_SHOWN])) + and_more(labels),
+    )
     yield from section("Student", facts["student"])
     yield from section("Text encoder", facts["encoder"])
     recorded = bool(facts["recipe"])
@@ -136,6 +143,14 @@ def lines_of(facts: Facts) -> Iterator[str]:
         yield from file_table(facts["files"])
     else:
         yield from ("", "Sizes and SHA-256 of all files are in manifest.json.")
+
+
+def label_words(label: str) -> str:
+    """A label as Markdown: as code if it holds a comma, or a character that Markdown may read."""
+    if PLAIN_LABEL.fullmatch(label):
+        return label
+    fence = "`" * (1 + max(map(len, re.findall("`+", label)), default=0))
+    return f"{fence} {label} {fence}" if "`" in label else f"`{label}`"
 
 
 def and_more(labels: Sequence[str]) -> str:

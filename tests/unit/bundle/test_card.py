@@ -10,7 +10,7 @@ import pytest
 
 from tests.bundles import LABELS, TinyBundle, with_texts
 from understudy.bundle import Manifest, open_bundle, write_bundle
-from understudy.bundle.card import CARD_FILE, RECIPE_FILE, write_card
+from understudy.bundle.card import CARD_FILE, RECIPE_FILE, label_words, write_card
 from understudy.cli import main
 
 RECIPE: dict[str, Any] = {
@@ -71,6 +71,23 @@ def test_the_page_tells_graph_recipe_accuracy_and_files(
         assert line in out.splitlines(), line
     for name, entry in manifest.files.items():
         assert f"| {name} | {entry.bytes:,} | {entry.sha256} |" in out
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("Theory and proofs", "Theory and proofs"),
+        ("r\u00e9seaux_2", "r\u00e9seaux_2"),
+        ("a, b", "`a, b`"),
+        ("</s>", "`</s>`"),
+        ("_draft_", "`_draft_`"),
+        ("- 1", "`- 1`"),
+        ("a `b`", "`` a `b` ``"),
+        ("```", "```` ``` ````"),
+    ],
+)
+def test_a_label_that_markdown_would_read_stands_as_code(label: str, words: str) -> None:
+    assert label_words(label) == words
 
 
 def test_the_card_in_the_bundle_is_the_same_at_every_export(

@@ -70,7 +70,7 @@ def without_missing(table: EdgeTable, ids: pa.LargeStringArray) -> EdgeTable:
     """Leaves out targets that stand alone in a node's record, are a word for a missing value, and
     are no node's id.
     """
-    if not (table.of_nodes and len(table) and named(table.targets)):
+    if not table.of_nodes or isinstance(table.targets, np.ndarray) or not len(table):
         return table
     targets = trimmed(table.targets)
     missing = missing_words(targets).to_numpy(zero_copy_only=False)
@@ -82,7 +82,8 @@ def without_missing(table: EdgeTable, ids: pa.LargeStringArray) -> EdgeTable:
         pc.is_in(targets.filter(pa.array(missing)), value_set=ids)
     ).to_numpy(zero_copy_only=False)
     kept = pa.array(~missing)
-    sources = table.sources.filter(kept) if named(table.sources) else table.sources[~missing]
+    sources = table.sources
+    sources = sources[~missing] if isinstance(sources, np.ndarray) else sources.filter(kept)
     return replace(
         table,
         places=table.places[~missing],
