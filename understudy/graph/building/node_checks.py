@@ -1,5 +1,6 @@
 """Checks the node records of all files together: ids, repeats, and missing texts."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from understudy.graph.ids import first_unusable, id_problem
 from understudy.graph.numerals import all_whole, as_integers
 
 ROWS_A_STEP = 2**20  # number compared at once
+ROUNDED = re.compile(r"-?\d[.,]\d+E\+\d+")  # as spreadsheets write long numbers
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,16 @@ def distinct_nodes(
         for field in ("texts", "labels", "splits", "groups"):
             column = getattr(records, field)
             if column[record].as_py() != column[earlier].as_py():
+                name = records.ids[record].as_py()
+                remedy = "remove or rename one of them"
+                if ROUNDED.fullmatch(name):
+                    remedy = (
+                        "it is a number that a spreadsheet has rounded, maybe of several nodes: "
+                        "make the column text there, and export it again from the original"
+                    )
                 raise BadInputError(
-                    f"{records.at(record)}: id {records.ids[record].as_py()!r} is already at "
-                    f"{records.at(earlier)} with another {field[:-1]}; remove or rename one of them"
+                    f"{records.at(record)}: id {name!r} is already at {records.at(earlier)} with "
+                    f"another {field[:-1]}; {remedy}"
                 )
     if len(repeated):
         log.add("repeated_nodes", len(repeated), records.at(int(repeated[0])))
