@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from training.config import CONSTANTS, TRAINING, DistillOptions, StudentConfig, reads_around
@@ -41,6 +42,8 @@ PAIR_BYTES = 70  # per edge, in both directions: its ends, for such an objective
 HEADROOM = 0.85  # usable share of free memory
 BATCH = 1_024  # seeds per step, if the whole graph does not fit
 NUMBER = 4  # bytes
+# A Parquet writer keeps each text once while a row group's different ones fit into a page.
+DICTIONARY_BYTES, INDEX_BYTES = 2**20 + 2**16, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,31 @@ def graph_size(folder: Path) -> GraphSize:
     """
     meta = read_meta(folder)
     try:
-        table = pq.read_metadata(folder / "nodes.parquet")
-        groups = [table.row_group(number) for number in range(table.num_row_groups)]
-        text = table.schema.names.index("text")
-        texts = sum(group.column(text).total_uncompressed_size for group in groups)
+        texts = text_bytes(folder / "nodes.parquet")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise GraphFormatError(f"{folder} is damaged: {error}") from error
     train = int(meta["splits"].get("train", 0))
     return GraphSize(meta["nodes"], meta["edges"], len(meta["label_names"]), texts, train)
+
+
+def text_bytes(file: Path) -> int:
+    """The size of all texts in a nodes' file; read only where the file holds each text once."""
+    with pq.ParquetFile(file, read_dictionary=["text"]) as table:
+        place = table.schema_arrow.names.index("text")
+        total = 0
+        for number in range(table.num_row_groups):
+            group = table.metadata.row_group(number)
+            size = group.column(place).total_uncompressed_size
+            if size <= DICTIONARY_BYTES + INDEX_BYTES * group.num_rows:
+                size = repeated_bytes(table.read_row_group(number, ["text"]).column(0))
+            total += size
+    return total
+
+
+def repeated_bytes(texts: pa.ChunkedArray) -> int:
+    """The size of texts that are kept as places in a list of the different ones."""
+    sizes = (pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in texts.chunks)
+    return sum(pc.sum(lengths).as_py() or 0 for lengths in sizes)
 
 
 def training_bytes(

@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.training import step_peak
@@ -29,6 +31,7 @@ from training.memory import (
     free_bytes,
     graph_size,
     step_bytes,
+    text_bytes,
     training_bytes,
 )
 from understudy.graph import save_graph
@@ -37,7 +40,18 @@ from understudy.graph.errors import GraphFormatError
 LARGE = GraphSize(nodes=1_000_000, edges=10_000_000, classes=40, text_bytes=120_000_000)
 
 
-def test_the_size_is_read_from_the_folder_without_its_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("different", [50, 30_000])
+def test_texts_that_repeat_count_as_often_as_they_stand_there(
+    tmp_path: Path, different: int
+) -> None:
+    """The file holds each of them once, and no memory of a training does."""
+    texts = [f"the pump number {n % different} of the plant has stopped" for n in range(60_000)]
+    text = pa.array(texts, pa.large_string())
+    pq.write_table(pa.table({"text": text}), tmp_path / "nodes.parquet", row_group_size=40_000)
+    assert text_bytes(tmp_path / "nodes.parquet") == pytest.approx(sum(map(len, texts)), rel=0.1)
+
+
+def test_the_size_is_read_from_the_folder(tmp_path: Path) -> None:
     graph = small_graph()
     save_graph(graph, tmp_path / "graph")
     size = graph_size(tmp_path / "graph")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
@@ -114,7 +115,10 @@ def test_a_teacher_of_unknown_size_is_refused() -> None:
 
 def test_a_teacher_in_a_folder_is_as_large_as_its_weights(tmp_path: Path) -> None:
     """A larger encoder was planned for as if it were MiniLM."""
-    weights = {"embeddings": np.zeros((1_000, 64), np.float16), "bias": np.zeros(64, np.float32)}
+    weights: dict[str, NDArray[np.generic]] = {
+        "embeddings": np.zeros((1_000, 64), np.float16),
+        "bias": np.zeros(64, np.float32),
+    }
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     for teacher in (f"encoder:{tmp_path}", str(tmp_path)):
         assert parameters_of(teacher) == 1_000 * 64 + 64
