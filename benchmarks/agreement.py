@@ -18,9 +18,9 @@ import numpy as np
 import typer
 from scipy import stats
 
-from benchmarks.accuracy_results import FOLDER
+from benchmarks.accuracy.page import FOLDER
+from benchmarks.common.measure import markdown_table, run_script, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import markdown_table, run_script, write_results
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.tables import ENCODERS, STUDENTS
 

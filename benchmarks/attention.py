@@ -15,7 +15,13 @@ import typer
 from torch import Tensor
 from torch_geometric.nn import GATConv
 
-from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.measure import (
+    described,
+    markdown_table,
+    run_script,
+    side_by_side,
+    write_results,
+)
 from training.config import StudentConfig
 from training.data import edges
 from training.student.attention import attention

@@ -16,9 +16,15 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from benchmarks.common.measure import (
+    RESULTS,
+    check_programs,
+    markdown_table,
+    run_script,
+    write_results,
+)
+from benchmarks.common.published import HOSTED
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS, check_programs, markdown_table, run_script, write_results
-from benchmarks.published import HOSTED
 
 MILLION = 1_000_000
 HOUR = 3_600  # seconds

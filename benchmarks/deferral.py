@@ -16,8 +16,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.common.measure import check_means, markdown_table, run_script, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_means, markdown_table, run_script, write_results
 from service.inference.routing import rule_of, unsure_nodes
 from service.messages import STUDENTS, Node
 from training.deferral import lower_bound, sign_test

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.measure import markdown_table, run_script, side_by_side, write_results
 from export.checks.gates import judge
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from training.data import edges

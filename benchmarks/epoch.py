@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 
+from benchmarks.common.measure import described, markdown_table, run_script, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import described, markdown_table, run_script, write_results
 from training.config import LABELS, StudentConfig
 from training.data import Edges, GraphData, graph_data, whole_graph
 from training.encoders.features import Features

@@ -18,8 +18,14 @@ import httpx
 import msgspec
 import typer
 
-from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
-from benchmarks.servers import CLASSIFY, CONNECTIONS, Run, Served, served, service, wrk
+from benchmarks.common.measure import (
+    check_means,
+    described,
+    markdown_table,
+    run_script,
+    write_results,
+)
+from benchmarks.serving.servers import CLASSIFY, CONNECTIONS, Run, Served, served, service, wrk
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
@@ -27,7 +33,7 @@ DECISIONS = "/v1/decisions"
 
 
 def plain(name: str) -> AbstractContextManager[Served]:
-    return served(sys.executable, "-m", "benchmarks.plain_server", name)
+    return served(sys.executable, "-m", "benchmarks.serving.plain_server", name)
 
 
 def bodies_of(ids: Sequence[str], batch: int, count: int) -> list[bytes]:

@@ -19,9 +19,9 @@ import httpx
 import numpy as np
 import typer
 
+from benchmarks.common.measure import check_means, described, markdown_table, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_means, described, markdown_table, write_results
-from benchmarks.servers import service
+from benchmarks.serving.servers import service
 from service.messages import Node
 from training.teacher.defaults import DEFAULTS
 from understudy.engine.engine import Engine

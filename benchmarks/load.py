@@ -26,19 +26,26 @@ import numpy as np
 import psutil
 import typer
 
-from benchmarks.errors import BenchmarkError
-from benchmarks.loops import run_to_end
-from benchmarks.measure import (
+from benchmarks.common.measure import (
     check_means,
     described_bundle,
     markdown_table,
     run_script,
     write_results,
 )
-from benchmarks.open_loop import Arrival, Tally, open_loop, poisson_times
-from benchmarks.questions import Questions
-from benchmarks.raw_client import RawClient, prepare
-from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service, teacher_server
+from benchmarks.errors import BenchmarkError
+from benchmarks.serving.event_loop import run_to_end
+from benchmarks.serving.open_loop import Arrival, Tally, open_loop, poisson_times
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.raw_client import RawClient, prepare
+from benchmarks.serving.servers import (
+    MUTATIONS,
+    NO_CACHE,
+    Served,
+    client_core,
+    service,
+    teacher_server,
+)
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 

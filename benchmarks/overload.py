@@ -15,18 +15,18 @@ import numpy as np
 import psutil
 import typer
 
-from benchmarks.latency import json_node, student_nodes
-from benchmarks.loops import run_to_end
-from benchmarks.measure import (
+from benchmarks.common.measure import (
     check_means,
     described_bundle,
     markdown_table,
     run_script,
     write_results,
 )
-from benchmarks.open_loop import Tally, arrivals_of, open_loop, send, steady_times
-from benchmarks.raw_client import RawClient, prepare
-from benchmarks.servers import service
+from benchmarks.latency import json_node, student_nodes
+from benchmarks.serving.event_loop import run_to_end
+from benchmarks.serving.open_loop import Tally, arrivals_of, open_loop, send, steady_times
+from benchmarks.serving.raw_client import RawClient, prepare
+from benchmarks.serving.servers import service
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.measure import markdown_table, run_script, write_results
+from benchmarks.common.measure import markdown_table, run_script, write_results
 from training.config import EncoderKind
 from training.data import graph_data
 from training.encoders.features import encoder_spec, graph_features

@@ -31,11 +31,11 @@ import numpy as np
 import psutil
 import typer
 
-from benchmarks.chaos_processes import RedisServer, Replica, ending
-from benchmarks.engine_scale import make_bundle
+from benchmarks.chaos.processes import RedisServer, Replica, ending
+from benchmarks.common.measure import RESULTS, markdown_table, run_script, write_results
+from benchmarks.engine.growth import make_bundle
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
-from benchmarks.open_loop import steady_times
+from benchmarks.serving.open_loop import steady_times
 from understudy.engine.engine import Engine
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.log.streams.options import RedisLogOptions

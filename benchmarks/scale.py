@@ -18,11 +18,17 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from benchmarks.common.measure import (
+    check_programs,
+    described,
+    markdown_table,
+    run_script,
+    write_results,
+)
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_programs, described, markdown_table, run_script, write_results
-from benchmarks.one_by_one import Times, body, change, one_by_one, times_of
-from benchmarks.questions import Questions
-from benchmarks.servers import (
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.sequential import Times, body, change, one_by_one, times_of
+from benchmarks.serving.servers import (
     CLASSIFY,
     CONNECTIONS,
     MUTATIONS,
@@ -93,7 +99,7 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
         BenchmarkError: this is no checkout: the random students are those of the tests.
     """
     try:
-        from benchmarks.engine_scale import make_bundle
+        from benchmarks.engine.growth import make_bundle
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("tests"):
             raise
@@ -104,7 +110,7 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
 
 def measure_size(bundle: Path, plan: Plan) -> dict[str, Any]:
     """Everything about one size."""
-    from benchmarks.engine_scale import memory_bytes
+    from benchmarks.engine.growth import memory_bytes
 
     graph = load_snapshot(bundle / "graph")
     questions = Questions(graph)

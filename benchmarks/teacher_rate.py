@@ -20,7 +20,7 @@ import torch
 import typer
 from torch import Tensor
 
-from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.measure import markdown_table, run_script, side_by_side, write_results
 from training.encoders.minilm import length_batches
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teacher.causal.chains import Chain, batches_of

@@ -30,7 +30,7 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.measure import described, markdown_table, run_script, write_results
+from benchmarks.common.measure import described, markdown_table, run_script, write_results
 from training.config import LABELS, ObjectiveOptions, StudentConfig
 from training.data import Batch, GraphData, Targets
 from training.distill import fit

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.measure import markdown_table, run_script, side_by_side, write_results
 from service.messages import Node
 from understudy.bundle import open_bundle
 from understudy.engine.engine import Engine

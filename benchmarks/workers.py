@@ -23,9 +23,15 @@ import msgspec
 import psutil
 import typer
 
+from benchmarks.common.measure import (
+    check_means,
+    described,
+    markdown_table,
+    run_script,
+    write_results,
+)
 from benchmarks.http import bodies_of
-from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
-from benchmarks.servers import CLASSIFY, CONNECTIONS, Run, Served, service, wrk
+from benchmarks.serving.servers import CLASSIFY, CONNECTIONS, Run, Served, service, wrk
 from understudy.graph import TextGraph
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot

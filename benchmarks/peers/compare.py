@@ -20,16 +20,16 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from benchmarks.common.measure import check_means, described, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_means, described, write_results
-from benchmarks.one_by_one import change, one_by_one
 from benchmarks.peers.agreement import CHECKED, compare
 from benchmarks.peers.peer import Peer, find_python, started
 from benchmarks.peers.report import report
 from benchmarks.peers.rivals import RIVALS
 from benchmarks.peers.rounds import Plan, changed, loaded, one_at_a_time
-from benchmarks.questions import Questions
-from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.sequential import change, one_by_one
+from benchmarks.serving.servers import MUTATIONS, NO_CACHE, Served, client_core, service
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.peers.given import LOOPBACK, given
+from benchmarks.peers.arguments import LOOPBACK, given
 
 
 class Node(BaseModel):

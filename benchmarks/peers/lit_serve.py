@@ -5,9 +5,9 @@ from typing import Any
 
 import litserve  # type: ignore[import-not-found, unused-ignore]
 
-from benchmarks.peers.given import LOOPBACK, Given, given
+from benchmarks.peers.arguments import LOOPBACK, Given, given
 from benchmarks.peers.peer import BATCH
-from benchmarks.servers import CLASSIFY
+from benchmarks.serving.servers import CLASSIFY
 
 BATCH_SECONDS = 0.001  # that the first request of a batch waits for others
 

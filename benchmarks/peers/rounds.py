@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.one_by_one import change, one_by_one, times_of
 from benchmarks.peers.peer import OURS, Peer
-from benchmarks.questions import Questions
-from benchmarks.servers import CONNECTIONS, MUTATIONS, Served, wrk
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.sequential import change, one_by_one, times_of
+from benchmarks.serving.servers import CONNECTIONS, MUTATIONS, Served, wrk
 
 STORED_BODIES, UNSEEN_BODIES = 100, 400
 WARM_SECONDS = 1

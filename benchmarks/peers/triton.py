@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.peers.given import LOOPBACK, given
+from benchmarks.peers.arguments import LOOPBACK, given
 from benchmarks.peers.peer import BATCH
-from benchmarks.peers.wires import TRITON_MODEL
+from benchmarks.peers.triton_protocol import TRITON_MODEL
 
 BATCH_MICROSECONDS = 1_000  # that the first request of a batch waits for others
 

@@ -11,10 +11,10 @@ from benchmarks.load import drive, parse_mix, planned
 from benchmarks.peers.compare import measure
 from benchmarks.peers.rivals import RIVALS, TABLE
 from benchmarks.peers.rounds import Plan
-from benchmarks.questions import Questions
 from benchmarks.scale import Plan as ScalePlan
 from benchmarks.scale import measure_size
-from benchmarks.servers import NO_CACHE, Served, service
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.servers import NO_CACHE, Served, service
 from tests.benchmark_bundles import bundle_and_student
 from understudy.graph.snapshot import load_snapshot
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import agreement, measure
+from benchmarks import agreement
+from benchmarks.common import measure
 from benchmarks.errors import BenchmarkError
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cost_pictures import growth_picture, load_picture, save
-from benchmarks.cost_results import PART, sections
+from benchmarks.common.measure import RESULTS
+from benchmarks.cost_results.page import PART, sections
+from benchmarks.cost_results.pictures import growth_picture, load_picture, save
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS
 
 MACHINE = {"processor": "a chip", "cores": 2, "load_average": 0.5, "date": "2026-11-26T09:00:00"}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import devices, measure
+from benchmarks import devices
+from benchmarks.common import measure
 from tests.language_models import write_tiny_encoder
 
 

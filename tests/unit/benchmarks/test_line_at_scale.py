@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import line_at_scale, measure
-from benchmarks.line_at_scale import NAME, Line, known_sizes, write_tables
-from benchmarks.line_report import extrapolated, report
-from benchmarks.measure import RESULTS
+from benchmarks.common import measure
+from benchmarks.common.measure import RESULTS
+from benchmarks.line_at_scale import stages as line_at_scale
+from benchmarks.line_at_scale.report import extrapolated, report
+from benchmarks.line_at_scale.stages import NAME, Line, known_sizes, write_tables
 from tests.figures import unfounded
 from understudy.graph import save_graph
 from understudy.graph.building.builder import Rules

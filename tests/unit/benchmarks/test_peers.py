@@ -17,18 +17,18 @@ import psutil
 import pytest
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.peers.arguments import LOOPBACK
 from benchmarks.peers.compare import choose
-from benchmarks.peers.given import LOOPBACK
 from benchmarks.peers.khop import Neighborhoods
-from benchmarks.peers.living import Change, Living
 from benchmarks.peers.peer import OURS, Asked, Peer, find_python, started, wait_for
 from benchmarks.peers.predictor import Predictor
+from benchmarks.peers.recomputed_graph import Change, Living
 from benchmarks.peers.report import report
 from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
 from benchmarks.peers.rounds import Plan, one_at_a_time, share
-from benchmarks.peers.wires import triton_body, triton_scores
-from benchmarks.questions import Questions
-from benchmarks.servers import SERVER_CORE, Served, keep_on
+from benchmarks.peers.triton_protocol import triton_body, triton_scores
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.servers import SERVER_CORE, Served, keep_on
 from tests.benchmark_bundles import bundle_and_student
 from tests.student_bundles import hub_graph
 from training.config import StudentKind

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plane
-from benchmarks.accuracy_results import committed
+from benchmarks.accuracy.page import committed
+from benchmarks.common.measure import RESULTS
 from benchmarks.cost import Answers, dollars, measured, price
 from benchmarks.cost import report as cost_report
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS
-from benchmarks.plane_picture import draw, picture
+from benchmarks.plane import points as plane
+from benchmarks.plane.picture import draw, picture
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS, sample_rows
 from training.evaluation.rows import RUNS_FILE, Row, write_rows

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ray_passes import BUNDLE, ROWS, predicted, write_texts
-from benchmarks.ray_stages import report, results, taught
-from benchmarks.ray_ways import ALONE, BESIDE, KILLED, ONE, TWO, Figures, placed
+from benchmarks.ray_stages.passes import BUNDLE, ROWS, predicted, write_texts
+from benchmarks.ray_stages.stages import report, results, taught
+from benchmarks.ray_stages.ways import ALONE, BESIDE, KILLED, ONE, TWO, Figures, placed
 from tests.bundles import TinyBundle
 from tests.language_models import write_tiny_encoder
 from training.teacher.encoder import EncoderOptions

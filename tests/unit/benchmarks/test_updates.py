@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.updates import WORKER, Engine, make_bundles, revision
-from benchmarks.updates_report import markdown
+from benchmarks.updates.rates import WORKER, Engine, make_bundles, revision
+from benchmarks.updates.report import markdown
 from tests.benchmark_bundles import bundle_and_student
 
 
