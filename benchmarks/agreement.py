@@ -19,7 +19,8 @@ import typer
 from scipy import stats
 
 from benchmarks.accuracy.page import FOLDER
-from benchmarks.common.measure import markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.tables import ENCODERS, STUDENTS

@@ -16,14 +16,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.common.measure import (
-    RESULTS,
-    check_programs,
-    markdown_table,
-    run_script,
-    write_results,
-)
+from benchmarks.common.command import check_programs, run_script
 from benchmarks.common.published import HOSTED
+from benchmarks.common.results import RESULTS, markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 
 MILLION = 1_000_000

@@ -16,7 +16,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.common.measure import check_means, markdown_table, run_script, write_results
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from service.inference.routing import rule_of, unsure_nodes
 from service.messages import STUDENTS, Node
@@ -100,7 +101,7 @@ def main(
         raise BenchmarkError("give pairs: a bundle, and the teacher that it was measured with")
     results = []
     for bundle, teacher in zip(folders[::2], folders[1::2], strict=True):
-        check_means(bundle)
+        check_bundle(bundle)
         name, rule, answers = measure(bundle, teacher)
         results.append(described(name, read_info(teacher).model, rule, answers))
     rows = [

@@ -17,7 +17,8 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from benchmarks.common.measure import check_programs, markdown_table, run_script, write_results
+from benchmarks.common.command import check_programs, run_script
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.epoch import epoch_times
 from benchmarks.teacher_rate import TOKENS, ask_for
 from training.config import StudentConfig

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.common.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from export.checks.gates import judge
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from training.data import edges

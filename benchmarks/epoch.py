@@ -22,7 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 
-from benchmarks.common.measure import described, markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from training.config import LABELS, StudentConfig
 from training.data import Edges, GraphData, graph_data, whole_graph

@@ -18,14 +18,12 @@ import httpx
 import msgspec
 import typer
 
-from benchmarks.common.measure import (
-    check_means,
-    described,
-    markdown_table,
-    run_script,
-    write_results,
-)
-from benchmarks.serving.servers import CLASSIFY, CONNECTIONS, Run, Served, served, service, wrk
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.serving.questions import id_bodies
+from benchmarks.serving.servers import CLASSIFY, Served, served, service
+from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
@@ -34,16 +32,6 @@ DECISIONS = "/v1/decisions"
 
 def plain(name: str) -> AbstractContextManager[Served]:
     return served(sys.executable, "-m", "benchmarks.serving.plain_server", name)
-
-
-def bodies_of(ids: Sequence[str], batch: int, count: int) -> list[bytes]:
-    """Requests about `batch` ids each, all different."""
-    return [
-        msgspec.json.encode(
-            {"nodes": [{"id": ids[(r * batch + n) % len(ids)]} for n in range(batch)]}
-        )
-        for r in range(count)
-    ]
 
 
 def decisions_of(ids: Sequence[str], label_names: Sequence[str], count: int) -> list[bytes]:
@@ -68,10 +56,10 @@ def throughput(
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each; medians are told.")] = 3,
 ) -> None:
     """Compare stored nodes with a plain FastAPI route, on /v1/decisions, and 256 at once."""
-    check_means(bundle, "taskset", "wrk")
+    check_bundle(bundle, "taskset", "wrk")
     graph = load_snapshot(bundle / "graph")
     ids = graph.ids.to_pylist()
-    one, many = bodies_of(ids, 1, 100), bodies_of(ids, 256, 20)
+    one, many = id_bodies(ids, 1, 100), id_bodies(ids, 256, 20)
     decided = decisions_of(ids, graph.label_names, 100)
     with plain("plain") as plain_app, plain("echo") as echo_app, service(bundle) as own:
         httpx.get(f"{own.url}/health/ready").raise_for_status()
@@ -82,7 +70,7 @@ def throughput(
             ("echo", echo_app, one, CLASSIFY),
             ("stored_256", own, many, CLASSIFY),
         )
-        runs: dict[str, list[Run]] = {name: [] for name, *_ in works}
+        runs: dict[str, list[LoadRun]] = {name: [] for name, *_ in works}
         with terminal_progress() as progress:
             for done in range(rounds * len(works)):
                 progress("Loading the servers", done, rounds * len(works))
@@ -92,7 +80,7 @@ def throughput(
     report(described(graph), runs)
 
 
-def report(graph: str, runs: Mapping[str, Sequence[Run]]) -> None:
+def report(graph: str, runs: Mapping[str, Sequence[LoadRun]]) -> None:
     rates = {name: statistics.median(run.per_second for run in own) for name, own in runs.items()}
     costs = {name: statistics.median(run.microseconds for run in own) for name, own in runs.items()}
     ratios = {

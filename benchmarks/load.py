@@ -26,13 +26,9 @@ import numpy as np
 import psutil
 import typer
 
-from benchmarks.common.measure import (
-    check_means,
-    described_bundle,
-    markdown_table,
-    run_script,
-    write_results,
-)
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described_bundle
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.serving.event_loop import run_to_end
 from benchmarks.serving.open_loop import Arrival, Tally, open_loop, poisson_times
@@ -95,7 +91,7 @@ def load(
     wanted = parse_rates(rates)
     shares = parse_mixes(mixes or (MIXES if teacher is None else (*MIXES, TEACHER_MIX)), teacher)
     check_few(max(wanted), seconds)
-    check_means(bundle, "taskset")
+    check_bundle(bundle, "taskset")
     questions = Questions(load_snapshot(bundle / "graph"))
     rows = []
     with terminal_progress() as progress, client_core(), asked(bundle, teacher) as servers:

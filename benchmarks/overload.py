@@ -15,15 +15,11 @@ import numpy as np
 import psutil
 import typer
 
-from benchmarks.common.measure import (
-    check_means,
-    described_bundle,
-    markdown_table,
-    run_script,
-    write_results,
-)
-from benchmarks.latency import json_node, student_nodes
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described_bundle
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.serving.event_loop import run_to_end
+from benchmarks.serving.nodes import json_node, student_nodes
 from benchmarks.serving.open_loop import Tally, arrivals_of, open_loop, send, steady_times
 from benchmarks.serving.raw_client import RawClient, prepare
 from benchmarks.serving.servers import service
@@ -137,7 +133,7 @@ def overload(
     queue_tokens: Annotated[int, typer.Option(min=1, help="That may wait.")] = 16_384,
 ) -> None:
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
-    check_means(bundle, "taskset")
+    check_bundle(bundle, "taskset")
     requests = Requests(bundle)
     with terminal_progress() as progress:
         with step(progress, "Timing the engine"):

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.common.measure import markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
 from training.config import EncoderKind
 from training.data import graph_data
 from training.encoders.features import encoder_spec, graph_features

@@ -20,7 +20,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.common.measure import RESULTS, markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import RESULTS, markdown_table, write_results
 from training.config import EncoderKind, StudentKind
 from training.data import Targets, graph_data
 from training.encoders.features import encoder_spec, graph_features

@@ -32,8 +32,9 @@ import psutil
 import typer
 
 from benchmarks.chaos.processes import RedisServer, Replica, ending
-from benchmarks.common.measure import RESULTS, markdown_table, run_script, write_results
-from benchmarks.engine.growth import make_bundle
+from benchmarks.common.command import run_script
+from benchmarks.common.random_bundle import make_bundle
+from benchmarks.common.results import RESULTS, markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.serving.open_loop import steady_times
 from understudy.engine.engine import Engine

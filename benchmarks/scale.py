@@ -18,27 +18,15 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from benchmarks.common.measure import (
-    check_programs,
-    described,
-    markdown_table,
-    run_script,
-    write_results,
-)
+from benchmarks.common.command import check_programs, run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.machine import memory_bytes
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.serving.questions import Questions
-from benchmarks.serving.sequential import Times, body, change, one_by_one, times_of
-from benchmarks.serving.servers import (
-    CLASSIFY,
-    CONNECTIONS,
-    MUTATIONS,
-    NO_CACHE,
-    Run,
-    Served,
-    client_core,
-    service,
-    wrk,
-)
+from benchmarks.serving.questions import Questions, classify_body, mutation_body
+from benchmarks.serving.sequential import Times, one_by_one, times_of
+from benchmarks.serving.servers import CLASSIFY, MUTATIONS, NO_CACHE, Served, client_core, service
+from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
@@ -99,7 +87,7 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
         BenchmarkError: this is no checkout: the random students are those of the tests.
     """
     try:
-        from benchmarks.engine.growth import make_bundle
+        from benchmarks.common.random_bundle import make_bundle
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("tests"):
             raise
@@ -110,8 +98,6 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
 
 def measure_size(bundle: Path, plan: Plan) -> dict[str, Any]:
     """Everything about one size."""
-    from benchmarks.engine.growth import memory_bytes
-
     graph = load_snapshot(bundle / "graph")
     questions = Questions(graph)
     seconds = [start_seconds(bundle) for _ in range(plan.starts - 1)]
@@ -145,13 +131,13 @@ def start_seconds(bundle: Path) -> float:
         return time.perf_counter() - started
 
 
-def ask_stored(server: Served, questions: Questions, plan: Plan) -> Run:
-    bodies = [body([node]) for node in questions.nodes("stored", BODIES)]
+def ask_stored(server: Served, questions: Questions, plan: Plan) -> LoadRun:
+    bodies = [classify_body([node]) for node in questions.nodes("stored", BODIES)]
     return wrk(server, bodies, plan.seconds, CONNECTIONS, CLASSIFY)
 
 
 def ask_unseen(server: Served, questions: Questions, plan: Plan) -> Times:
-    bodies = [body([node]) for node in questions.nodes("unseen", WARM + plan.requests)]
+    bodies = [classify_body([node]) for node in questions.nodes("unseen", WARM + plan.requests)]
     one_by_one(server, CLASSIFY, bodies[:WARM])
     return times_of([one_by_one(server, CLASSIFY, bodies[WARM:])])
 
@@ -159,7 +145,7 @@ def ask_unseen(server: Served, questions: Questions, plan: Plan) -> Times:
 def make_changes(server: Served, questions: Questions, plan: Plan) -> Times:
     """Edges are added one after the other, and then removed."""
     edges = questions.edges(plan.changes)
-    bodies = [change(edge, kind) for kind in ("add_edge", "remove_edge") for edge in edges]
+    bodies = [mutation_body(edge, kind) for kind in ("add_edge", "remove_edge") for edge in edges]
     return times_of([one_by_one(server, MUTATIONS, bodies)])
 
 

@@ -20,7 +20,9 @@ import torch
 import typer
 from torch import Tensor
 
-from benchmarks.common.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from training.encoders.minilm import length_batches
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teacher.causal.chains import Chain, batches_of

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.common.measure import markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
 from training.config import ENCODER_KINDS, DistillOptions, EncoderKind, TrainingConfig
 from training.distill import distill
 from training.teacher.answers.folder import TeacherInfo, read_info

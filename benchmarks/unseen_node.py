@@ -13,7 +13,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.common.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from service.messages import Node
 from understudy.bundle import open_bundle
 from understudy.engine.engine import Engine

@@ -23,15 +23,12 @@ import msgspec
 import psutil
 import typer
 
-from benchmarks.common.measure import (
-    check_means,
-    described,
-    markdown_table,
-    run_script,
-    write_results,
-)
-from benchmarks.http import bodies_of
-from benchmarks.serving.servers import CLASSIFY, CONNECTIONS, Run, Served, service, wrk
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.serving.questions import id_bodies
+from benchmarks.serving.servers import CLASSIFY, Served, service
+from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 from understudy.graph import TextGraph
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
@@ -57,10 +54,10 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each; medians are told.")] = 5,
 ) -> None:
     """Measure, print and write results/workers.json."""
-    check_means(bundle, "taskset", "wrk")
+    check_bundle(bundle, "taskset", "wrk")
     graph = load_snapshot(bundle / "graph")
     with terminal_progress() as progress:
-        lookups = loaded(bundle, bodies_of(graph.ids.to_pylist(), 1, REQUESTS), seconds, rounds)
+        lookups = loaded(bundle, id_bodies(graph.ids.to_pylist(), 1, REQUESTS), seconds, rounds)
         progress("Measuring", 1, 3)
         unseen = loaded(bundle, unseen_bodies(graph), seconds, rounds, *FRESH)
         progress("Measuring", 2, 3)
@@ -72,7 +69,7 @@ def main(
 SERVICES: dict[str, tuple[str, ...]] = {"one": (), "two": WORKERS}
 PAIR = "pair"  # two services of one process each
 KINDS = (*SERVICES, PAIR)
-Runs = dict[str, list[Run]]
+Runs = dict[str, list[LoadRun]]
 
 
 def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *flags: str) -> Runs:
@@ -93,7 +90,7 @@ def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *fl
     return runs
 
 
-def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -> Run:
+def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -> LoadRun:
     """Loads servers at the same time; their rates added up, and what a request cost on average."""
     with ThreadPoolExecutor(len(servers)) as pool:
         asked = [
@@ -102,7 +99,7 @@ def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -
         ]
         runs = [one.result() for one in asked]
     rate = sum(run.per_second for run in runs)
-    return Run(rate, sum(run.microseconds * run.per_second for run in runs) / rate)
+    return LoadRun(rate, sum(run.microseconds * run.per_second for run in runs) / rate)
 
 
 def connections_of(server: Served) -> int:
@@ -193,7 +190,7 @@ def report(
     write_results("workers", results, table)
 
 
-def median(runs: Sequence[Run], figure: str) -> float:
+def median(runs: Sequence[LoadRun], figure: str) -> float:
     return float(statistics.median(getattr(run, figure) for run in runs))
 
 

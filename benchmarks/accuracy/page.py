@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.generated_part import PAGE, WrittenPart
-from benchmarks.common.measure import RESULTS
+from benchmarks.common.generated_part import PAGE, GeneratedPart
+from benchmarks.common.results import RESULTS
 from benchmarks.errors import BenchmarkError
 from training.evaluation.rows import RUNS_FILE, Record, Row, read_rows
 from training.evaluation.tables import LABELS, sections, unseen_table
 
 FOLDER = RESULTS / "accuracy"
-PART = WrittenPart("python -m benchmarks.accuracy")
+PART = GeneratedPart("python -m benchmarks.accuracy")
 UNSEEN, SEEN = "-unseen", "-seen"  # ends of two names: without a fifth of test, and with it
 OWN_SETTINGS = {"teacher", "withheld", "splits", "seeds", "split_kind"}  # that parts differ in
 

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from benchmarks.chaos.clients import Client, Ledger
 from benchmarks.chaos.processes import Killable, RedisServer, Replica, Team, ending
-from benchmarks.common.measure import RESULTS, markdown_table, write_results
-from benchmarks.engine.growth import make_bundle
+from benchmarks.common.random_bundle import make_bundle
+from benchmarks.common.results import RESULTS, markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from understudy.engine.engine import Engine
 from understudy.graph.log.streams.options import RedisLogOptions

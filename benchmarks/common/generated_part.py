@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenPart:
+class GeneratedPart:
     command: str  # such as python -m benchmarks.accuracy
 
     @property

@@ -17,15 +17,15 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks import cost, load, scale
-from benchmarks.common.generated_part import PAGE, WrittenPart
-from benchmarks.common.measure import RESULTS, markdown_table
+from benchmarks.common.generated_part import PAGE, GeneratedPart
 from benchmarks.common.published import HOSTED, LOCAL
+from benchmarks.common.results import RESULTS, markdown_table
 from benchmarks.cost_results.pictures import growth_picture, load_picture, save
 from benchmarks.peers.report import summary
 from benchmarks.plane import points as plane
 from benchmarks.updates import report as updates_report
 
-PART = WrittenPart("python -m benchmarks.cost_results")
+PART = GeneratedPart("python -m benchmarks.cost_results")
 FROM_PAGE = "../benchmarks/results"  # as docs/results.md links them
 OWN_LINK = re.compile(r"\]\((?=[\w-]+\.(?:md|png)\))")  # of a file of results to another
 

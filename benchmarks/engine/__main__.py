@@ -1,6 +1,6 @@
 """Runs `python -m benchmarks.engine`."""
 
-from benchmarks.common.measure import run_script
+from benchmarks.common.command import run_script
 from benchmarks.engine.measurements import main
 
 if __name__ == "__main__":

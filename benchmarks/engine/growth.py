@@ -7,43 +7,16 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
+from benchmarks.common.machine import memory_bytes
 from benchmarks.engine.changes import measure_changes
 from benchmarks.engine.reads import forget_files, measure_lookup, measure_start
 from service.messages import Node
-from tests.student_bundles import write_student_bundle
-from training.config import StudentConfig
 from understudy.engine.engine import Engine
-from understudy.graph import TextGraph
-from understudy.graph.hashing import HashingOptions
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
-HIDDEN = 64
-MEAN_DEGREE = 20.0  # 10 million edges at a million nodes
-DISTINCT_TEXTS = 1_000  # hashing a million texts would take longer than all that is measured
 ROUNDS = {"edge": 51, "node": 21, "hub edge": 7, "batch": 3, "full": 1}
-
-
-def make_bundle(folder: Path, nodes: int) -> Path:
-    """A random GraphSAGE student over a synthetic graph; weights do not matter for speed."""
-    if not folder.exists():
-        options = SyntheticOptions(nodes=nodes, mean_degree=MEAN_DEGREE)
-        graph = with_few_texts(synthetic_graph(options))
-        student = StudentConfig(kind="sage", hidden=HIDDEN)
-        write_student_bundle(folder, graph, student, HashingOptions(buckets=4_096))
-    return folder
-
-
-def with_few_texts(graph: TextGraph) -> TextGraph:
-    """The graph with the first texts in turn."""
-    places = np.arange(graph.num_nodes) % DISTINCT_TEXTS
-    return replace(graph, texts=graph.texts.take(pa.array(places)))
 
 
 def measure_size(folder: Path) -> dict[str, Any]:
@@ -73,17 +46,6 @@ def measure_size(folder: Path) -> dict[str, Any]:
     engine.close()
     results["start"] = measure_start(folder, rounds=3)
     return results
-
-
-def memory_bytes(process: int | str = "self") -> dict[str, int]:
-    """Of a process: VmHWM is the peak, RssAnon what no file backs."""
-    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    fields = (line.partition(":") for line in lines)
-    return {
-        name: int(value.split()[0]) * 1_024
-        for name, _, value in fields
-        if name in ("VmHWM", "VmRSS", "RssAnon")
-    }
 
 
 def measure_in_own_process(folder: Path) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.common.measure import markdown_table, write_results
+from benchmarks.common.random_bundle import make_bundle
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.engine.changes import largest_difference, measure_changes
-from benchmarks.engine.growth import make_bundle, measure_in_own_process
+from benchmarks.engine.growth import measure_in_own_process
 from benchmarks.engine.reads import measure_lookup, measure_start, measure_unseen
 from understudy.bundle import open_bundle
 from understudy.engine.engine import Engine

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.measure import side_by_side
+from benchmarks.common.timing import side_by_side
 from service.messages import Node
 from understudy.bundle import open_bundle
 from understudy.bundle.student import open_student

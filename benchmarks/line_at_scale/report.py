@@ -8,7 +8,7 @@ whether that holds.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.common.measure import markdown_table
+from benchmarks.common.results import markdown_table
 
 LEAST = 100_000  # nodes; of fewer, what every process takes hides what a node does
 SERVE = "serve"

@@ -27,12 +27,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
-from benchmarks.common.measure import RESULTS, check_programs, write_results
-from benchmarks.engine.growth import memory_bytes
+from benchmarks.common.command import check_programs
+from benchmarks.common.machine import memory_bytes
+from benchmarks.common.results import RESULTS, write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.line_at_scale.report import report
-from benchmarks.serving.questions import Questions
-from benchmarks.serving.sequential import body, change, one_by_one, times_of
+from benchmarks.serving.questions import Questions, classify_body, mutation_body
+from benchmarks.serving.sequential import one_by_one, times_of
 from benchmarks.serving.servers import CLASSIFY, MUTATIONS, NO_CACHE, Served, service
 from understudy.graph.folder import read_meta
 from understudy.graph.snapshot import load_snapshot
@@ -274,10 +275,11 @@ def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]
     """
     edges = questions.edges(ASKED)
     stored, unseen = (
-        [body([node]) for node in questions.nodes(sort, ASKED)] for sort in ("stored", "unseen")
+        [classify_body([node]) for node in questions.nodes(sort, ASKED)]
+        for sort in ("stored", "unseen")
     )
     added, removed = (
-        [change(edge, kind) for edge in edges] for kind in ("add_edge", "remove_edge")
+        [mutation_body(edge, kind) for edge in edges] for kind in ("add_edge", "remove_edge")
     )
     rounds = {
         "stored": (CLASSIFY, stored),

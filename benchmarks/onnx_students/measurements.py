@@ -19,7 +19,8 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.common.measure import markdown_table, side_by_side, write_results
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from benchmarks.common.torch_students import (
     CachedStudent,
     EdgeIndexStudent,

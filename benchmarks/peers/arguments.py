@@ -9,14 +9,14 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ServerArguments:
     bundle: Path
     student: Path  # folder of the student that the bundle was exported from
     port: int
     arguments: tuple[str, ...]
 
 
-def given() -> Given:
+def read_arguments() -> ServerArguments:
     """Reads the command line, and tells the address on standard output.
 
     Whatever is printed there afterwards, by this process or by its children, goes to standard
@@ -26,4 +26,4 @@ def given() -> Given:
     sys.stdout.write(f"http://{LOOPBACK}:{port}\n")
     sys.stdout.flush()
     os.dup2(2, 1)
-    return Given(Path(bundle), Path(student), int(port), tuple(arguments))
+    return ServerArguments(Path(bundle), Path(student), int(port), tuple(arguments))

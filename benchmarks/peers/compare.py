@@ -20,15 +20,17 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from benchmarks.common.measure import check_means, described, write_results
+from benchmarks.common.command import check_bundle
+from benchmarks.common.graphs import described
+from benchmarks.common.results import write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.agreement import CHECKED, compare
 from benchmarks.peers.peer import Peer, find_python, started
 from benchmarks.peers.report import report
 from benchmarks.peers.rivals import RIVALS
 from benchmarks.peers.rounds import Plan, changed, loaded, one_at_a_time
-from benchmarks.serving.questions import Questions
-from benchmarks.serving.sequential import change, one_by_one
+from benchmarks.serving.questions import Questions, mutation_body
+from benchmarks.serving.sequential import one_by_one
 from benchmarks.serving.servers import MUTATIONS, NO_CACHE, Served, client_core, service
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
@@ -53,7 +55,7 @@ def peers(
     changes: Annotated[int, typer.Option(min=1, help="Edges of a turn.")] = 10,
 ) -> None:
     """Compare stored nodes, unseen nodes and changes with other ways to serve them."""
-    check_means(bundle, "taskset", "wrk")
+    check_bundle(bundle, "taskset", "wrk")
     if not (student / "config.json").is_file():
         raise BenchmarkError(
             f"{student} is no student folder; name the one that the bundle was exported from"
@@ -150,7 +152,7 @@ def after_a_change(own: Served, other: Served, peer: Peer, questions: Questions)
     """How both agree about the ends of an edge that both were given."""
     (edge,) = questions.edges(1)
     for server in (own, other):
-        one_by_one(server, MUTATIONS, [change(edge, "add_edge")])
+        one_by_one(server, MUTATIONS, [mutation_body(edge, "add_edge")])
     found = compare(own, other, peer, [{"id": edge["source"]}, {"id": edge["target"]}])
-    one_by_one(own, MUTATIONS, [change(edge, "remove_edge")])
+    one_by_one(own, MUTATIONS, [mutation_body(edge, "remove_edge")])
     return asdict(found)

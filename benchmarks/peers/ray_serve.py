@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.peers.arguments import LOOPBACK, given
+from benchmarks.peers.arguments import LOOPBACK, read_arguments
 from benchmarks.peers.peer import BATCH
 from benchmarks.serving.servers import CLASSIFY
 
@@ -27,7 +27,7 @@ VARIABLES = {
 
 
 def main() -> None:
-    told = given()
+    told = read_arguments()
     os.environ.update(VARIABLES)
     import ray  # type: ignore[import-not-found, unused-ignore]
     from ray import serve

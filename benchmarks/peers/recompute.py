@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.peers.arguments import given
+from benchmarks.peers.arguments import read_arguments
 from benchmarks.peers.fastapi_pyg import Request, run
 
 
@@ -24,13 +24,13 @@ class Mutations(BaseModel):
 
 
 def main() -> None:
-    told = given()
+    told = read_arguments()
     from benchmarks.peers.predictions import predictions
     from benchmarks.peers.predictor import Predictor
-    from benchmarks.peers.recomputed_graph import Change, Living
+    from benchmarks.peers.recomputed_graph import Change, RecomputedGraph
 
     predictor = Predictor(told.bundle, told.student)
-    living = Living(predictor)
+    living = RecomputedGraph(predictor)
     app = FastAPI()
 
     @app.post("/classify")

@@ -28,7 +28,7 @@ class Change:
     target: str
 
 
-class Living:
+class RecomputedGraph:
     """A graph, and the logits of all its nodes, float32 [N, classes]."""
 
     def __init__(self, predictor: Predictor) -> None:

@@ -16,7 +16,7 @@ import redis
 import redis.asyncio
 from fastapi import FastAPI, HTTPException, Response
 
-from benchmarks.peers.arguments import given
+from benchmarks.peers.arguments import read_arguments
 from benchmarks.peers.fastapi_pyg import Request, run
 from benchmarks.serving.servers import TETHERED, redis_program
 
@@ -26,7 +26,7 @@ FILL = 1_000  # entries at a time
 
 
 def main() -> None:
-    told = given()
+    told = read_arguments()
     program = redis_program()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "redis")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.common.measure import markdown_table
+from benchmarks.common.results import markdown_table
 from benchmarks.peers.rivals import KHOP, TABLE
 
 Result = Mapping[str, Any]

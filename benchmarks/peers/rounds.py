@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.peers.peer import OURS, Peer
-from benchmarks.serving.questions import Questions
-from benchmarks.serving.sequential import change, one_by_one, times_of
-from benchmarks.serving.servers import CONNECTIONS, MUTATIONS, Served, wrk
+from benchmarks.serving.questions import Questions, mutation_body
+from benchmarks.serving.sequential import one_by_one, times_of
+from benchmarks.serving.servers import MUTATIONS, Served
+from benchmarks.serving.wrk import CONNECTIONS, wrk
 
 STORED_BODIES, UNSEEN_BODIES = 100, 400
 WARM_SECONDS = 1
@@ -96,7 +97,7 @@ def changed(
 ) -> dict[str, Any]:
     """Latency of a change: an edge is added, and removed again."""
     edges = questions.edges(plan.changes)
-    bodies = [change(edge, kind) for edge in edges for kind in ("add_edge", "remove_edge")]
+    bodies = [mutation_body(edge, kind) for edge in edges for kind in ("add_edge", "remove_edge")]
 
     def turn(server: Served, _: Peer, __: int) -> Any:
         return one_by_one(server, MUTATIONS, bodies)

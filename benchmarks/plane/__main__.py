@@ -1,6 +1,6 @@
 """Runs `python -m benchmarks.plane`."""
 
-from benchmarks.common.measure import run_script
+from benchmarks.common.command import run_script
 from benchmarks.plane.points import main
 
 if __name__ == "__main__":

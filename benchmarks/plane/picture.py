@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.common.published import HOSTED, LOCAL
-
-if TYPE_CHECKING:
-    from benchmarks.plane.points import Point
+from benchmarks.plane.point import Point
 
 mpl.use("Agg")
 COLORS = {"hashing": "tab:blue", "minilm": "tab:orange", "teacher": "tab:red"}
@@ -24,7 +21,7 @@ LINE = 2.5  # percent that a line of words about points takes
 
 
 def draw(
-    path: Path, points: Sequence["Point"], without: Mapping[str, float], title: str, timed: str
+    path: Path, points: Sequence[Point], without: Mapping[str, float], title: str, timed: str
 ) -> None:
     """Writes the picture."""
     figure = picture(points, without, title, timed)
@@ -32,7 +29,7 @@ def draw(
 
 
 def picture(
-    points: Sequence["Point"], without: Mapping[str, float], title: str, timed: str
+    points: Sequence[Point], without: Mapping[str, float], title: str, timed: str
 ) -> Figure:
     """Accuracy in percent over milliseconds; bars are intervals, and p50 to p95.
 
@@ -71,7 +68,7 @@ def word(axes: Axes, at: tuple[float, float], text: str, color: str, side: str) 
     axes.annotate(text, at, ha=side, va="top", fontsize=7, color=color)
 
 
-def place(axes: Axes, latency: float, points: Sequence["Point"]) -> None:
+def place(axes: Axes, latency: float, points: Sequence[Point]) -> None:
     """Points of one latency: a column for each network, and beneath them what they are."""
     networks = list(dict.fromkeys(point.student for point in points))
     lines: list[tuple[str, bool]] = []
@@ -93,7 +90,7 @@ def place(axes: Axes, latency: float, points: Sequence["Point"]) -> None:
         )
 
 
-def told(points: Sequence["Point"]) -> list[tuple[str, bool]]:
+def told(points: Sequence[Point]) -> list[tuple[str, bool]]:
     """The lines that say what a network's points are, the lowest first, and which are headings."""
     lines: list[tuple[str, bool]] = []
     if network := points[0].student:
@@ -105,7 +102,7 @@ def told(points: Sequence["Point"]) -> list[tuple[str, bool]]:
     return lines
 
 
-def mark(axes: Axes, at: float, point: "Point", first: bool) -> None:
+def mark(axes: Axes, at: float, point: Point, first: bool) -> None:
     """A point with its interval; the first of a column has the bar of latencies, too."""
     spread = None
     if point.low is not None and point.high is not None:

@@ -11,7 +11,7 @@ above. Decision models are lines, since their makers publish a latency and nobod
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,14 +20,11 @@ import typer
 from scipy import stats
 
 from benchmarks.accuracy.page import FOLDER, SEEN, UNSEEN, committed
-from benchmarks.common.measure import (
-    RESULTS,
-    check_programs,
-    markdown_table,
-    write_results,
-)
+from benchmarks.common.command import check_programs
+from benchmarks.common.results import RESULTS, markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.plane.picture import draw
+from benchmarks.plane.point import Point
 from training.evaluation.rows import Record, Row
 from training.evaluation.statistics import by_split
 from training.evaluation.tables import ENCODERS, LABELS, STUDENTS, TAUGHT_BY
@@ -44,22 +41,6 @@ STUDENT_LATENCY = {  # by text encoder, as latency.json names students
 }
 TEACHERS = {"minilm": "MiniLM", "encoder": "MiniLM", "gemma": "Gemma 3 270M"}  # by first word
 NO_ACCURACY = "Llama shape 1.1B (latency only)"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One way to answer; accuracies in percent, latencies in milliseconds."""
-
-    name: str
-    family: str  # teacher, or the student's text encoder
-    student: str  # the network; empty for a teacher
-    taught: bool
-    accuracy: float
-    low: float | None  # of the interval of the mean; None of one split
-    high: float | None
-    splits: int
-    p50: float
-    p95: float
 
 
 def main(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measure import markdown_table
+from benchmarks.common.results import markdown_table
 from benchmarks.ray_stages.ways import ALONE, ONE, TWO, Figures, Place, folder_name, killing
 from export.bundle import export_bundle
 from export.options import ExportOptions

@@ -30,12 +30,9 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.common.measure import (
-    check_programs,
-    described,
-    markdown_table,
-    write_results,
-)
+from benchmarks.common.command import check_programs
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.ray_stages.passes import exported, pass_report, pass_results, predicted, prepare
 from benchmarks.ray_stages.ways import (
     ALONE,

@@ -1,8 +1,11 @@
-"""Nodes that servers are asked about, and changes that they are told."""
+"""What servers are asked and told, as JSON: nodes, batches of them, edges that come and go."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.latency import json_node, student_nodes
+import msgspec
+
+from benchmarks.serving.nodes import json_node, student_nodes
 from understudy.graph import TextGraph
 
 EDGES = (97, 193)  # strides of the rows that edges are added between
@@ -36,3 +39,22 @@ class Questions:
         while first == second or second in self.graph.adjacency.neighbors(first):
             second = (second + 1) % rows
         return {"source": self.graph.ids[first].as_py(), "target": self.graph.ids[second].as_py()}
+
+
+def classify_body(nodes: Sequence[Mapping[str, Any]]) -> bytes:
+    return msgspec.json.encode({"nodes": nodes})
+
+
+def id_bodies(ids: Sequence[str], batch: int, count: int) -> list[bytes]:
+    """`POST /classify` about `batch` stored nodes each, all different."""
+    return [
+        msgspec.json.encode(
+            {"nodes": [{"id": ids[(r * batch + n) % len(ids)]} for n in range(batch)]}
+        )
+        for r in range(count)
+    ]
+
+
+def mutation_body(edge: dict[str, str], kind: str) -> bytes:
+    """`POST /mutations` with one edge; kind: add_edge or remove_edge."""
+    return msgspec.json.encode({"mutations": [{"kind": kind, **edge}]})

@@ -1,14 +1,12 @@
-"""Requests one after the other, over one connection: what each takes, and what of the server."""
+"""One request at a time over one connection: what each takes, and what of the server."""
 
 import http.client
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
-import msgspec
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
@@ -50,14 +48,6 @@ def one_by_one(server: Served, path: str, bodies: Sequence[bytes]) -> tuple[list
     finally:
         connection.close()
     return times, 1_000 * (server.processor_seconds - before) / len(bodies)
-
-
-def body(nodes: Sequence[Mapping[str, Any]]) -> bytes:
-    return msgspec.json.encode({"nodes": nodes})
-
-
-def change(edge: dict[str, str], kind: str) -> bytes:
-    return msgspec.json.encode({"mutations": [{"kind": kind, **edge}]})
 
 
 def times_of(turns: Sequence[tuple[list[float], float]]) -> Times:

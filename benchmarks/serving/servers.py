@@ -1,4 +1,4 @@
-"""Server processes of benchmarks on a core of their own, and wrk that loads them from another."""
+"""Server processes on a core of their own; they end with the process that measures them."""
 
 import os
 import re
@@ -6,8 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ import psutil
 
 from benchmarks.errors import BenchmarkError
 
-CONNECTIONS = 16
 CLASSIFY = "/classify"
 SERVER_CORE, CLIENT_CORE = "0", "1"
 MUTATIONS = "/mutations"
@@ -25,16 +23,6 @@ NO_CACHE = ("--cached-embeddings", "0")  # a text that is asked about twice is r
 STOP_SECONDS = 30
 # Who starts a server may be killed, and can end nobody then: the kernel does.
 TETHERED = ("setpriv", "--pdeathsig", "TERM")
-LUA = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-local bodies = {{ {bodies} }}
-local next = 0
-request = function()
-    next = next % #bodies + 1
-    return wrk.format(nil, "{path}", nil, bodies[next])
-end
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,43 +141,3 @@ def service(bundle: Path, *flags: str, cores: str = SERVER_CORE) -> AbstractCont
 def teacher_server(folder: Path) -> AbstractContextManager[Served]:
     """A trained teacher behind HTTP, on the servers' core."""
     return served(sys.executable, "-m", "understudy", "teacher-serve", str(folder), "--port", "0")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    per_second: float
-    microseconds: float  # of the server's processor, a request
-
-
-def wrk(
-    server: Served,
-    bodies: Sequence[bytes],
-    seconds: int,
-    connections: int,
-    path: str,
-    cores: str = CLIENT_CORE,
-) -> Run:
-    """Loads a server.
-
-    Args:
-        cores: that the load comes from.
-
-    Raises:
-        BenchmarkError: an answer was no success, or wrk failed.
-    """
-    before = server.processor_seconds
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
-        quoted = ", ".join(f"[==[{body.decode()}]==]" for body in bodies)
-        script.write_text(LUA.format(bodies=quoted, path=path))
-        command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}"]
-        options = [f"-d{seconds}s", "-s", str(script), server.url]
-        result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    if result.returncode or "Non-2xx" in result.stdout:
-        raise BenchmarkError(f"wrk says: {result.stdout} {result.stderr}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)
-    count = re.search(r"(\d+) requests in", result.stdout)
-    assert rate is not None
-    assert count is not None
-    used = server.processor_seconds - before
-    return Run(float(rate[1]), 1e6 * used / max(int(count[1]), 1))

@@ -1,6 +1,6 @@
 """Runs `python -m benchmarks.updates`."""
 
-from benchmarks.common.measure import run_script
+from benchmarks.common.command import run_script
 from benchmarks.updates.rates import main
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.common.measure import write_results
-from benchmarks.engine.growth import with_few_texts
+from benchmarks.common.random_bundle import with_few_texts
+from benchmarks.common.results import write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.updates.report import markdown
 from tests.student_bundles import write_student_bundle

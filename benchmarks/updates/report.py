@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.common.measure import markdown_table
+from benchmarks.common.results import markdown_table
 
 STORED = "A batch is visible, with every activation that it touches, before the next one begins."
 LEFT = (

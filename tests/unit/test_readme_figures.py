@@ -10,7 +10,7 @@ import pytest
 from benchmarks.accuracy import page as accuracy_results
 from benchmarks.accuracy.page import committed, tables
 from benchmarks.common.generated_part import PAGE
-from benchmarks.common.measure import RESULTS
+from benchmarks.common.results import RESULTS
 from benchmarks.cost_results import page as cost_results
 from tests.figures import Figure, blocks, unfounded
 from training.evaluation import statistics

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common.measure import RESULTS
+from benchmarks.common.results import RESULTS
 from benchmarks.cost_results.page import PART, sections
 from benchmarks.cost_results.pictures import growth_picture, load_picture, save
 from benchmarks.errors import BenchmarkError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.common.measure import write_results
+from benchmarks.common.results import write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import answered, parse_mix, parse_mixes, parse_rates, planned, report
 from benchmarks.scale import parse_sizes
@@ -188,7 +188,7 @@ def test_more_requests_than_memory_holds_are_refused_before_any_is_made(
 def test_results_tell_where_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("benchmarks.common.measure.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("benchmarks.common.results.RESULTS", tmp_path / "results")
     write_results("load", {"loads": []}, "| a |\n")
     assert f"{tmp_path / 'results' / 'load'}.md and .json" in capsys.readouterr().err
     assert (tmp_path / "results" / "load.md").read_text().startswith("| a |")

@@ -22,7 +22,7 @@ from benchmarks.peers.compare import choose
 from benchmarks.peers.khop import Neighborhoods
 from benchmarks.peers.peer import OURS, Asked, Peer, find_python, started, wait_for
 from benchmarks.peers.predictor import Predictor
-from benchmarks.peers.recomputed_graph import Change, Living
+from benchmarks.peers.recomputed_graph import Change, RecomputedGraph
 from benchmarks.peers.report import report
 from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
 from benchmarks.peers.rounds import Plan, one_at_a_time, share
@@ -60,7 +60,7 @@ def test_a_rival_computes_what_the_engine_answers(tmp_path: Path, kind: StudentK
         np.testing.assert_allclose(scores(predictor.answer(nodes, 3)), expected, atol=TOLERANCE)
         parts = predictor.answer_all([nodes[:2], nodes[2:]], 3)
         np.testing.assert_allclose(scores(parts[0] + parts[1]), expected, atol=TOLERANCE)
-        living = Living(predictor)
+        living = RecomputedGraph(predictor)
         before = living.table.copy()
         living.change([Change("add_edge", **edge)])
         engine.apply([AddEdge(**edge)])

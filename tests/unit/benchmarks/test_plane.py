@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy.page import committed
-from benchmarks.common.measure import RESULTS
+from benchmarks.common.results import RESULTS
 from benchmarks.cost import Answers, dollars, measured, price
 from benchmarks.cost import report as cost_report
 from benchmarks.errors import BenchmarkError

@@ -1,0 +1,19 @@
+"""One way to answer, as a point of accuracy and latency."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One way to answer; accuracies in percent, latencies in milliseconds."""
+
+    name: str
+    family: str  # teacher, or the student's text encoder
+    student: str  # the network; empty for a teacher
+    taught: bool
+    accuracy: float
+    low: float | None  # of the interval of the mean; None of one split
+    high: float | None
+    splits: int
+    p50: float
+    p95: float
