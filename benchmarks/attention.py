@@ -1,4 +1,4 @@
-"""Our graph attention against PyG's GATConv, with the same weights: forward, and both passes.
+"""Seconds of our graph attention, against PyG's GATConv with the same weights: both passes.
 
     python -m benchmarks.attention GRAPH [--width 256] [--rounds 5]
 

@@ -1,16 +1,16 @@
-"""Throughput over HTTP: the server on one core, wrk on the other.
+"""Requests a second of stored nodes over HTTP, against a plain FastAPI route.
 
-Beside the rate, the server's own processor time a request is told: on a machine that does other
-work, too, it is the steadier figure.
+    python -m benchmarks.http BUNDLE
 
-python -m benchmarks.http runs/demo/bundle
+The servers run on one core, wrk on the other. Beside the rate, the server's own processor time a
+request is told: on a machine that does other work, too, it is the steadier figure.
 """
 
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +28,17 @@ from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
 DECISIONS = "/v1/decisions"
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Of results/http.json; by kind of request, medians over the runs."""
+
+    graph: str
+    requests_per_second: dict[str, float]
+    processor_microseconds: dict[str, float]  # of the server, a request
+    ratios: dict[str, float]
+    runs: dict[str, list[LoadRun]]
 
 
 def plain(name: str) -> AbstractContextManager[Served]:
@@ -80,7 +91,7 @@ def throughput(
     report(described(graph), runs)
 
 
-def report(graph: str, runs: Mapping[str, Sequence[LoadRun]]) -> None:
+def report(graph: str, runs: dict[str, list[LoadRun]]) -> None:
     rates = {name: statistics.median(run.per_second for run in own) for name, own in runs.items()}
     costs = {name: statistics.median(run.microseconds for run in own) for name, own in runs.items()}
     ratios = {
@@ -96,14 +107,9 @@ def report(graph: str, runs: Mapping[str, Sequence[LoadRun]]) -> None:
     table += markdown_table(["request", "requests/s", "processor µs a request"], rows)
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.2f}"] for k, v in ratios.items()])
     typer.echo(table)
-    results = {
-        "graph": graph,
-        "requests_per_second": rates,
-        "processor_microseconds": costs,
-        "ratios": {name: round(value, 3) for name, value in ratios.items()},
-        "runs": {name: [asdict(run) for run in own] for name, own in runs.items()},
-    }
-    write_results("http", results, table)
+    rounded = {name: round(value, 3) for name, value in ratios.items()}
+    results = Throughput(graph, rates, costs, rounded, runs)
+    write_results("http", asdict(results), table)
 
 
 if __name__ == "__main__":

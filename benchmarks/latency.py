@@ -1,4 +1,4 @@
-"""`understudy bench latency`: students beside teachers, in process and over HTTP.
+"""`understudy bench latency`: milliseconds of one node a call, students against teachers.
 
     python -m benchmarks.latency BUNDLE... [--no-gemma] [--no-large]
 
@@ -56,6 +56,22 @@ class Latency:
     p99: float
     per_second: float
     rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    graph: str  # of the bundles, in words
+    teacher_threads: int
+    hops: int  # in a teacher's prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Of results/latency.json."""
+
+    settings: Settings
+    latency: dict[str, Latency]  # by "who answers, which kind of node"
+    ratios: dict[str, float]  # of p50, by "teacher / student, kind of node"
 
 
 def measure(work: Callable[[int], object], rounds: int, seconds: float) -> Latency:
@@ -241,9 +257,9 @@ def latency(
     table, ratios = report(students, teachers)
     table = f"Bundles of {described(graphs[0])}.\n\n{table}"
     typer.echo(table)
-    values = {", ".join(key): asdict(found) for key, found in (students | teachers).items()}
-    settings = {"graph": described(graphs[0]), "teacher_threads": threads, "hops": HOPS}
-    write_results("latency", {"settings": settings, "latency": values, "ratios": ratios}, table)
+    values = {", ".join(key): found for key, found in (students | teachers).items()}
+    results = Latencies(Settings(described(graphs[0]), threads, HOPS), values, ratios)
+    write_results("latency", asdict(results), table)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""Unseen nodes under load: the batched rate, then twice what can be sustained, then after it.
+"""Unseen nodes a second at the batched rate, at twice what can be sustained, and after that.
 
-python -m benchmarks.overload runs/demo/bundle --seconds 60
+python -m benchmarks.overload BUNDLE [--seconds 60]
 """
 
 import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import numpy as np
@@ -29,6 +30,24 @@ from understudy.graph.snapshot import load_snapshot
 
 CONCURRENT = 16
 NODES_A_REQUEST = 8  # in the overload, so that refusals are cheap beside answers
+
+
+@dataclass(frozen=True, slots=True)
+class OverloadResult:
+    """Before, at and after twice the rate that can be sustained."""
+
+    unseen_per_second_at_16: float  # nodes, one a request
+    capacity_requests_per_second: float  # requests of NODES_A_REQUEST nodes
+    goodput_over_capacity: float  # of successes at twice the capacity
+    statuses: dict[int, int]  # of answers at twice the capacity → how many
+    failures: dict[str, int]  # why there was no answer → how often
+    accepted_p50_seconds: float
+    accepted_p99_seconds: float
+    memory_growth_mb: float  # of the server
+    recovered_over_capacity: float  # afterwards
+    refused_after: int
+    engine_nodes_per_second: float  # of the engine itself
+    unseen_over_engine: float
 
 
 class Requests:
@@ -91,8 +110,8 @@ async def run(
     rate: float,
     seconds: float,
     process: psutil.Process,
-) -> dict[str, Any]:
-    """The figures; `rate` is a guess of the nodes that can be answered a second."""
+) -> OverloadResult:
+    """The figures; `rate` is what the engine itself answers a second."""
     enough = int(2 * rate * seconds / 4)
     single, took = await closed_loop(client, requests.prepare(1, enough), seconds / 4)
     unseen_rate = len(single.seconds) / took
@@ -109,18 +128,21 @@ async def run(
     requests.as_from(first)
     again = requests.prepare(NODES_A_REQUEST, enough // NODES_A_REQUEST)
     recovered, after = await closed_loop(client, again, seconds / 4)
-    return {
-        "unseen_per_second_at_16": round(unseen_rate, 1),
-        "capacity_requests_per_second": round(capacity, 1),
-        "goodput_over_capacity": round(len(over.seconds) / took / capacity, 3),
-        "statuses": dict(over.statuses),
-        "failures": dict(over.broken),
-        "accepted_p50_seconds": percentile(over.seconds, 50),
-        "accepted_p99_seconds": percentile(over.seconds, 99),
-        "memory_growth_mb": round(grown / 2**20, 1),
-        "recovered_over_capacity": round(len(recovered.seconds) / after / capacity, 3),
-        "refused_after": recovered.statuses.get(429, 0),
-    }
+    unseen = round(unseen_rate, 1)
+    return OverloadResult(
+        unseen_per_second_at_16=unseen,
+        capacity_requests_per_second=round(capacity, 1),
+        goodput_over_capacity=round(len(over.seconds) / took / capacity, 3),
+        statuses=dict(over.statuses),
+        failures=dict(over.broken),
+        accepted_p50_seconds=percentile(over.seconds, 50),
+        accepted_p99_seconds=percentile(over.seconds, 99),
+        memory_growth_mb=round(grown / 2**20, 1),
+        recovered_over_capacity=round(len(recovered.seconds) / after / capacity, 3),
+        refused_after=recovered.statuses.get(429, 0),
+        engine_nodes_per_second=round(rate, 1),
+        unseen_over_engine=round(unseen / rate, 3),
+    )
 
 
 def percentile(values: Sequence[float], rank: float) -> float:
@@ -144,9 +166,8 @@ def overload(
         ):
             address = httpx.URL(served.url)
             client = RawClient(address.host, address.port or 80)
-            results = run_to_end(run(client, requests, own, seconds, served.process))
-    results["engine_nodes_per_second"] = round(own, 1)
-    results["unseen_over_engine"] = round(results["unseen_per_second_at_16"] / own, 3)
+            result = run_to_end(run(client, requests, own, seconds, served.process))
+    results = asdict(result)
     table = f"Bundle of {requests.graph}.\n\n"
     table += markdown_table(["unseen nodes", ""], [[k, v] for k, v in results.items()])
     typer.echo(table)

@@ -1,4 +1,4 @@
-"""`understudy bench scale`: what the service costs as its graph grows, over HTTP.
+"""`understudy bench scale`: start, memory and milliseconds over HTTP as the graph grows.
 
     python -m benchmarks.scale FOLDER [--sizes 10000,100000,1000000]
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
@@ -43,6 +43,29 @@ class Plan:
     changes: int
 
 
+@dataclass(frozen=True, slots=True)
+class SizeResult:
+    """Of a graph of one size."""
+
+    graph: str  # in words
+    nodes: int
+    edges: int
+    start_seconds: float  # median, the files in the system's cache
+    peak_megabytes: float  # of the server
+    anonymous_megabytes: float  # of the server, that no file backs
+    stored: LoadRun
+    unseen: Times
+    changes: Times
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleResults:
+    """Of results/scale.json."""
+
+    plan: Plan
+    sizes: list[SizeResult]
+
+
 def scale(
     folder: Annotated[Path, typer.Argument(help="Where the synthetic bundles are kept.")],
     sizes: Annotated[str, typer.Option(help="Nodes, between commas.")] = SIZES,
@@ -62,7 +85,7 @@ def scale(
                 rows.append(measure_size(synthetic_bundle(folder, nodes), plan))
     text = report(rows)
     typer.echo(text)
-    write_results("scale", {"plan": asdict(plan), "sizes": rows}, text)
+    write_results("scale", asdict(ScaleResults(plan, rows)), text)
 
 
 def parse_sizes(text: str) -> list[int]:
@@ -96,7 +119,7 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
     return make_bundle(folder / f"synthetic-{nodes}", nodes)
 
 
-def measure_size(bundle: Path, plan: Plan) -> dict[str, Any]:
+def measure_size(bundle: Path, plan: Plan) -> SizeResult:
     """Everything about one size."""
     graph = load_snapshot(bundle / "graph")
     questions = Questions(graph)
@@ -110,17 +133,17 @@ def measure_size(bundle: Path, plan: Plan) -> dict[str, Any]:
             unseen = ask_unseen(server, questions, plan)
             changed = make_changes(server, questions, plan)
         memory = memory_bytes(server.process.pid)
-    return {
-        "graph": described(graph),
-        "nodes": graph.num_nodes,
-        "edges": graph.adjacency.num_edges,
-        "start_seconds": statistics.median(seconds),
-        "peak_megabytes": memory["VmHWM"] / 1e6,
-        "anonymous_megabytes": memory["RssAnon"] / 1e6,
-        "stored": asdict(stored),
-        "unseen": asdict(unseen),
-        "changes": asdict(changed),
-    }
+    return SizeResult(
+        graph=described(graph),
+        nodes=graph.num_nodes,
+        edges=graph.adjacency.num_edges,
+        start_seconds=statistics.median(seconds),
+        peak_megabytes=memory["VmHWM"] / 1e6,
+        anonymous_megabytes=memory["RssAnon"] / 1e6,
+        stored=stored,
+        unseen=unseen,
+        changes=changed,
+    )
 
 
 def start_seconds(bundle: Path) -> float:
@@ -149,20 +172,20 @@ def make_changes(server: Served, questions: Questions, plan: Plan) -> Times:
     return times_of([one_by_one(server, MUTATIONS, bodies)])
 
 
-def report(rows: Sequence[dict[str, Any]]) -> str:
+def report(rows: Sequence[SizeResult]) -> str:
     cells = [
         [
-            f"{row['nodes']:,}",
-            f"{row['edges']:,}",
-            f"{row['start_seconds']:.1f}",
-            f"{row['peak_megabytes']:,.0f}",
-            f"{row['anonymous_megabytes']:,.0f}",
-            f"{row['stored']['per_second']:,.0f}",
-            f"{row['stored']['microseconds']:,.0f}",
+            f"{row.nodes:,}",
+            f"{row.edges:,}",
+            f"{row.start_seconds:.1f}",
+            f"{row.peak_megabytes:,.0f}",
+            f"{row.anonymous_megabytes:,.0f}",
+            f"{row.stored.per_second:,.0f}",
+            f"{row.stored.microseconds:,.0f}",
             *(
-                f"{row[sort][rank]:.2f}"
-                for sort in ("unseen", "changes")
-                for rank in ("p50", "p99", "processor_ms")
+                f"{value:.2f}"
+                for times in (row.unseen, row.changes)
+                for value in (times.p50, times.p99, times.processor_ms)
             ),
         ]
         for row in rows

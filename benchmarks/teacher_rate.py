@@ -1,4 +1,4 @@
-"""How fast a teacher is asked and tuned, against its bare forward pass on the same prompts.
+"""Tokens a second of asking and tuning a teacher, against its bare forward pass.
 
     python -m benchmarks.teacher_rate GRAPH [--nodes 300] [--model gemma]
 

@@ -1,4 +1,4 @@
-"""What might move distillation further: each idea beside the recipe that it would be added to.
+"""Accuracy with further ideas of distillation, each against the recipe it would be added to.
 
     python -m benchmarks.tried WORK GRAPH [--splits 5]
 

@@ -1,4 +1,4 @@
-"""What several workers cost and bring: look-ups, unseen nodes, memory.
+"""Look-ups and unseen nodes a second, processor time and memory: two workers against one process.
 
     python -m benchmarks.workers BUNDLE
 
@@ -14,9 +14,9 @@ import os
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import msgspec
@@ -70,6 +70,18 @@ SERVICES: dict[str, tuple[str, ...]] = {"one": (), "two": WORKERS}
 PAIR = "pair"  # two services of one process each
 KINDS = (*SERVICES, PAIR)
 Runs = dict[str, list[LoadRun]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersResults:
+    """Of results/workers.json; by service: one process, two workers, two lone services."""
+
+    graph: str
+    ratios: dict[str, float]
+    lookups: Runs
+    unseen_requests: Runs
+    nodes_a_request: int  # of unseen ones
+    memory_mebibytes: dict[str, list[dict[str, float]]]  # of each process, by psutil's kinds
 
 
 def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *flags: str) -> Runs:
@@ -179,15 +191,9 @@ def report(
     table += markdown_table(header, [[*row, *[""] * (len(header) - len(row))] for row in rows])
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.3f}"] for k, v in ratios.items()])
     typer.echo(table)
-    results: dict[str, Any] = {
-        "graph": graph,
-        "ratios": {name: round(value, 4) for name, value in ratios.items()},
-        "lookups": {name: [asdict(run) for run in runs] for name, runs in lookups.items()},
-        "unseen_requests": {name: [asdict(run) for run in runs] for name, runs in unseen.items()},
-        "nodes_a_request": UNSEEN_NODES,
-        "memory_mebibytes": memory,
-    }
-    write_results("workers", results, table)
+    rounded = {name: round(value, 4) for name, value in ratios.items()}
+    results = WorkersResults(graph, rounded, lookups, unseen, UNSEEN_NODES, memory)
+    write_results("workers", asdict(results), table)
 
 
 def median(runs: Sequence[LoadRun], figure: str) -> float:

@@ -1,4 +1,4 @@
-"""What distillation brings, and what of it is the language model's, by the honest protocol.
+"""Test accuracy of students by teacher, language models and none, by the honest protocol.
 
     python -m benchmarks.accuracy                     # docs/results.md, from the committed runs
     python -m benchmarks.accuracy WORK GRAPH... [--part alone] [--labels 20-per-class] [--unseen]

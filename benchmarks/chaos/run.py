@@ -15,7 +15,6 @@ supervisor; four writers and two readers. A service that is killed is started ag
 - no answer showed two versions, and no two replicas showed one version differently.
 """
 
-import json
 import random
 import tempfile
 import time
@@ -23,7 +22,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import httpx
 import numpy as np
@@ -33,9 +32,10 @@ from numpy.typing import NDArray
 from benchmarks.chaos.clients import Client, Ledger
 from benchmarks.chaos.processes import Killable, RedisServer, Replica, Team, ending
 from benchmarks.common.random_bundle import make_bundle
-from benchmarks.common.results import RESULTS, markdown_table, write_results
+from benchmarks.common.results import RESULTS, markdown_table, read_results, write_results
 from benchmarks.errors import BenchmarkError
 from understudy.engine.engine import Engine
+from understudy.graph import TextGraph
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.progress import step, terminal_progress
@@ -64,6 +64,30 @@ KINDS = {
 SHARE_OF_ALL = 0.2  # of the times that something is killed, all workers with their supervisor
 
 
+# Of one kind of log, by the names in the file.
+ChaosResult = TypedDict(
+    "ChaosResult",
+    {
+        "seconds": float,
+        "seed": int,
+        "redis": str | None,  # its version
+        "acknowledged changes": int,
+        "answers": dict[str, int],  # kind of request and status → how many
+        "services killed": int,
+        "workers killed": NotRequired[int],
+        "times redis was killed": int,
+        "largest differences": dict[str, float],
+        "faults": list[str],
+    },
+)
+
+
+class ChaosResults(TypedDict):
+    """Of results/chaos.json."""
+
+    kinds: dict[str, ChaosResult]
+
+
 def main(
     log: Annotated[str, typer.Option(help="redis, sqlite or workers.")] = "redis",
     seconds: Annotated[float, typer.Option(help="Of chaos.", min=1)] = 60.0,
@@ -77,8 +101,8 @@ def main(
             bundle = make_bundle(Path(folder) / "bundle", NODES)
         redis = RedisServer(Path(folder) / "redis") if log == "redis" else None
         replicas = make_replicas(log, bundle, Path(folder), redis)
-        found = run(bundle, replicas, redis, seconds, random.Random(seed))
-    report(log, {"seconds": seconds, "seed": seed, **found})
+        found = run(bundle, replicas, redis, seconds, seed)
+    report(log, found)
     if found["faults"]:
         raise BenchmarkError(f"{len(found['faults'])} faults, the first: {found['faults'][0]}")
 
@@ -88,8 +112,8 @@ def run(
     replicas: Sequence[Replica],
     redis: RedisServer | None,
     seconds: float,
-    chance: random.Random,
-) -> dict[str, Any]:
+    seed: int,
+) -> ChaosResult:
     """One run; the figures, and what was wrong."""
     processes: list[Killable] = [*replicas, *([redis] if redis else [])]
     ledger = Ledger()
@@ -101,7 +125,7 @@ def run(
         for replica in replicas:
             replica.await_ready()
         version = redis.version() if redis else None
-        unleash(replicas, redis, ledger, seconds, chance)
+        unleash(replicas, redis, ledger, seconds, random.Random(seed))
         send_again(replicas, ledger)
         differences = compare_answers(replicas, ledger)
     with ending([redis] if redis else []):
@@ -110,6 +134,8 @@ def run(
             redis.await_ready()
         differences |= compare_engines(bundle, replicas, ledger)
     return {
+        "seconds": seconds,
+        "seed": seed,
         "redis": version,
         "acknowledged changes": len(ledger.changes),
         "answers": dict(sorted(ledger.answers.items())),
@@ -280,7 +306,7 @@ def compare_engines(bundle: Path, replicas: Sequence[Replica], ledger: Ledger) -
                 return {}
             logits.append(engine.state.logits(engine.state.rows(names)))
             engine.close()
-    told = [described(graph) for graph in graphs]
+    told = [contents(graph) for graph in graphs]
     if any(other != told[0] for other in told[1:]):
         ledger.fault("the graph is not the one that the acknowledged changes lead to")
     return {"logits between replicas and one that was never killed": spread(ledger, logits)}
@@ -297,7 +323,7 @@ def opened(bundle: Path, replicas: Sequence[Replica]) -> list[Engine]:
     ]
 
 
-def described(graph: Any) -> tuple[dict[str, Any], set[tuple[str, str]]]:
+def contents(graph: TextGraph) -> tuple[dict[str, tuple[str, int]], set[tuple[str, str]]]:
     """Texts and labels by id, and edges by ids: whatever the order of nodes is."""
     ids = graph.ids.to_pylist()
     nodes = dict(
@@ -319,10 +345,11 @@ def spread(ledger: Ledger, tables: Sequence[NDArray[np.floating]]) -> float:
     return largest
 
 
-def report(log: str, found: dict[str, Any]) -> None:
+def report(log: str, found: ChaosResult) -> None:
     """Writes the results beside those of the other kind of log."""
     path = RESULTS / "chaos.json"
-    kinds = json.loads(path.read_text(encoding="utf-8"))["kinds"] if path.exists() else {}
+    own = "python -m benchmarks.chaos"
+    kinds = read_results(path, ChaosResults, own)["kinds"] if path.exists() else {}
     kinds[log] = found
     rows = []
     for kind, figures in sorted(kinds.items()):

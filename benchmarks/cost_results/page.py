@@ -6,120 +6,116 @@ A section is left out as long as its benchmark's file is not there. Each table i
 benchmark itself wrote, made again from its figures, or the part of it that says most.
 """
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import typer
 from matplotlib.figure import Figure
 
-from benchmarks import cost, load, scale
+from benchmarks import cost, scale
 from benchmarks.common.generated_part import PAGE, GeneratedPart
 from benchmarks.common.published import HOSTED, LOCAL
-from benchmarks.common.results import RESULTS, markdown_table
+from benchmarks.common.results import RESULTS, made_on, markdown_table, read_results
 from benchmarks.cost_results.pictures import growth_picture, load_picture, save
+from benchmarks.latency import Latencies
+from benchmarks.load import report as load
 from benchmarks.peers.report import summary
+from benchmarks.peers.results import PeersResults
 from benchmarks.plane import points as plane
-from benchmarks.updates import report as updates_report
+from benchmarks.plane.point import PlaneResults
+from benchmarks.updates import report as updates
 
 PART = GeneratedPart("python -m benchmarks.cost_results")
 FROM_PAGE = "../benchmarks/results"  # as docs/results.md links them
 OWN_LINK = re.compile(r"\]\((?=[\w-]+\.(?:md|png)\))")  # of a file of results to another
 
-Results = Mapping[str, Any]
+Results = TypeVar("Results")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Section(Generic[Results]):
     """A benchmark on the page."""
 
     name: str  # of its file
     title: str
+    results: type[Results]  # what its file holds
     body: Callable[[Results], str]  # of its figures
     picture: Callable[[Results], Figure] | None = None  # of its figures, beside its file
+
+    def text(self, folder: Path) -> str:
+        """As it stands on the page; empty where its file is not there."""
+        path = folder / f"{self.name}.json"
+        if not path.is_file():
+            return ""
+        body = OWN_LINK.sub(f"]({FROM_PAGE}/", self.body(read_results(path, self.results))).strip()
+        if self.picture:
+            body = f"![{self.title}]({FROM_PAGE}/{self.name}.png)\n\n{body}"
+        return f"### {self.title}\n\n{body}\n\n{made(self.name, path)}"
+
+    def draw(self, folder: Path) -> None:
+        """Its picture, beside its file, where both are there."""
+        path = folder / f"{self.name}.json"
+        if self.picture and path.is_file():
+            save(self.picture(read_results(path, self.results)), path.with_suffix(".png"))
 
 
 def main() -> None:
     """Write docs/results.md's part on cost, and its pictures, from the committed results."""
     for section in SECTIONS:
-        if section.picture and (results := read(RESULTS, section.name)):
-            save(section.picture(results), RESULTS / f"{section.name}.png")
+        section.draw(RESULTS)
     typer.echo(f"written: {PART.put(PAGE, sections(RESULTS))}")
 
 
 def sections(folder: Path) -> str:
     """All sections whose file is there."""
-    parts = []
-    for section in SECTIONS:
-        if results := read(folder, section.name):
-            body = OWN_LINK.sub(f"]({FROM_PAGE}/", section.body(results)).strip()
-            if section.picture:
-                body = f"![{section.title}]({FROM_PAGE}/{section.name}.png)\n\n{body}"
-            parts.append(f"### {section.title}\n\n{body}\n\n{made(section.name, results)}")
-    return "\n\n".join(parts)
+    return "\n\n".join(text for section in SECTIONS if (text := section.text(folder)))
 
 
-def read(folder: Path, name: str) -> dict[str, Any]:
-    """A benchmark's figures; nothing where it has not run."""
-    path = folder / f"{name}.json"
-    if not path.is_file():
-        return {}
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return results
-
-
-def made(name: str, results: Results) -> str:
+def made(name: str, path: Path) -> str:
     """What made it, and where all of it is."""
-    machine = results["machine"]
+    machine = made_on(path)
     return (
         f"[{name}]({FROM_PAGE}/{name}.md): {machine['processor']}, {machine['cores']} cores, "
         f"load average {machine['load_average']:g} when it was written, {machine['date'][:10]}."
     )
 
 
-def latencies(results: Results) -> str:
+def latencies(results: Latencies) -> str:
     """Measured ones, and beside them what makers of decision models publish."""
     rows = [
-        [way, *(f"{found[rank]:.3f}" for rank in ("p50", "p95", "p99"))]
-        for way, found in results["latency"].items()
+        [way, *(f"{time:.3f}" for time in (found.p50, found.p95, found.p99))]
+        for way, found in results.latency.items()
     ]
     for published in (LOCAL, HOSTED):
         low, high = published.p50_ms
         rows.append([f"{published.name} (published, not measured)", f"{low:g} to {high:g}", "", ""])
-    settings = results["settings"]
     return (
-        f"One node a call; bundles of {settings['graph']}. Teachers have "
-        f"{settings['teacher_threads']} threads, students one. What decision models take is what "
-        "their makers publish, of questions of their own.\n\n"
+        f"One node a call; bundles of {results.settings.graph}. Teachers have "
+        f"{results.settings.teacher_threads} threads, students one. What decision models take is "
+        "what their makers publish, of questions of their own.\n\n"
         + markdown_table(["who answers, how, what", "p50 ms", "p95 ms", "p99 ms"], rows)
     )
 
 
-def loads(results: Results) -> str:
-    return load.report(
-        results["graph"], results["loads"], results["seconds"], results["deadline_ms"]
-    )
+def growth(results: scale.ScaleResults) -> str:
+    return scale.report(results.sizes)
 
 
-def growth(results: Results) -> str:
-    return scale.report(results["sizes"])
-
-
-def in_the_plane(results: Results) -> str:
-    points = [plane.Point(**found) for found in results["points"]]
-    return plane.report(results["title"], results["latency"], points)
-
-
-SECTIONS = (
-    Section("latency", "One node", latencies),
-    Section("plane", "Accuracy over latency", in_the_plane),
-    Section("peers", "Beside what a person would serve instead", summary),
-    Section("load", "Under load", loads, load_picture),
-    Section("scale", "Growth", growth, growth_picture),
-    Section("updates", "Changes of edges", updates_report.markdown),
-    Section("updates_10", "Changes of edges, ten times the graph", updates_report.markdown),
-    Section("cost", "A million answers", cost.report),
+SECTIONS: tuple[Section[Any], ...] = (
+    Section("latency", "One node", Latencies, latencies),
+    Section("plane", "Accuracy over latency", PlaneResults, plane.report),
+    Section("peers", "Beside what a person would serve instead", PeersResults, summary),
+    Section("load", "Under load", load.LoadResults, load.report, load_picture),
+    Section("scale", "Growth", scale.ScaleResults, growth, growth_picture),
+    Section("updates", "Changes of edges", updates.UpdatesResults, updates.markdown),
+    Section(
+        "updates_10",
+        "Changes of edges, ten times the graph",
+        updates.UpdatesResults,
+        updates.markdown,
+    ),
+    Section("cost", "A million answers", cost.CostResults, cost.report),
 )

@@ -1,56 +1,57 @@
 """Pictures of docs/results.md's part on cost, from committed figures, on log scales."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import nan
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.load.report import LoadResults
+from benchmarks.scale import ScaleResults
+
 mpl.use("Agg")
-Results = Mapping[str, Any]
 
 
 def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def load_picture(results: Results) -> Figure:
+def load_picture(results: LoadResults) -> Figure:
     """p50 and p99 of each mix over the rate at which requests started."""
-    title = f"{results['graph']}; {results['seconds']:g} s of Poisson arrivals at each rate"
+    title = f"{results.graph}; {results.seconds:g} s of Poisson arrivals at each rate"
     figure, axes = plot(title, "requests a second (log scale)")
-    loads = results["loads"]
-    for number, mix in enumerate(dict.fromkeys(row["mix"] for row in loads)):
-        rows = [row for row in loads if row["mix"] == mix]
-        rates = [row["rate"] for row in rows]
-        for rank, line in (("p50", "-"), ("p99", "--")):
-            values = [nan if row["all"][rank] is None else row["all"][rank] for row in rows]
+    loads = results.loads
+    for number, mix in enumerate(dict.fromkeys(row.mix for row in loads)):
+        rows = [row for row in loads if row.mix == mix]
+        rates = [row.rate for row in rows]
+        p50s, p99s = [row.all.p50 for row in rows], [row.all.p99 for row in rows]
+        for rank, line, times in (("p50", "-", p50s), ("p99", "--", p99s)):
+            values = [nan if time is None else time for time in times]
             axes.plot(rates, values, f"o{line}", color=f"C{number}", label=f"{mix}, {rank}")
-    deadline = results["deadline_ms"]
+    deadline = results.deadline_ms
     axes.axhline(deadline, color="tab:gray", linestyle=":", label=f"in time: {deadline:g} ms")
     return legend(figure)
 
 
-def growth_picture(results: Results) -> Figure:
+def growth_picture(results: ScaleResults) -> Figure:
     """What answers and changes take over the number of nodes; bars reach from p50 to p99."""
-    sizes = results["sizes"]
-    plan = results["plan"]
+    sizes, plan = results.sizes, results.plan
     title = (
-        f"{sizes[0]['graph']}, to {sizes[-1]['graph']};\n"
-        f"n = {plan['requests']} unseen nodes and {2 * plan['changes']} changes; bars to p99"
+        f"{sizes[0].graph}, to {sizes[-1].graph};\n"
+        f"n = {plan.requests} unseen nodes and {2 * plan.changes} changes; bars to p99"
     )
     figure, axes = plot(title, "nodes of the graph (log scale)")
-    nodes = [row["nodes"] for row in sizes]
-    stored = [row["stored"]["microseconds"] / 1_000 for row in sizes]
+    nodes = [row.nodes for row in sizes]
+    stored = [row.stored.microseconds / 1_000 for row in sizes]
     axes.plot(nodes, stored, "s-", color="C0", label="stored node, processor time a request")
-    for number, (sort, name) in enumerate((("unseen", "unseen node"), ("changes", "an edge"))):
-        found = [row[sort] for row in sizes]
-        p50s = [times["p50"] for times in found]
+    unseen, changes = [row.unseen for row in sizes], [row.changes for row in sizes]
+    for number, (found, name) in enumerate(((unseen, "unseen node"), (changes, "an edge"))):
+        p50s = [times.p50 for times in found]
         bars: Sequence[Sequence[float]] = [
             [0.0] * len(found),
-            [times["p99"] - times["p50"] for times in found],
+            [times.p99 - times.p50 for times in found],
         ]
         label = f"{name}, one after the other, p50"
         axes.errorbar(nodes, p50s, bars, fmt="o-", color=f"C{number + 1}", capsize=3, label=label)

@@ -4,7 +4,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,34 @@ ORDINARY = (2, 12)  # neighbours of a node that is called ordinary
 EDGES_OF_A_NEW_NODE = 5
 BATCH = 1_000
 TEXT = "a fast JSON parser\nIt reads large documents from streams without loading them whole."
+ChangeName = Literal["edge", "node", "hub edge", "batch"]
 ROUNDS = {"edge": 101, "node": 31, "hub edge": 11, "batch": 3, "full": 5}
+
+
+class ChangeCost(TypedDict):
+    """Of one kind of change, beside a full computation."""
+
+    milliseconds: float  # median
+    longest_milliseconds: float
+    rows: float  # computed, median
+    times_faster: float  # than a full computation
+
+
+class FullCost(TypedDict):
+    milliseconds: float  # median
+
+
+ChangeCosts = TypedDict(
+    "ChangeCosts",
+    {
+        "hub_degree": int,
+        "edge": ChangeCost,
+        "node": ChangeCost,
+        "hub edge": ChangeCost,
+        "batch": ChangeCost,
+        "full": FullCost,
+    },
+)
 
 
 class Changes:
@@ -57,11 +84,11 @@ class Changes:
         return [mutation for _ in range(BATCH) for mutation in self.edge()]
 
 
-def measure_changes(engine: Engine, rounds: dict[str, int] | None = None) -> dict[str, Any]:
+def measure_changes(engine: Engine, rounds: dict[str, int] | None = None) -> ChangeCosts:
     """Median milliseconds of each kind of change, and of a full computation of the layers."""
     rounds = rounds or ROUNDS
     changes = Changes(engine)
-    drawn: dict[str, Callable[[], Sequence[Mutation]]] = {
+    drawn: dict[ChangeName, Callable[[], Sequence[Mutation]]] = {
         "edge": changes.edge,
         "node": changes.node,
         "hub edge": changes.hub_edge,
@@ -69,21 +96,23 @@ def measure_changes(engine: Engine, rounds: dict[str, int] | None = None) -> dic
     }
     for draw in drawn.values():  # the first change of a hub sums its neighbours once
         engine.apply(draw())
-    results: dict[str, Any] = {"hub_degree": changes.hub_degree}
-    for name, draw in drawn.items():
-        results[name] = timed_changes(engine, draw, rounds[name])
-    seconds = [full_seconds(engine) for _ in range(rounds["full"])]
-    results["full"] = {"milliseconds": 1_000 * statistics.median(seconds)}
-    for name in drawn:
-        results[name]["times_faster"] = (
-            results["full"]["milliseconds"] / results[name]["milliseconds"]
-        )
-    return results
+    timed = {name: timed_changes(engine, draw, rounds[name]) for name, draw in drawn.items()}
+    full = 1_000 * statistics.median([full_seconds(engine) for _ in range(rounds["full"])])
+    costs = {name: cost_of(seconds, rows, full) for name, (seconds, rows) in timed.items()}
+    return {
+        "hub_degree": changes.hub_degree,
+        "edge": costs["edge"],
+        "node": costs["node"],
+        "hub edge": costs["hub edge"],
+        "batch": costs["batch"],
+        "full": {"milliseconds": full},
+    }
 
 
 def timed_changes(
     engine: Engine, draw: Callable[[], Sequence[Mutation]], rounds: int
-) -> dict[str, float]:
+) -> tuple[list[float], list[int]]:
+    """Seconds of each change, and the rows that it computed."""
     seconds, rows = [], []
     for _ in range(rounds):
         mutations = draw()
@@ -92,10 +121,17 @@ def timed_changes(
         engine.apply(mutations)
         seconds.append(time.perf_counter() - started)
         rows.append(engine.writer.computed_rows - before)
+    return seconds, rows
+
+
+def cost_of(seconds: list[float], rows: list[int], full: float) -> ChangeCost:
+    """`full`: milliseconds of a full computation."""
+    milliseconds = 1_000 * statistics.median(seconds)
     return {
-        "milliseconds": 1_000 * statistics.median(seconds),
+        "milliseconds": milliseconds,
         "longest_milliseconds": 1_000 * max(seconds),
         "rows": statistics.median(rows),
+        "times_faster": full / milliseconds,
     }
 
 

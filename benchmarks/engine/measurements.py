@@ -7,21 +7,27 @@ synthetic graphs of 10,000, 100,000 and 1 million nodes are drawn into that fold
 there, and measured too; the largest takes some 6 GB of memory and a few minutes.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NotRequired, TypedDict
 
 import typer
 
 from benchmarks.common.random_bundle import make_bundle
 from benchmarks.common.results import markdown_table, write_results
-from benchmarks.engine.changes import largest_difference, measure_changes
-from benchmarks.engine.growth import measure_in_own_process
+from benchmarks.engine.changes import (
+    ChangeCosts,
+    ChangeName,
+    largest_difference,
+    measure_changes,
+)
+from benchmarks.engine.growth import SizeResult, measure_in_own_process
 from benchmarks.engine.reads import measure_lookup, measure_start, measure_unseen
 from understudy.bundle import open_bundle
 from understudy.engine.engine import Engine
 
 SIZES = (10_000, 100_000, 1_000_000)
-CHANGES = {
+CHANGES: Mapping[ChangeName, str] = {
     "edge": "an edge between ordinary nodes",
     "node": "a node with 5 edges",
     "hub edge": "an edge of the largest hub",
@@ -29,12 +35,31 @@ CHANGES = {
 }
 
 
+class KindResult(TypedDict):
+    """Of one kind of student."""
+
+    nodes: int
+    edges: int
+    lookup: dict[str, float]  # microseconds of 256 stored nodes, the bare work first
+    unseen: dict[str, float]  # microseconds of one, the bare work first
+    changes: ChangeCosts
+    difference: float  # the largest of a logit to a full computation, after these changes
+
+
+class EngineResults(TypedDict):
+    """Of results/engine.json."""
+
+    start: dict[str, float]  # as `measure_start` has it
+    kinds: dict[str, KindResult]
+    scale: NotRequired[list[SizeResult]]
+
+
 def main(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles of one graph, one a kind.")],
     scale: Annotated[Path | None, typer.Option(help="Folder for the synthetic graphs.")] = None,
 ) -> None:
     """Measure, print and write results/engine.json."""
-    results: dict[str, Any] = {"start": measure_start(bundles[0]), "kinds": {}}
+    results: EngineResults = {"start": measure_start(bundles[0]), "kinds": {}}
     for folder in bundles:
         kind = open_bundle(folder, verify=False).manifest.student.kind
         results["kinds"][kind] = measure_kind(folder)
@@ -50,20 +75,21 @@ def main(
     typer.echo(report)
 
 
-def measure_kind(folder: Path) -> dict[str, Any]:
+def measure_kind(folder: Path) -> KindResult:
     with Engine.open(folder) as engine:
-        found = {
-            "nodes": engine.state.graph.num_nodes,
-            "edges": engine.state.graph.num_edges,
-            "lookup": measure_lookup(engine),
-            "unseen": measure_unseen(engine),
+        lookup, unseen = measure_lookup(engine), measure_unseen(engine)
+        nodes, edges = engine.state.graph.num_nodes, engine.state.graph.num_edges
+        return {
+            "nodes": nodes,
+            "edges": edges,
+            "lookup": lookup,
+            "unseen": unseen,
             "changes": measure_changes(engine),
+            "difference": largest_difference(engine),
         }
-        found["difference"] = largest_difference(engine)
-    return found
 
 
-def markdown(results: dict[str, Any]) -> str:
+def markdown(results: EngineResults) -> str:
     parts = [changes_table(results["kinds"]), reads_table(results["kinds"])]
     parts.append(start_table(results["start"]))
     if "scale" in results:
@@ -71,7 +97,7 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def changes_table(kinds: dict[str, Any]) -> str:
+def changes_table(kinds: dict[str, KindResult]) -> str:
     first = next(iter(kinds.values()))
     rows = []
     for kind, found in kinds.items():
@@ -104,12 +130,13 @@ def changes_table(kinds: dict[str, Any]) -> str:
     )
 
 
-def reads_table(kinds: dict[str, Any]) -> str:
+def reads_table(kinds: dict[str, KindResult]) -> str:
     rows = []
     for kind, found in kinds.items():
-        for name, group in (("256 stored nodes", "lookup"), ("one unseen node", "unseen")):
-            bare = next(iter(found[group].values()))
-            for work, microseconds in found[group].items():
+        groups = ("256 stored nodes", found["lookup"]), ("one unseen node", found["unseen"])
+        for name, group in groups:
+            bare = next(iter(group.values()))
+            for work, microseconds in group.items():
                 ratio = f"{microseconds / bare:.2f}"
                 rows.append([kind, name, work, f"{microseconds:.1f}", ratio])
     header = ["student", "asked", "how", "median, µs", "times bare"]
@@ -123,7 +150,7 @@ def start_table(start: dict[str, float]) -> str:
     )
 
 
-def scale_table(sizes: list[dict[str, Any]]) -> str:
+def scale_table(sizes: list[SizeResult]) -> str:
     rows = []
     for found in sizes:
         changes, start = found["changes"], found["start"]

@@ -3,8 +3,8 @@
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,7 @@ def measure_start(folder: Path, rounds: int = 5) -> dict[str, float]:
     }
 
 
-def median_after(folder: Path, work: Any, rounds: int) -> float:
+def median_after(folder: Path, work: Callable[[], object], rounds: int) -> float:
     seconds = []
     for _ in range(rounds):
         forget_files(folder)

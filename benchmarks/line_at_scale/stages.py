@@ -1,4 +1,4 @@
-"""The whole line on one synthetic graph: every stage its own process, by the commands of a user.
+"""Seconds, memory and disk of every stage of the line on one synthetic graph, by users' commands.
 
     python -m benchmarks.line_at_scale FOLDER [--nodes 1000000] [--edges 10000000]
 

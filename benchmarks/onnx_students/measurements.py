@@ -1,4 +1,6 @@
-"""Ours against torch and against the naive export: `python -m benchmarks.onnx_students GRAPH …`.
+"""Milliseconds a call of exported students, against torch and against the naive export.
+
+    python -m benchmarks.onnx_students GRAPH…
 
 Classifying B new nodes from their features and their neighbours' cached activations, and all nodes
 of a graph from all features. Everything is measured side by side, on one thread; whatever depends
@@ -10,7 +12,7 @@ These students are random. --trained names student folders, whose graphs say wha
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +72,35 @@ class Case:
     @property
     def weighting(self) -> Weighting:
         return weighting_of(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """Of classifying some nodes of one graph with one student.
+
+    Attributes:
+        ms: median milliseconds of each way; what the naive export failed with, where it did.
+    """
+
+    graph: str
+    student: str
+    nodes: int
+    ms: dict[str, float | str]
+
+    def milliseconds(self, way: str) -> float | None:
+        """None where it was not measured."""
+        found = self.ms.get(way)
+        return found if isinstance(found, float) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Cost:
+    """Of a trained student in 8 bits."""
+
+    graph: str
+    student: str
+    cosine: float  # the smallest of its logits to fp32's
+    change: float  # validation accuracy, points
 
 
 def make_case(graph: TextGraph, kind: StudentKind, hidden: int, compiled: bool) -> Case:
@@ -144,7 +175,7 @@ def all_nodes(case: Case, x: NDArray[np.float32]) -> dict[str, Call]:
     return calls
 
 
-def add_compiled(calls: dict[str, Call], module: torch.nn.Module, inputs: Any) -> None:
+def add_compiled(calls: dict[str, Call], module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
     """Adds torch.compile, for any number of nodes, where it works and gives the same answer."""
     compiled = torch.compile(module, dynamic=True)
     try:
@@ -171,7 +202,7 @@ def measure(calls: dict[str, Call], count: int, rounds: int) -> dict[str, float]
     return {name: 1_000 * value / repeats for name, value in seconds.items()}
 
 
-def rows_of(case: Case, rounds: int) -> list[dict[str, Any]]:
+def rows_of(case: Case, rounds: int) -> list[CallTimes]:
     """A row a size."""
     count = case.graph.num_nodes
     x = np.random.default_rng(0).standard_normal((count, DIMENSION)).astype(np.float32)
@@ -179,10 +210,10 @@ def rows_of(case: Case, rounds: int) -> list[dict[str, Any]]:
     sizes = [size for size in SIZES if size < count]
     for size in [*sizes, count]:
         calls = all_nodes(case, x) if size == count else few_nodes(case, size, x)
-        found: dict[str, Any] = dict(measure(calls, size, rounds_of(size, rounds)))
+        found: dict[str, float | str] = dict(measure(calls, size, rounds_of(size, rounds)))
         if size == count and isinstance(case.naive, str):
             found["naive export failed"] = case.naive
-        rows.append({"graph": case.graph.name, "student": case.kind, "nodes": size, "ms": found})
+        rows.append(CallTimes(case.graph.name, case.kind, size, found))
         typer.echo(f"{case.graph.name} {case.kind} {size}: {describe(found)}")
     return rows
 
@@ -194,21 +225,21 @@ def rounds_of(nodes: int, rounds: int) -> int:
     return max(5, rounds // 6) if nodes < 20_000 else 3
 
 
-def describe(found: dict[str, Any]) -> str:
+def describe(found: dict[str, float | str]) -> str:
     return ", ".join(
         f"{name} {value if isinstance(value, str) else f'{value:.3g} ms'}"
         for name, value in found.items()
     )
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[CallTimes]) -> str:
     names = ("ours", "ours, int8", "torch", "torch, CSR", "torch.compile", "naive export")
     ratios = ("torch / ours", "naive / ours", "naive / ours, int8")
     header = ["graph", "student", "nodes", *(f"{name}, ms" for name in names), *ratios]
     lines = []
     for row in rows:
-        found = row["ms"]
-        failed = {"naive export": "cannot"} if "naive export failed" in found else {}
+        found = {name: value for name in names if (value := row.milliseconds(name)) is not None}
+        failed = {"naive export": "cannot"} if "naive export failed" in row.ms else {}
         cells = [f"{found[name]:.3g}" if name in found else failed.get(name, "-") for name in names]
         slower = found.get("naive export")
         times = [f"{found['torch'] / found['ours']:.2f}"]
@@ -216,7 +247,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"{slower / found[name]:.2f}" if slower and name in found else "-"
             for name in ("ours", "ours, int8")
         ]
-        lines.append([row["graph"], row["student"], f"{row['nodes']:,}", *cells, *times])
+        lines.append([row.graph, row.student, f"{row.nodes:,}", *cells, *times])
     return markdown_table(header, lines)
 
 
@@ -233,7 +264,7 @@ def main(
 ) -> None:
     """Measure the exported students against torch."""
     torch.set_num_threads(1)
-    rows: list[dict[str, Any]] = []
+    rows: list[CallTimes] = []
     for folder in graphs:
         graph = load_graph(folder)
         for kind in KINDS:
@@ -243,22 +274,18 @@ def main(
     text = f"# Students\n\n{setting}\n\n{table(rows)}"
     if gates:
         header = ["graph", "trained student", "least cosine of logits", "validation, points"]
-        cells = [
-            [g["graph"], g["student"], f"{g['cosine']:.4f}", f"{g['change']:+.2f}"] for g in gates
-        ]
+        cells = [[g.graph, g.student, f"{g.cosine:.4f}", f"{g.change:+.2f}"] for g in gates]
         text += f"\nint8 instead of fp32:\n\n{markdown_table(header, cells)}"
-    write_results(out, {"setting": setting, "rows": rows, "int8": gates}, text)
+    results = {"rows": list(map(asdict, rows)), "int8": list(map(asdict, gates))}
+    write_results(out, {"setting": setting, **results}, text)
 
 
-def cost_of_int8(student: Path) -> dict[str, Any]:
+def cost_of_int8(student: Path) -> Int8Cost:
     """What the gate of the export measures; it fails the export if that is too much."""
     options = ExportOptions(encoder_precision="fp32", student_precisions=("int8",))
     with torch.inference_mode(False), tempfile.TemporaryDirectory() as folder:
         manifest = export_bundle(student, Path(folder) / "bundle", options)
     variant = manifest.variants[variant_folder("int8")]
-    return {
-        "graph": manifest.graph.name,
-        "student": manifest.student.kind,
-        "cosine": variant.cosine,
-        "change": variant.accuracy_change,
-    }
+    return Int8Cost(
+        manifest.graph.name, manifest.student.kind, variant.cosine, variant.accuracy_change
+    )

@@ -1,4 +1,4 @@
-"""One way to answer, as a point of accuracy and latency."""
+"""Ways to answer as points of accuracy and latency, and what results/plane.json holds of them."""
 
 from dataclasses import dataclass
 
@@ -17,3 +17,11 @@ class Point:
     splits: int
     p50: float
     p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneResults:
+    title: str  # graph, labels and splits
+    latency: str  # which latencies, in words
+    points: list[Point]
+    without_accuracy: dict[str, float]  # p50 in milliseconds of models, by name

@@ -9,11 +9,10 @@ process. A student's latency is that of GraphSAGE with its text encoder, which b
 above. Decision models are lines, since their makers publish a latency and nobody an accuracy here.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -21,10 +20,12 @@ from scipy import stats
 
 from benchmarks.accuracy.page import FOLDER, SEEN, UNSEEN, committed
 from benchmarks.common.command import check_programs
-from benchmarks.common.results import RESULTS, markdown_table, write_results
+from benchmarks.common.results import RESULTS, markdown_table, read_results, write_results
 from benchmarks.errors import BenchmarkError
+from benchmarks.latency import Latencies, Latency
 from benchmarks.plane.picture import draw
-from benchmarks.plane.point import Point
+from benchmarks.plane.point import PlaneResults, Point
+from benchmarks.teachers import TeachersResults
 from training.evaluation.rows import Record, Row
 from training.evaluation.statistics import by_split
 from training.evaluation.tables import ENCODERS, LABELS, STUDENTS, TAUGHT_BY
@@ -52,7 +53,7 @@ def main(
     check_programs()
     records = of_graph(committed(FOLDER), graph, labels)
     rows = [row for record in records for row in record.rows if row.split_kind == labels]
-    latencies = read_json(RESULTS / "latency.json")
+    latencies = read_results(RESULTS / "latency.json", Latencies)
     shown = [row for row in rows if row.student in students.split(",")]
     points = [*student_points(shown, latencies), *teacher_points(rows, latencies)]
     points += own_split_teachers(RESULTS / f"teachers_{graph}.json", latencies, points)
@@ -61,12 +62,12 @@ def main(
         f"{graph}: {facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes; "
         f"{LABELS[labels]}; {splits_of(points)}"
     )
-    timed = f"one unseen node of 8 words, in process; measured on {latencies['settings']['graph']}"
-    without = {NO_ACCURACY: latencies["latency"][f"{NO_ACCURACY}, {ASKED}"]["p50"]}
+    timed = f"one unseen node of 8 words, in process; measured on {latencies.settings.graph}"
+    without = {NO_ACCURACY: latencies.latency[f"{NO_ACCURACY}, {ASKED}"].p50}
     draw(RESULTS / "plane.png", points, without, title, timed)
-    text = report(title, timed, points)
-    results = {"title": title, "latency": timed, "points": [asdict(point) for point in points]}
-    write_results("plane", {**results, "without_accuracy": without}, text)
+    results = PlaneResults(title, timed, points, without)
+    text = report(results)
+    write_results("plane", asdict(results), text)
     typer.echo(text)
 
 
@@ -91,14 +92,7 @@ def of_graph(records: Mapping[str, Record], graph: str, labels: str) -> list[Rec
     return found
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise BenchmarkError(f"{path} is not there; `understudy bench {path.stem}` writes it")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def student_points(rows: Sequence[Row], latencies: Mapping[str, Any]) -> Iterator[Point]:
+def student_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]:
     """Trained alone, taught without a language model, and by every teacher there is."""
     ways = dict.fromkeys((row.encoder, row.student, row.recipe, row.teacher) for row in rows)
     for way in ways:
@@ -110,11 +104,11 @@ def student_points(rows: Sequence[Row], latencies: Mapping[str, Any]) -> Iterato
         by = by if recipe == VANILLA else f"taught by {by}"
         name = f"{STUDENTS[student]} on {ENCODERS[encoder]}, {by}"
         accuracies = list(by_split(own, "test_accuracy").values())
-        times = latencies["latency"][STUDENT_LATENCY[encoder]]
+        times = latencies.latency[STUDENT_LATENCY[encoder]]
         yield point(name, encoder, student, recipe != VANILLA, accuracies, times)
 
 
-def teacher_points(rows: Sequence[Row], latencies: Mapping[str, Any]) -> Iterator[Point]:
+def teacher_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]:
     """Language models as they answer, not smoothed over the edges, on the students' splits."""
     for teacher in dict.fromkeys(row.teacher for row in rows if row.recipe == UNSMOOTHED):
         own = [row for row in rows if row.recipe == UNSMOOTHED and row.teacher == teacher]
@@ -122,25 +116,25 @@ def teacher_points(rows: Sequence[Row], latencies: Mapping[str, Any]) -> Iterato
         if timed is None:
             raise BenchmarkError(f"the teacher {teacher!r} is not one that `bench latency` times")
         accuracies = list(by_split(own, "taught_accuracy").values())
-        times = latencies["latency"][f"{timed}, {ASKED}"]
+        times = latencies.latency[f"{timed}, {ASKED}"]
         yield point(f"{teacher}, asked", "teacher", "", False, accuracies, times)
 
 
 def own_split_teachers(
-    path: Path, latencies: Mapping[str, Any], points: Sequence[Point]
+    path: Path, latencies: Latencies, points: Sequence[Point]
 ) -> Iterator[Point]:
     """Tuned teachers that were asked on the graph's own split alone, in their best view."""
     if not path.is_file():
         return
-    found = read_json(path)
+    found = read_results(path, TeachersResults, "python -m benchmarks.teachers")
     known = {TEACHERS.get(p.name.partition(",")[0].lower()) for p in points if not p.student}
-    for folder, metrics in found["teachers"].items():
-        timed = TEACHERS.get(found["models"][folder])
+    for folder, metrics in found.teachers.items():
+        timed = TEACHERS.get(found.models[folder])
         if timed is None or timed in known:
             continue
         views = [view for view in view_names(metrics) if view not in (SMOOTHED, REACHED)]
         best = max(views, key=lambda view: metrics[f"val_accuracy_{view}"])
-        times = latencies["latency"][f"{timed}, {ASKED}"]
+        times = latencies.latency[f"{timed}, {ASKED}"]
         accuracies = [metrics[f"test_accuracy_{best}"]]
         yield point(f"{timed}, tuned, asked; own split", "teacher", "", False, accuracies, times)
 
@@ -151,7 +145,7 @@ def point(
     student: str,
     taught: bool,
     accuracies: Sequence[float],
-    times: Mapping[str, float],
+    times: Latency,
 ) -> Point:
     """Adds a t-interval of the mean over splits, where there are two or more."""
     values = 100 * np.array(accuracies)
@@ -160,9 +154,7 @@ def point(
         spread = stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
         low, high = float(values.mean() - spread), float(values.mean() + spread)
     mean = float(values.mean())
-    return Point(
-        name, family, student, taught, mean, low, high, len(values), times["p50"], times["p95"]
-    )
+    return Point(name, family, student, taught, mean, low, high, len(values), times.p50, times.p95)
 
 
 def splits_of(points: Sequence[Point]) -> str:
@@ -173,8 +165,9 @@ def splits_of(points: Sequence[Point]) -> str:
     return f"n = {n} splits, {LEVEL:.0%} t-intervals of the mean"
 
 
-def report(title: str, timed: str, points: Sequence[Point]) -> str:
-    return f"![accuracy over latency](plane.png)\n\n{title}. Latency: {timed}.\n\n{table(points)}"
+def report(results: PlaneResults) -> str:
+    told = f"{results.title}. Latency: {results.latency}."
+    return f"![accuracy over latency](plane.png)\n\n{told}\n\n{table(results.points)}"
 
 
 def table(points: Sequence[Point]) -> str:

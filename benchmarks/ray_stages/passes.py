@@ -6,9 +6,9 @@ import os
 import shutil
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,6 +34,17 @@ EXPORTER, ANSWERER = "ray::RangeWorker", "ray::AnsweringWorker"  # as processes 
 LINES = Format("jsonl")
 MOST_NEIGHBORS = 10  # that are named beside a text
 STUDENT, BUNDLE, ROWS, CACHE = "student", "bundle", "rows.jsonl", "prepared.cache"
+
+
+@dataclass(frozen=True, slots=True)
+class PassResults:
+    """Of results/ray_export_….json and ray_predict_….json."""
+
+    ratio: float  # of two workers' seconds to one's
+    seconds: dict[str, float]  # by way
+    equal_by_workers: bool  # whether all ways with workers give the same bytes
+    equal: bool  # and the one without Ray
+    largest_difference: float  # of an activation from those without Ray
 
 
 def prepare(home: Path, options: DistillOptions, asked: int = 0) -> None:
@@ -111,28 +122,28 @@ def silent_words(words: str) -> None:
     """Takes what is told, and tells nobody."""
 
 
-def pass_results(found: dict[str, Figures]) -> dict[str, Any]:
+def pass_results(found: dict[str, Figures]) -> PassResults:
     """What is committed of export and predict."""
     one, two = found[ONE.name], found[TWO.name]
     by_workers = [own for name, own in found.items() if name != ALONE.name]
-    return {
-        "ratio": round(two.seconds / one.seconds, 3),
-        "seconds": {name: round(own.seconds, 1) for name, own in found.items()},
-        "equal_by_workers": len({own.answers for own in by_workers}) == 1,
-        "equal": len({own.answers for own in found.values()}) == 1,
-        "largest_difference": max(own.difference for own in by_workers),
-    }
+    return PassResults(
+        ratio=round(two.seconds / one.seconds, 3),
+        seconds={name: round(own.seconds, 1) for name, own in found.items()},
+        equal_by_workers=len({own.answers for own in by_workers}) == 1,
+        equal=len({own.answers for own in found.values()}) == 1,
+        largest_difference=max(own.difference for own in by_workers),
+    )
 
 
 def pass_report(found: dict[str, Figures], title: str) -> str:
     values = pass_results(found)
-    rows = [[name, f"{seconds:.1f}"] for name, seconds in values["seconds"].items()]
-    same = "the same bytes" if values["equal_by_workers"] else "OTHER bytes"
-    alone = "the same" if values["equal"] else "not the same"
-    if values["largest_difference"]:
-        alone += f", with a largest difference of {values['largest_difference']:.0e}"
+    rows = [[name, f"{seconds:.1f}"] for name, seconds in values.seconds.items()]
+    same = "the same bytes" if values.equal_by_workers else "OTHER bytes"
+    alone = "the same" if values.equal else "not the same"
+    if values.largest_difference:
+        alone += f", with a largest difference of {values.largest_difference:.0e}"
     return (
         f"{title}.\n\n{markdown_table(['', 'seconds'], rows)}\nTwo workers take "
-        f"{values['ratio']:.2f} of one's time. One worker, two, and two of which one is killed "
+        f"{values.ratio:.2f} of one's time. One worker, two, and two of which one is killed "
         f"give {same}; those without Ray are {alone}.\n"
     )

@@ -21,10 +21,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -33,7 +33,14 @@ import typer
 from benchmarks.common.command import check_programs
 from benchmarks.common.graphs import described
 from benchmarks.common.results import markdown_table, write_results
-from benchmarks.ray_stages.passes import exported, pass_report, pass_results, predicted, prepare
+from benchmarks.ray_stages.passes import (
+    PassResults,
+    exported,
+    pass_report,
+    pass_results,
+    predicted,
+    prepare,
+)
 from benchmarks.ray_stages.ways import (
     ALONE,
     BESIDE,
@@ -63,6 +70,30 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 ACTOR, WORKER = "ray::AskingWorker", "ray::RayTrainWorker"  # as processes are called
 Stage = Literal["teach", "distill", "export", "predict"]
 PASSES: tuple[Stage, ...] = ("export", "predict")
+
+
+@dataclass(frozen=True, slots=True)
+class TeachResults:
+    """Of results/ray_teach.json."""
+
+    ratio: float  # of two workers' seconds to one's
+    seconds: dict[str, float]  # by way
+    equal_answers: bool  # of the teacher, whatever the way
+
+
+@dataclass(frozen=True, slots=True)
+class DistillResults:
+    """Of results/ray_distill.json."""
+
+    ratio: float  # of two workers' seconds to one's
+    seconds: dict[str, float]  # of the longer run, by way
+    training_seconds: dict[str, float]  # of them, from its first step to its last
+    training_ratio: float
+    left_by_the_machine: float  # of the ratio, by two processes that share nothing
+    val_accuracy: dict[str, list[float]]  # by way, of each seed
+    difference: float  # of their mean, two workers to none
+    spread: float  # their standard deviation over seeds, without Ray
+    killed_is_the_same: bool
 
 
 def main(
@@ -121,7 +152,7 @@ def main(
             with placed(way, home) as place:
                 found[way.name] = work[stage](place)
             typer.echo(f"{way.name}: {found[way.name]}")
-    told = {
+    told: dict[Stage, str] = {
         "teach": f", {asked:,} nodes asked about at hops 0 and 1",
         "distill": f"; {timed_epochs} epochs timed, {epochs} compared, of {BATCH:,} nodes "
         "a step and worker",
@@ -131,7 +162,7 @@ def main(
     text = report(stage, found, described(graph) + told[stage])
     name = f"ray_{stage}_{encoder}" if stage in PASSES else f"ray_{stage}"
     name += "_longer" if workers_alone else ""
-    write_results(name, results(stage, found), text)
+    write_results(name, asdict(results(stage, found)), text)
     typer.echo(text)
 
 
@@ -190,15 +221,28 @@ def student(
         return distill(place.graph, out, replace(own, fitting=True), told, elsewhere=there)
 
 
-def results(stage: Stage, found: dict[str, Figures]) -> dict[str, Any]:
+def results(stage: Stage, found: dict[str, Figures]) -> PassResults | TeachResults | DistillResults:
     """What is committed: seconds and their ratio, and whether all ways give the same."""
     if stage in PASSES:
         return pass_results(found)
+    return teach_results(found) if stage == "teach" else distill_results(found)
+
+
+def ratio_of(found: dict[str, Figures]) -> float:
+    return round(found[TWO.name].seconds / found[ONE.name].seconds, 3)
+
+
+def seconds_of(found: dict[str, Figures]) -> dict[str, float]:
+    return {name: round(own.seconds, 1) for name, own in found.items() if own.seconds}
+
+
+def teach_results(found: dict[str, Figures]) -> TeachResults:
+    equal = len({own.answers for own in found.values()}) == 1
+    return TeachResults(ratio_of(found), seconds_of(found), equal)
+
+
+def distill_results(found: dict[str, Figures]) -> DistillResults:
     one, two = found[ONE.name], found[TWO.name]
-    told: dict[str, Any] = {"ratio": round(two.seconds / one.seconds, 3)}
-    told["seconds"] = {name: round(own.seconds, 1) for name, own in found.items() if own.seconds}
-    if stage == "teach":
-        return told | {"equal_answers": len({own.answers for own in found.values()}) == 1}
     steps = {name: round(own.training_seconds, 1) for name, own in found.items() if own.seconds}
     accuracies = {
         name: [round(value, 4) for value in own.val_accuracy]
@@ -207,48 +251,53 @@ def results(stage: Stage, found: dict[str, Figures]) -> dict[str, Any]:
     }
     alone, shared = (np.array(found[way.name].val_accuracy) for way in (ALONE, TWO))
     by_itself, beside = (np.mean(found[way.name].compared_seconds) for way in (ALONE, BESIDE))
-    return (
-        told
-        | {
-            "training_seconds": steps,
-            "training_ratio": round(two.training_seconds / one.training_seconds, 3),
-            "left_by_the_machine": round(float(beside / by_itself) / 2, 3),
-            "val_accuracy": accuracies,
-            "difference": round(float((shared - alone).mean()), 4),
-            "spread": round(float(np.std(alone, ddof=1)), 4),  # of seeds, without Ray
-            "killed_is_the_same": found[KILLED.name].val_accuracy
-            == found[TWO.name].val_accuracy[:1],
-        }
+    return DistillResults(
+        ratio=ratio_of(found),
+        seconds=seconds_of(found),
+        training_seconds=steps,
+        training_ratio=round(two.training_seconds / one.training_seconds, 3),
+        left_by_the_machine=round(float(beside / by_itself) / 2, 3),
+        val_accuracy=accuracies,
+        difference=round(float((shared - alone).mean()), 4),
+        spread=round(float(np.std(alone, ddof=1)), 4),
+        killed_is_the_same=found[KILLED.name].val_accuracy == two.val_accuracy[:1],
     )
 
 
 def report(stage: Stage, found: dict[str, Figures], title: str) -> str:
     if stage in PASSES:
         return pass_report(found, title)
-    values = results(stage, found)
-    if stage == "teach":
-        rows = [[name, f"{seconds:.1f}"] for name, seconds in values["seconds"].items()]
-        equal = "equal, byte for byte" if values["equal_answers"] else "NOT equal"
-        return (
-            f"{title}.\n\n{markdown_table(['', 'seconds'], rows)}\nTwo workers take "
-            f"{values['ratio']:.2f} of one's time. The teacher's answers are {equal}.\n"
-        )
+    return teach_report(found, title) if stage == "teach" else distill_report(found, title)
+
+
+def teach_report(found: dict[str, Figures], title: str) -> str:
+    values = teach_results(found)
+    rows = [[name, f"{seconds:.1f}"] for name, seconds in values.seconds.items()]
+    equal = "equal, byte for byte" if values.equal_answers else "NOT equal"
+    return (
+        f"{title}.\n\n{markdown_table(['', 'seconds'], rows)}\nTwo workers take "
+        f"{values.ratio:.2f} of one's time. The teacher's answers are {equal}.\n"
+    )
+
+
+def distill_report(found: dict[str, Figures], title: str) -> str:
+    values = distill_results(found)
     rows = [
         [
             name,
-            f"{values['seconds'].get(name, '')}",
-            f"{values['training_seconds'].get(name, '')}",
+            f"{values.seconds.get(name, '')}",
+            f"{values.training_seconds.get(name, '')}",
             " ".join(f"{value:.4f}" for value in own.val_accuracy),
         ]
         for name, own in found.items()
     ]
     header = ["", "seconds", "of them training", "validation accuracy, by seed"]
-    same = "the same" if values["killed_is_the_same"] else "ANOTHER"
+    same = "the same" if values.killed_is_the_same else "ANOTHER"
     return (
-        f"{title}.\n\n{markdown_table(header, rows)}\nTwo workers take {values['ratio']:.2f} of "
-        f"one's time, {values['training_ratio']:.2f} without what starting takes; this machine "
-        f"leaves {values['left_by_the_machine']:.2f}, by two processes that share nothing. Over "
-        f"the seeds their validation accuracy is {values['difference']:+.4f} from that without "
-        f"Ray, whose standard deviation is {values['spread']:.4f}. With one killed the student is "
+        f"{title}.\n\n{markdown_table(header, rows)}\nTwo workers take {values.ratio:.2f} of "
+        f"one's time, {values.training_ratio:.2f} without what starting takes; this machine "
+        f"leaves {values.left_by_the_machine:.2f}, by two processes that share nothing. Over "
+        f"the seeds their validation accuracy is {values.difference:+.4f} from that without "
+        f"Ray, whose standard deviation is {values.spread:.4f}. With one killed the student is "
         f"{same}.\n"
     )

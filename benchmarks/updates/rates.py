@@ -14,16 +14,16 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from benchmarks.common.random_bundle import with_few_texts
 from benchmarks.common.results import write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.updates.report import markdown
+from benchmarks.updates.report import EngineFigures, UpdatesResults, markdown
 from tests.student_bundles import write_student_bundle
 from training.config import StudentConfig
 from understudy.bundle import open_bundle
@@ -75,12 +75,13 @@ class Engine:
         for name, value in found.items():
             totals[name] = totals.get(name, 0) + value
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> EngineFigures:
         checked = self.ask(check=True)
         self.process.communicate()  # the end of its input is the end
         return {
             "megabytes opened": self.opened["megabytes"],
-            **checked,
+            "difference": checked["difference"],
+            "megabytes": checked["megabytes"],
             "reads": self.reads,
             "batches": {
                 str(batch): {
@@ -109,23 +110,20 @@ def main(
     """Measure, print and write results/updates.json."""
     make_bundles(folder, scale)
     checkouts = {"this": WORKER.parents[2], **({"other": against} if against else {})}
-    kinds: dict[str, Any] = {}
+    kinds: dict[str, dict[str, EngineFigures]] = {}
     for kind in KINDS:
         bundle = (folder / kind).absolute()
         kinds[kind] = measure_kind(
             {name: Engine.start(bundle, path.absolute()) for name, path in checkouts.items()}
         )
         typer.echo(kind)
-    results: dict[str, Any] = {
-        "nodes": NODES * scale,
-        "edges": EDGES * scale,
-        "hidden": HIDDEN,
-        "kinds": kinds,
-    }
-    if against:
-        results["against"] = revision(against)
+    other = revision(against) if against else None
+    results = UpdatesResults(NODES * scale, EDGES * scale, HIDDEN, kinds, other)
     report = markdown(results)
-    write_results("updates" if scale == 1 else f"updates_{scale}", results, report)
+    written = asdict(results)
+    if other is None:
+        del written["against"]
+    write_results("updates" if scale == 1 else f"updates_{scale}", written, report)
     typer.echo(report)
 
 
@@ -159,7 +157,7 @@ def make_bundles(folder: Path, scale: int) -> None:
         write_student_bundle(folder / kind, graph, student, HashingOptions(buckets=4_096))
 
 
-def measure_kind(engines: dict[str, Engine]) -> dict[str, Any]:
+def measure_kind(engines: dict[str, Engine]) -> dict[str, EngineFigures]:
     for engine in engines.values():
         engine.ask(batch=WARM_UP, rounds=1)
     for batch, (rounds, turns) in ROUNDS.items():

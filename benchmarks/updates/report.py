@@ -1,7 +1,8 @@
-"""The tables of results/updates.md."""
+"""The tables of results/updates.md, and what results/updates.json holds."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from benchmarks.common.results import markdown_table
 
@@ -13,14 +14,50 @@ LEFT = (
 )
 
 
-def markdown(results: Mapping[str, Any]) -> str:
-    kinds = results["kinds"]
+# Of batches of one size, by the names in the file; the last two since answers may wait.
+BatchFigures = TypedDict(
+    "BatchFigures",
+    {
+        "a processor second": float,  # changes
+        "a wall second": float,  # changes
+        "rows an update": float,
+        "nodes left": NotRequired[float],  # after a batch, whose logits wait to be asked for
+        "settled": NotRequired[float],  # changes a processor second, all logits computed
+    },
+)
+# Of one engine under all batches.
+EngineFigures = TypedDict(
+    "EngineFigures",
+    {
+        "megabytes opened": float,
+        "difference": float,  # the largest of a logit to a full computation
+        "megabytes": float,
+        "reads": NotRequired[dict[str, float]],  # median microseconds of a look-up
+        "batches": dict[str, BatchFigures],  # by their size
+    },
+)
+Engines = Mapping[str, EngineFigures]  # "this", and "other" where another checkout was measured
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatesResults:
+    """Of results/updates.json."""
+
+    nodes: int
+    edges: int
+    hidden: int
+    kinds: dict[str, dict[str, EngineFigures]]  # by kind of student, then as `Engines`
+    against: str | None = None  # the other checkout's commit
+
+
+def markdown(results: UpdatesResults) -> str:
+    kinds = results.kinds
     cells = next(iter(next(iter(kinds.values()))["this"]["batches"].values()))
     leaves = "settled" in cells  # what was measured before answers could wait has no such figures
     text = (
         f"Changes of edges a second, half of them additions and half removals, drawn evenly, on a "
-        f"synthetic graph of {results['nodes']:,} nodes and {results['edges']:,} edges, as many as "
-        f"ogbn-arxiv has or a multiple; random students of 2 layers of width {results['hidden']}; "
+        f"synthetic graph of {results.nodes:,} nodes and {results.edges:,} edges, as many as "
+        f"ogbn-arxiv has or a multiple; random students of 2 layers of width {results.hidden}; "
         f"one thread, the log in memory. {LEFT if leaves else STORED} A processor second leaves "
         "out the time in which other programs of the machine ran.\n\n"
         + batches(results, leaves)
@@ -31,10 +68,10 @@ def markdown(results: Mapping[str, Any]) -> str:
     return text + exactness(kinds)
 
 
-def batches(results: Mapping[str, Any], leaves: bool) -> str:
+def batches(results: UpdatesResults, leaves: bool) -> str:
     """What changes cost, by kind and size of batch."""
     rows = []
-    for kind, found in results["kinds"].items():
+    for kind, found in results.kinds.items():
         for batch, cells in found["this"]["batches"].items():
             row = [
                 kind,
@@ -45,15 +82,15 @@ def batches(results: Mapping[str, Any], leaves: bool) -> str:
             ]
             other = found["other"]["batches"][batch] if "other" in found else None
             if other:
-                row += compared(cells, other, "a processor second")
+                row += compared(cells["a processor second"], other["a processor second"])
             if leaves:
                 row += [f"{cells['nodes left']:,.0f}", f"{cells['settled']:,.0f}"]
             if leaves and other:
-                row += compared(cells, other, "settled")
+                row += compared(cells["settled"], other["settled"])
             rows.append(row)
     header = ["student", "batch", "a processor second", "a wall second", "rows an update"]
-    against = "other" in next(iter(results["kinds"].values()))
-    before = f"before ({results['against']})" if "against" in results else "before"
+    against = "other" in next(iter(results.kinds.values()))
+    before = f"before ({results.against})" if results.against else "before"
     if against:
         header += [f"{before}: a processor second", "times"]
     if leaves:
@@ -63,12 +100,12 @@ def batches(results: Mapping[str, Any], leaves: bool) -> str:
     return markdown_table(header, rows)
 
 
-def compared(cells: Mapping[str, float], other: Mapping[str, float], name: str) -> list[str]:
+def compared(own: float, other: float) -> list[str]:
     """The other's figure, and how many times it this one's is."""
-    return [f"{other[name]:,.0f}", f"{cells[name] / other[name]:.1f}"]
+    return [f"{other:,.0f}", f"{own / other:.1f}"]
 
 
-def looked_up(kinds: Mapping[str, Any]) -> str:
+def looked_up(kinds: Mapping[str, Engines]) -> str:
     """What a look-up costs whose answer waits, beside one whose answer is stored."""
     rows = []
     for kind, found in kinds.items():
@@ -79,7 +116,7 @@ def looked_up(kinds: Mapping[str, Any]) -> str:
     return markdown_table(header, rows)
 
 
-def exactness(kinds: Mapping[str, Any]) -> str:
+def exactness(kinds: Mapping[str, Engines]) -> str:
     """How far logits, as they are read, are from a full computation; and the memory."""
     return (
         markdown_table(
