@@ -330,7 +330,8 @@ def cold_start(bundle: Path, folder: Path, redis: str, behind: int) -> ColdStart
 
 def report(found: ReplicationResults) -> None:
     rows = []
-    measured: Replication = found.get("replication", {"nodes": 0, "seconds": 0.0, "kinds": {}})
+    nothing: Replication = {"nodes": 0, "seconds": 0.0, "kinds": {}}
+    measured = found.get("replication", nothing)
     for kind, rates in measured["kinds"].items():
         for rate, f in rates.items():
             row = [f["median"], f["p99"], f["largest"]]
