@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from numpy.typing import NDArray
 
 from benchmarks.common.command import run_script
 from benchmarks.common.results import markdown_table, write_results
@@ -93,16 +94,26 @@ def accuracy(checkpoint: Checkpoint, graph: TextGraph, encoder: WrittenEncoder) 
         features = graph_features(graph, checkpoint.config.encoder, None, progress)
         rounded = dense_features(served_embeddings(graph, encoder, INT8_FILE, progress))
     exact, found = (checkpoint.student(x, adjacency).logits.numpy() for x in (features, rounded))
+    return judged(graph, checkpoint.config.student.kind, cosine, exact, found)
+
+
+def judged(
+    graph: TextGraph,
+    student: str,
+    cosine: float,
+    exact: NDArray[np.float32],
+    found: NDArray[np.float32],
+) -> GateResult:
+    """The gate's verdict on a student's logits, float32 [N, classes] each; `found` is by int8."""
     verdict = judge("int8", cosine, graph, exact, found)
-    same = float((exact.argmax(axis=1) == found.argmax(axis=1)).mean())
     return GateResult(
         graph=graph.name,
-        student=checkpoint.config.student.kind,
+        student=student,
         validation_nodes=len(graph.splits["val"]),
         precision=verdict.info.precision,
         cosine=verdict.info.cosine,
         accuracy_change=verdict.info.accuracy_change,
-        same_label=same,
+        same_label=float((exact.argmax(axis=1) == found.argmax(axis=1)).mean()),
         passes=verdict.passes,
     )
 
