@@ -1,7 +1,11 @@
 """Measurements: ratios taken side by side in one run, with the machine's facts.
 
-Each command runs as `python -m benchmarks.NAME` and writes results/NAME.json with its Markdown;
-docs/concepts/benchmarks.md lists them by subject. NAME_*.py are the parts of NAME.py. Shared by
-many: `measure` (timing, results), `servers` and `questions` (what is asked of a service),
-`open_loop` and `raw_client` (how it is loaded); `peers` holds what is measured beside it.
+Every module or package at this level is a command, `python -m benchmarks.NAME`, which writes
+results/NAME.json and its Markdown; docs/concepts/benchmarks.md lists them by subject. Not commands:
+
+    common      timing, machine facts, results on disk, random bundles: what every benchmark uses
+    serving     a service as a process on its own core, what it is asked, the clients that ask
+    results     what was measured, committed
+    commands    the benchmarks that `understudy bench` offers a user
+    errors      BenchmarkError
 """

@@ -11,21 +11,44 @@ and against the interval in which one more split falls with 95%, were it like th
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from scipy import stats
 
-from benchmarks.accuracy_results import FOLDER
+from benchmarks.accuracy.page import FOLDER
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import markdown_table, run_script, write_results
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.tables import ENCODERS, STUDENTS
 
 COVERED = 0.95
 Key = tuple[str, str, str]  # encoder, student, recipe
+
+
+@dataclass(frozen=True, slots=True)
+class WayResult:
+    """Of one way; accuracies in percent, by split."""
+
+    way: Key
+    here: dict[int, float]
+    there: dict[int, float]
+    interval: tuple[float, float]  # in which one more split falls with COVERED
+    within: int  # accuracies of here that lie in it
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementResults:
+    """Of results/agreement_NAME.json."""
+
+    name: str
+    splits: list[int]
+    machines: tuple[str, str]  # here, there
+    ways: list[WayResult]
 
 
 def main(
@@ -40,14 +63,10 @@ def main(
         raise BenchmarkError(f"{folder} is of another graph than {there}")
     ways = [compared(key, own.rows, others.rows) for key in keys_of(own.rows)]
     splits = sorted({row.split for row in own.rows})
-    results: dict[str, Any] = {
-        "name": folder.name,
-        "splits": splits,
-        "machines": [machine(own.rows), machine(others.rows)],
-        "ways": ways,
-    }
+    machines = machine(own.rows), machine(others.rows)
+    results = AgreementResults(folder.name, splits, machines, ways)
     text = report(results)
-    write_results(f"agreement_{folder.name}", results, text)
+    write_results(f"agreement_{folder.name}", asdict(results), text)
     typer.echo(text)
 
 
@@ -65,7 +84,7 @@ def accuracies(rows: Sequence[Row], key: Key) -> dict[int, float]:
     }
 
 
-def compared(key: Key, rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
+def compared(key: Key, rows: Sequence[Row], others: Sequence[Row]) -> WayResult:
     """One way: its figures here and there, and how many lie in the interval.
 
     Raises:
@@ -78,40 +97,40 @@ def compared(key: Key, rows: Sequence[Row], others: Sequence[Row]) -> dict[str, 
     reach = float(stats.t.ppf((1 + COVERED) / 2, len(values) - 1) * values.std(ddof=1))
     reach *= math.sqrt(1 + 1 / len(values))
     low, high = float(values.mean()) - reach, float(values.mean()) + reach
-    return {
-        "way": key,
-        "here": {split: round(value, 2) for split, value in own.items()},
-        "there": {split: round(committed[split], 2) for split in own},
-        "interval": [round(low, 2), round(high, 2)],
-        "within": sum(low <= value <= high for value in own.values()),
-    }
+    return WayResult(
+        way=key,
+        here={split: round(value, 2) for split, value in own.items()},
+        there={split: round(committed[split], 2) for split in own},
+        interval=(round(low, 2), round(high, 2)),
+        within=sum(low <= value <= high for value in own.values()),
+    )
 
 
 def machine(rows: Sequence[Row]) -> str:
     return "; ".join(sorted({f"{row.processor} ({row.versions})" for row in rows}))
 
 
-def report(results: dict[str, Any]) -> str:
+def report(results: AgreementResults) -> str:
     """How many agree, by how much the same splits differ, and each way."""
-    ways = results["ways"]
-    apart = [here - way["there"][split] for way in ways for split, here in way["here"].items()]
+    ways = results.ways
+    apart = [here - way.there[split] for way in ways for split, here in way.here.items()]
     rows = [
         [
-            ENCODERS[way["way"][0]],
-            STUDENTS[way["way"][1]],
-            way["way"][2],
-            ", ".join(f"{value:.1f}" for value in way["here"].values()),
-            ", ".join(f"{value:.1f}" for value in way["there"].values()),
-            "{:.1f} to {:.1f}".format(*way["interval"]),
-            f"{way['within']} of {len(way['here'])}",
+            ENCODERS[way.way[0]],
+            STUDENTS[way.way[1]],
+            way.way[2],
+            ", ".join(f"{value:.1f}" for value in way.here.values()),
+            ", ".join(f"{value:.1f}" for value in way.there.values()),
+            "{:.1f} to {:.1f}".format(*way.interval),
+            f"{way.within} of {len(way.here)}",
         ]
         for way in ways
     ]
-    within = sum(way["within"] for way in ways)
+    within = sum(way.within for way in ways)
     head = ["features", "network", "recipe", "here", "the same split there", "one more", "within"]
-    here, there = results["machines"]
+    here, there = results.machines
     return (
-        f"{results['name']}, split {', '.join(map(str, results['splits']))}. Here: {here}. "
+        f"{results.name}, split {', '.join(map(str, results.splits))}. Here: {here}. "
         f"There: {there}.\n\n{within} of {len(apart)} accuracies are within the interval of one "
         f"more split, which {COVERED:.0%} are to be, were both machines alike; of the same splits "
         f"they differ by {np.mean(apart):+.2f} points in the mean, {np.abs(apart).mean():.2f} in "

@@ -1,4 +1,4 @@
-"""Our graph attention against PyG's GATConv, with the same weights: forward, and both passes.
+"""Seconds of our graph attention, against PyG's GATConv with the same weights: both passes.
 
     python -m benchmarks.attention GRAPH [--width 256] [--rounds 5]
 
@@ -15,7 +15,10 @@ import typer
 from torch import Tensor
 from torch_geometric.nn import GATConv
 
-from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from training.config import StudentConfig
 from training.data import edges
 from training.student.attention import attention

@@ -5,7 +5,7 @@ import typer
 from benchmarks.cost import cost
 from benchmarks.http import throughput
 from benchmarks.latency import latency
-from benchmarks.load import load
+from benchmarks.load.command import load
 from benchmarks.overload import overload
 from benchmarks.peers.compare import peers
 from benchmarks.scale import scale

@@ -1,4 +1,4 @@
-"""`understudy bench cost`: what a million answers cost, teachers and students side by side.
+"""`understudy bench cost`: dollars for a million answers, teachers and students side by side.
 
     python -m benchmarks.cost --machine-hour 0.10 [--tokens 300]
 
@@ -7,18 +7,26 @@ machine's hour, which is given, and of hosted decision models, which their maker
 is taken to be busy all the time; one that waits costs more an answer, a hosted model does not.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
+from benchmarks.common.command import check_programs, run_script
+from benchmarks.common.published import HOSTED
+from benchmarks.common.results import (
+    RESULTS,
+    made_on,
+    markdown_table,
+    read_results,
+    write_results,
+)
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS, check_programs, markdown_table, run_script, write_results
-from benchmarks.published import HOSTED
+from benchmarks.http import Throughput
+from benchmarks.latency import Latencies
 
 MILLION = 1_000_000
 HOUR = 3_600  # seconds
@@ -35,6 +43,31 @@ class Answers:
     source: str  # the file that says so
 
 
+@dataclass(frozen=True, slots=True)
+class PricedAnswers(Answers):
+    dollars: float  # a million answers
+
+
+@dataclass(frozen=True, slots=True)
+class HostedPrice:
+    """What makers of hosted decision models publish."""
+
+    name: str
+    published: bool  # and not measured
+    dollars: tuple[float, float]  # a million answers, least and most
+
+
+@dataclass(frozen=True, slots=True)
+class CostResults:
+    """Of results/cost.json."""
+
+    machine_hour: float  # dollars
+    machine_cores: int
+    tokens: int  # of a hosted question
+    ways: list[PricedAnswers]
+    hosted: HostedPrice
+
+
 def cost(
     machine_hour: Annotated[
         float, typer.Option(min=0, help="Price of an hour of the machine with all its cores.")
@@ -47,19 +80,14 @@ def cost(
     """Tell the cost of a million answers, from rates that were measured before."""
     check_programs()
     rates, cores = measured(folder or RESULTS)
-    rows = [{**asdict(way), "dollars": price(way, machine_hour, cores)} for way in rates]
+    ways = [PricedAnswers(**asdict(way), dollars=price(way, machine_hour, cores)) for way in rates]
     assert HOSTED.dollars is not None
-    hosted = [dollars * tokens for dollars in HOSTED.dollars]  # a million answers of so many tokens
-    results = {
-        "machine_hour": machine_hour,
-        "machine_cores": cores,
-        "tokens": tokens,
-        "ways": rows,
-        "hosted": {"name": HOSTED.name, "published": True, "dollars": hosted},
-    }
+    low, high = HOSTED.dollars  # a million tokens, and so a million answers of one token
+    hosted = HostedPrice(HOSTED.name, published=True, dollars=(low * tokens, high * tokens))
+    results = CostResults(machine_hour, cores, tokens, ways, hosted)
     text = report(results)
     typer.echo(text)
-    write_results("cost", results, text)
+    write_results("cost", asdict(results), text)
 
 
 def measured(folder: Path) -> tuple[list[Answers], int]:
@@ -68,41 +96,28 @@ def measured(folder: Path) -> tuple[list[Answers], int]:
     Raises:
         BenchmarkError: a file is missing, or is of another machine than the others.
     """
-    latency, load = read(folder, "latency"), read(folder, "http")
-    kinds = {
-        (result["machine"]["processor"], result["machine"]["cores"]) for result in (latency, load)
-    }
-    if len(kinds) > 1:
+    latency, http = folder / "latency.json", folder / "http.json"
+    machine, other = made_on(latency), made_on(http)
+    cores = machine["cores"]
+    if (machine["processor"], cores) != (other["processor"], other["cores"]) or cores is None:
         raise BenchmarkError("latency.json and http.json are of different machines; measure both")
-    return [*of_latency(latency), *of_load(load)], latency["machine"]["cores"]
+    rates = of_latency(read_results(latency, Latencies))
+    return [*rates, *of_throughput(read_results(http, Throughput))], cores
 
 
-def read(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / f"{name}.json"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchmarkError(
-            f"{path} cannot be read ({error.strerror}); `understudy bench {name}` writes it"
-        ) from error
-    except ValueError as error:
-        raise BenchmarkError(f"{path} is no JSON: {error}") from error
-    return found
-
-
-def of_latency(result: Mapping[str, Any]) -> Iterator[Answers]:
+def of_latency(result: Latencies) -> Iterator[Answers]:
     """Teachers and students, one node a call, in process."""
-    threads = result["settings"]["teacher_threads"]
-    for name, found in result["latency"].items():
+    threads = result.settings.teacher_threads
+    for name, found in result.latency.items():
         if ", over HTTP, " in name:
             continue
         own = name.startswith("student ")
         way, _, asked = name.partition(", in process, " if own else ", ")
-        yield Answers(way, asked, found["per_second"], 1 if own else threads, "latency")
+        yield Answers(way, asked, found.per_second, 1 if own else threads, "latency")
 
 
-def of_load(result: Mapping[str, Any]) -> Iterator[Answers]:
-    rates = result["requests_per_second"]
+def of_throughput(result: Throughput) -> Iterator[Answers]:
+    rates = result.requests_per_second
     yield Answers("POST /classify, one id", "stored", rates["stored"], 1, "http")
     yield Answers("POST /classify, 256 ids", "stored", 256 * rates["stored_256"], 1, "http")
 
@@ -112,26 +127,26 @@ def price(way: Answers, machine_hour: float, cores: int) -> float:
     return MILLION / way.per_second / HOUR * machine_hour * way.cores / cores
 
 
-def report(results: Mapping[str, Any]) -> str:
+def report(results: CostResults) -> str:
     rows = [
         [
-            row["way"],
-            row["asked"],
-            f"{row['per_second']:,.1f}",
-            row["cores"],
-            dollars(row["dollars"]),
-            f"[{row['source']}]({row['source']}.md)",
+            row.way,
+            row.asked,
+            f"{row.per_second:,.1f}",
+            row.cores,
+            dollars(row.dollars),
+            f"[{row.source}]({row.source}.md)",
         ]
-        for row in results["ways"]
+        for row in results.ways
     ]
-    low, high = map(dollars, results["hosted"]["dollars"])
+    low, high = map(dollars, results.hosted.dollars)
     rows.append(
-        [results["hosted"]["name"], f"a question of {results['tokens']:,} tokens", "", "",
+        [results.hosted.name, f"a question of {results.tokens:,} tokens", "", "",
          f"{low} to {high}", "published by their makers, not measured"]
     )  # fmt: skip
     header = ["who answers", "nodes", "answers/s", "cores", "a million answers", "rate"]
     return (
-        f"At {results['machine_hour']:g} an hour for a machine of {results['machine_cores']} cores "
+        f"At {results.machine_hour:g} an hour for a machine of {results.machine_cores} cores "
         "that is busy all the time; in the same money as the published prices (dollars).\n\n"
         + markdown_table(header, rows)
     )

@@ -1,4 +1,4 @@
-"""What `route: auto` brings on test nodes: the student alone, its teacher as served, and both.
+"""Test accuracy of `route: auto`, against the student alone and its teacher as it is served.
 
     python -m benchmarks.deferral BUNDLE TEACHER [BUNDLE TEACHER …]
 
@@ -8,16 +8,17 @@ defers, the teacher's recorded answer to the served form of the question takes i
 label was read before.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_means, markdown_table, run_script, write_results
 from service.inference.routing import rule_of, unsure_nodes
 from service.messages import STUDENTS, Node
 from training.deferral import lower_bound, sign_test
@@ -40,6 +41,24 @@ class Answers:
     @property
     def system(self) -> NDArray[np.bool_]:
         return np.where(self.deferred, self.teacher, self.student)
+
+
+@dataclass(frozen=True, slots=True)
+class DeferralResult:
+    """Of one bundle with its teacher; shares of the test nodes that both answered."""
+
+    graph: str
+    teacher: str  # its model
+    rule: str  # the bundle's, in words
+    test_nodes: int
+    student: float  # right alone
+    teacher_accuracy: float
+    deferred: float
+    system: float  # right with `route: auto`
+    system_bound: float  # which that exceeds with 95%
+    wins: int  # nodes that deferring made right
+    losses: int  # and wrong
+    p_value: float  # of the sign test
 
 
 def measure(bundle: Path, teacher: Path) -> tuple[str, str, Answers]:
@@ -73,23 +92,23 @@ def measure(bundle: Path, teacher: Path) -> tuple[str, str, Answers]:
     return info.graph_name, rule.summary, Answers(own == labels, rows.argmax(1) == labels, deferred)
 
 
-def described(name: str, model: str, rule: str, answers: Answers) -> dict[str, Any]:
+def result_of(name: str, model: str, rule: str, answers: Answers) -> DeferralResult:
     wins = int((answers.deferred & answers.teacher & ~answers.student).sum())
     losses = int((answers.deferred & answers.student & ~answers.teacher).sum())
-    return {
-        "graph": name,
-        "teacher": model,
-        "rule": rule,
-        "test_nodes": len(answers.student),
-        "student": float(answers.student.mean()),
-        "teacher_accuracy": float(answers.teacher.mean()),
-        "deferred": float(answers.deferred.mean()),
-        "system": float(answers.system.mean()),
-        "system_bound": lower_bound(int(answers.system.sum()), len(answers.system), LEVEL),
-        "wins": wins,
-        "losses": losses,
-        "p_value": sign_test(wins, wins + losses) if wins + losses else 1.0,
-    }
+    return DeferralResult(
+        graph=name,
+        teacher=model,
+        rule=rule,
+        test_nodes=len(answers.student),
+        student=float(answers.student.mean()),
+        teacher_accuracy=float(answers.teacher.mean()),
+        deferred=float(answers.deferred.mean()),
+        system=float(answers.system.mean()),
+        system_bound=lower_bound(int(answers.system.sum()), len(answers.system), LEVEL),
+        wins=wins,
+        losses=losses,
+        p_value=sign_test(wins, wins + losses) if wins + losses else 1.0,
+    )
 
 
 def main(
@@ -100,25 +119,25 @@ def main(
         raise BenchmarkError("give pairs: a bundle, and the teacher that it was measured with")
     results = []
     for bundle, teacher in zip(folders[::2], folders[1::2], strict=True):
-        check_means(bundle)
+        check_bundle(bundle)
         name, rule, answers = measure(bundle, teacher)
-        results.append(described(name, read_info(teacher).model, rule, answers))
+        results.append(result_of(name, read_info(teacher).model, rule, answers))
     rows = [
         (
-            found["graph"],
-            f"{found['test_nodes']:,}",
-            f"{100 * found['student']:.1f}",
-            f"{100 * found['teacher_accuracy']:.1f}",
-            f"{100 * found['deferred']:.1f}",
-            f"{100 * found['system']:.1f}",
-            found["rule"],
+            found.graph,
+            f"{found.test_nodes:,}",
+            f"{100 * found.student:.1f}",
+            f"{100 * found.teacher_accuracy:.1f}",
+            f"{100 * found.deferred:.1f}",
+            f"{100 * found.system:.1f}",
+            found.rule,
         )
         for found in results
     ]
     header = ["graph", "test nodes", "student", "teacher", "deferred", "auto", "the bundle's rule"]
     table = markdown_table(header, rows)
     typer.echo(table)
-    write_results("deferral", {"results": results}, table)
+    write_results("deferral", {"results": [asdict(found) for found in results]}, table)
 
 
 if __name__ == "__main__":

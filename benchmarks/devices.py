@@ -1,4 +1,4 @@
-"""A GPU beside the processor: an epoch of each student, and a teacher's rate.
+"""A GPU against the processor: seconds of a student's epoch, a teacher's prompts a second.
 
     python -m benchmarks.devices [--nodes 1000000] [--edges 10000000] [--students sage,gcn,gat]
 
@@ -11,14 +11,16 @@ since it is slow, and every figure is written as it comes: a run that is cut off
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
 
+from benchmarks.common.command import check_programs, run_script
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.epoch import epoch_times
-from benchmarks.measure import check_programs, markdown_table, run_script, write_results
 from benchmarks.teacher_rate import TOKENS, ask_for
 from training.config import StudentConfig
 from training.data import GraphData
@@ -32,6 +34,18 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 PROCESSOR = ("cpu", False)
 Way = tuple[str, bool]  # a device, and whether products are in bfloat16
 CLASSES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesResults:
+    """Of results/devices.json; grows while it is measured."""
+
+    device: str
+    threads: int  # of the processor
+    nodes: int
+    edges: int
+    epoch_seconds: dict[str, dict[str, float]]  # by student, then by way
+    prompts_a_second: dict[str, float]  # by way
 
 
 def main(
@@ -52,22 +66,15 @@ def main(
     ways = [PROCESSOR]
     if found.type != "cpu":
         ways += [(str(found), False), (str(found), True)]
-    results: dict[str, Any] = {
-        "device": device_title(found),
-        "threads": threads,
-        "nodes": nodes,
-        "edges": edges,
-        "epoch_seconds": {},
-        "prompts_a_second": {},
-    }
+    results = DevicesResults(device_title(found), threads, nodes, edges, {}, {})
     drawn = drawn_graph(nodes, edges, CLASSES)
     for way in reversed(ways):
         rate = teacher_rate(asked, teacher, way)
-        results["prompts_a_second"][named(way)] = rate
+        results.prompts_a_second[named(way)] = rate
         for kind in students.split(","):
             seconds = epoch_of(kind, drawn, epochs, way)
-            results["epoch_seconds"].setdefault(kind, {})[named(way)] = seconds
-            write_results("devices", results, report(results, ways))
+            results.epoch_seconds.setdefault(kind, {})[named(way)] = seconds
+            write_results("devices", asdict(results), report(results, ways))
     typer.echo(report(results, ways))
 
 
@@ -99,20 +106,20 @@ def teacher_rate(asked: int, folder: Path | None, way: Way) -> float:
     return round(len(prompts) / (time.perf_counter() - started), 1)
 
 
-def report(results: dict[str, Any], ways: Sequence[Way]) -> str:
+def report(results: DevicesResults, ways: Sequence[Way]) -> str:
     """Both tables, each figure beside how many times the processor's speed it is."""
     names = [named(way) for way in ways]
     epochs = [
         [kind, *cells(by, names, "{:.3g} s", faster=True)]
-        for kind, by in results["epoch_seconds"].items()
+        for kind, by in results.epoch_seconds.items()
     ]
-    asked = cells(results["prompts_a_second"], names, "{:,.0f}", faster=False)
+    asked = cells(results.prompts_a_second, names, "{:,.0f}", faster=False)
     title = (
-        f"{results['nodes']:,} nodes, {results['edges']:,} edges, width {StudentConfig().hidden}; "
-        f"the processor with {results['threads']} threads"
+        f"{results.nodes:,} nodes, {results.edges:,} edges, width {StudentConfig().hidden}; "
+        f"the processor with {results.threads} threads"
     )
     if len(ways) > 1:
-        title += f"; {results['device']}"
+        title += f"; {results.device}"
     return (
         f"{title}. An epoch over the whole graph:\n\n{markdown_table(['', *names], epochs)}\n"
         f"A teacher, prompts a second:\n\n{markdown_table(names, [asked])}"

@@ -1,4 +1,6 @@
-"""The exported text encoder against torch: `python -m benchmarks.encoder STUDENT …`.
+"""Milliseconds a text of the exported text encoder against torch, and what int8 costs in accuracy.
+
+    python -m benchmarks.encoder STUDENT…
 
 Times are of one text on one thread, side by side. Each student folder (with MiniLM's features) says
 what its validation accuracy becomes when the int8 encoder reads its graph's texts instead.
@@ -6,16 +8,19 @@ what its validation accuracy becomes when the int8 encoder reads its graph's tex
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
 import typer
+from numpy.typing import NDArray
 
-from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from export.checks.gates import judge
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from training.data import edges
@@ -30,7 +35,31 @@ LENGTHS = (10, 64, 256)  # tokens
 BARS = {"fp32": (2, 1.2, 1), "int8": (5, 3, 2.5)}  # times torch, to be reached at each length
 
 
-def times(encoder: WrittenEncoder, rounds: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class LengthResult:
+    """Of one text of a length; by way: fp32, int8, and torch among milliseconds."""
+
+    tokens: int
+    ms: dict[str, float]  # medians
+    cosine: dict[str, float]  # to torch's embedding
+    bar: dict[str, float]  # times as fast as torch, to be reached
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What int8 costs a student."""
+
+    graph: str
+    student: str
+    validation_nodes: int
+    precision: str
+    cosine: float  # the smallest of an embedding to fp32's
+    accuracy_change: float  # points, on validation
+    same_label: float  # share of the nodes
+    passes: bool
+
+
+def times(encoder: WrittenEncoder, rounds: int) -> list[LengthResult]:
     """Median milliseconds a text and a length."""
     networks = {name: encoder.open(file).network for name, file in FILES.items()}
     module = encoder.original.module
@@ -47,17 +76,17 @@ def times(encoder: WrittenEncoder, rounds: int) -> list[dict[str, Any]]:
         expected = module(*tensors).numpy()
         cosines = {n: float((run(feeds) * expected).sum()) for n, run in networks.items()}
         rows.append(
-            {
-                "tokens": length,
-                "ms": {name: 1_000 * value for name, value in seconds.items()},
-                "cosine": cosines,
-                "bar": {name: bars[position] for name, bars in BARS.items()},
-            }
+            LengthResult(
+                tokens=length,
+                ms={name: 1_000 * value for name, value in seconds.items()},
+                cosine=cosines,
+                bar={name: bars[position] for name, bars in BARS.items()},
+            )
         )
     return rows
 
 
-def accuracy(checkpoint: Checkpoint, graph: TextGraph, encoder: WrittenEncoder) -> dict[str, Any]:
+def accuracy(checkpoint: Checkpoint, graph: TextGraph, encoder: WrittenEncoder) -> GateResult:
     """What the gate of int8 says about a student."""
     adjacency = edges(graph.adjacency)
     cosine = write_int8(encoder, graph)
@@ -65,16 +94,28 @@ def accuracy(checkpoint: Checkpoint, graph: TextGraph, encoder: WrittenEncoder) 
         features = graph_features(graph, checkpoint.config.encoder, None, progress)
         rounded = dense_features(served_embeddings(graph, encoder, INT8_FILE, progress))
     exact, found = (checkpoint.student(x, adjacency).logits.numpy() for x in (features, rounded))
+    return judged(graph, checkpoint.config.student.kind, cosine, exact, found)
+
+
+def judged(
+    graph: TextGraph,
+    student: str,
+    cosine: float,
+    exact: NDArray[np.float32],
+    found: NDArray[np.float32],
+) -> GateResult:
+    """The gate's verdict on a student's logits, float32 [N, classes] each; `found` is by int8."""
     verdict = judge("int8", cosine, graph, exact, found)
-    same = float((exact.argmax(axis=1) == found.argmax(axis=1)).mean())
-    return {
-        "graph": graph.name,
-        "student": checkpoint.config.student.kind,
-        "validation_nodes": len(graph.splits["val"]),
-        **asdict(verdict.info),
-        "same_label": same,
-        "passes": verdict.passes,
-    }
+    return GateResult(
+        graph=graph.name,
+        student=student,
+        validation_nodes=len(graph.splits["val"]),
+        precision=verdict.info.precision,
+        cosine=verdict.info.cosine,
+        accuracy_change=verdict.info.accuracy_change,
+        same_label=float((exact.argmax(axis=1) == found.argmax(axis=1)).mean()),
+        passes=verdict.passes,
+    )
 
 
 @torch.inference_mode()
@@ -97,30 +138,31 @@ def main(
     text = f"# Text encoder\n\nOne text, one thread, medians.\n\n{time_table(rows)}\n"
     text += f"int8 features instead of fp32:\n\n{gate_table(gates)}"
     typer.echo(text)
-    write_results(out, {"times": rows, "accuracy": gates}, text)
+    results = {"times": list(map(asdict, rows)), "accuracy": list(map(asdict, gates))}
+    write_results(out, results, text)
 
 
-def time_table(rows: list[dict[str, Any]]) -> str:
+def time_table(rows: list[LengthResult]) -> str:
     header = ["tokens", "torch, ms", "fp32, ms", "int8, ms", "fp32", "int8", "cosine of int8"]
     lines = []
     for row in rows:
-        ms = row["ms"]
-        ratios = [f"{ms['torch'] / ms[n]:.2f}x (bar {row['bar'][n]}x)" for n in ("fp32", "int8")]
+        ms = row.ms
+        ratios = [f"{ms['torch'] / ms[n]:.2f}x (bar {row.bar[n]}x)" for n in ("fp32", "int8")]
         figures = [f"{ms[name]:.2f}" for name in ("torch", "fp32", "int8")]
-        lines.append([row["tokens"], *figures, *ratios, f"{row['cosine']['int8']:.4f}"])
+        lines.append([row.tokens, *figures, *ratios, f"{row.cosine['int8']:.4f}"])
     return markdown_table(header, lines)
 
 
-def gate_table(gates: list[dict[str, Any]]) -> str:
+def gate_table(gates: list[GateResult]) -> str:
     header = ["graph", "student", "validation nodes", "accuracy, points", "same label", "passes"]
     lines = [
         [
-            gate["graph"],
-            gate["student"],
-            f"{gate['validation_nodes']:,}",
-            f"{gate['accuracy_change']:+.2f}",
-            f"{gate['same_label']:.2%}",
-            "yes" if gate["passes"] else "no",
+            gate.graph,
+            gate.student,
+            f"{gate.validation_nodes:,}",
+            f"{gate.accuracy_change:+.2f}",
+            f"{gate.same_label:.2%}",
+            "yes" if gate.passes else "no",
         ]
         for gate in gates
     ]

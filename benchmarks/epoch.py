@@ -1,29 +1,32 @@
-"""An epoch of each student, its evaluation included, in time and memory, against the same done
-plainly: PyG's layers and torch's own dropout under autograd, and every node evaluated.
+"""Seconds and memory of an epoch of each student, against the same done plainly.
 
     python -m benchmarks.epoch GRAPH [--students sage,gcn] [--epochs 2] [--ours-only]
 
-Every way runs in a process of its own, whose peak is its own. Embeddings are drawn: what is
-measured does not depend on what they say.
+Plainly is by PyG's layers and torch's own dropout under autograd, with every node evaluated; an
+epoch includes its evaluation. Every way runs in a process of its own, whose peak is its own.
+Embeddings are drawn: what is measured does not depend on what they say.
 """
 
-import json
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
+import msgspec
 import torch
 import typer
 from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 
+from benchmarks.common.command import run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import described, markdown_table, run_script, write_results
 from training.config import LABELS, StudentConfig
 from training.data import Edges, GraphData, graph_data, whole_graph
 from training.encoders.features import Features
@@ -34,6 +37,15 @@ from understudy.graph import load_graph
 
 WIDTH = 384  # of an embedding
 OURS, PLAIN = "ours", "plainly"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochCost:
+    """Of one epoch, the least of those measured, with its evaluation."""
+
+    seconds: float
+    processor_seconds: float
+    peak_bytes: int  # of the process
 
 
 class PlainStudent(Student):
@@ -79,7 +91,7 @@ def main(
 ) -> None:
     """Measure, print and write results/epoch.json."""
     if way:
-        typer.echo(json.dumps(measured(graph, students, epochs, way)))
+        typer.echo(msgspec.json.encode(measured(graph, students, epochs, way)))
         return
     ways = (OURS,) if ours_only else (OURS, PLAIN)
     found = {
@@ -89,9 +101,9 @@ def main(
     rows = [
         [
             kind,
-            *(f"{by_way[way]['seconds']:.1f} s" for way in ways),
-            *(f"{by_way[way]['processor_seconds']:.1f} s" for way in ways),
-            *(f"{by_way[way]['peak_bytes'] / 1e9:.2f} GB" for way in ways),
+            *(f"{by_way[way].seconds:.1f} s" for way in ways),
+            *(f"{by_way[way].processor_seconds:.1f} s" for way in ways),
+            *(f"{by_way[way].peak_bytes / 1e9:.2f} GB" for way in ways),
         ]
         for kind, by_way in found.items()
     ]
@@ -100,11 +112,14 @@ def main(
     source = described(load_graph(graph))
     markdown = f"One epoch, width {StudentConfig().hidden}, {source}:\n\n"
     markdown += markdown_table(header, rows)
-    write_results("epoch", {"graph": source, "students": found}, markdown)
+    costs = {
+        kind: {way: asdict(cost) for way, cost in by_way.items()} for kind, by_way in found.items()
+    }
+    write_results("epoch", {"graph": source, "students": costs}, markdown)
     typer.echo(markdown)
 
 
-def in_process(graph: Path, kind: str, epochs: int, way: str) -> dict[str, Any]:
+def in_process(graph: Path, kind: str, epochs: int, way: str) -> EpochCost:
     """`measured` in a process of its own.
 
     Raises:
@@ -115,11 +130,10 @@ def in_process(graph: Path, kind: str, epochs: int, way: str) -> dict[str, Any]:
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode:
         raise BenchmarkError(f"measuring {kind} {way} ended with status {ended.returncode}")
-    values: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    return values
+    return msgspec.json.decode(ended.stdout.splitlines()[-1], type=EpochCost)
 
 
-def measured(graph: Path, kind: str, epochs: int, way: str) -> dict[str, float]:
+def measured(graph: Path, kind: str, epochs: int, way: str) -> EpochCost:
     """The least seconds and processor seconds of an epoch, and the peak of this process."""
     source = load_graph(graph)
     torch.manual_seed(0)
@@ -129,7 +143,7 @@ def measured(graph: Path, kind: str, epochs: int, way: str) -> dict[str, float]:
     times = epoch_times(student, data, epochs, shared=way == OURS)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds, processor = (min(column) for column in zip(*times, strict=True))
-    return {"seconds": seconds, "processor_seconds": processor, "peak_bytes": peak}
+    return EpochCost(seconds, processor, peak)
 
 
 def epoch_times(

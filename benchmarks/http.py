@@ -1,16 +1,16 @@
-"""Throughput over HTTP: the server on one core, wrk on the other.
+"""Requests a second of stored nodes over HTTP, against a plain FastAPI route.
 
-Beside the rate, the server's own processor time a request is told: on a machine that does other
-work, too, it is the steadier figure.
+    python -m benchmarks.http BUNDLE
 
-python -m benchmarks.http runs/demo/bundle
+The servers run on one core, wrk on the other. Beside the rate, the server's own processor time a
+request is told: on a machine that does other work, too, it is the steadier figure.
 """
 
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -18,26 +18,31 @@ import httpx
 import msgspec
 import typer
 
-from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
-from benchmarks.servers import CLASSIFY, CONNECTIONS, Run, Served, served, service, wrk
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.serving.questions import id_bodies
+from benchmarks.serving.servers import CLASSIFY, Served, served, service
+from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
 DECISIONS = "/v1/decisions"
 
 
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Of results/http.json; by kind of request, medians over the runs."""
+
+    graph: str
+    requests_per_second: dict[str, float]
+    processor_microseconds: dict[str, float]  # of the server, a request
+    ratios: dict[str, float]
+    runs: dict[str, list[LoadRun]]
+
+
 def plain(name: str) -> AbstractContextManager[Served]:
-    return served(sys.executable, "-m", "benchmarks.plain_server", name)
-
-
-def bodies_of(ids: Sequence[str], batch: int, count: int) -> list[bytes]:
-    """Requests about `batch` ids each, all different."""
-    return [
-        msgspec.json.encode(
-            {"nodes": [{"id": ids[(r * batch + n) % len(ids)]} for n in range(batch)]}
-        )
-        for r in range(count)
-    ]
+    return served(sys.executable, "-m", "benchmarks.serving.plain_server", name)
 
 
 def decisions_of(ids: Sequence[str], label_names: Sequence[str], count: int) -> list[bytes]:
@@ -62,10 +67,10 @@ def throughput(
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each; medians are told.")] = 3,
 ) -> None:
     """Compare stored nodes with a plain FastAPI route, on /v1/decisions, and 256 at once."""
-    check_means(bundle, "taskset", "wrk")
+    check_bundle(bundle, "taskset", "wrk")
     graph = load_snapshot(bundle / "graph")
     ids = graph.ids.to_pylist()
-    one, many = bodies_of(ids, 1, 100), bodies_of(ids, 256, 20)
+    one, many = id_bodies(ids, 1, 100), id_bodies(ids, 256, 20)
     decided = decisions_of(ids, graph.label_names, 100)
     with plain("plain") as plain_app, plain("echo") as echo_app, service(bundle) as own:
         httpx.get(f"{own.url}/health/ready").raise_for_status()
@@ -76,7 +81,7 @@ def throughput(
             ("echo", echo_app, one, CLASSIFY),
             ("stored_256", own, many, CLASSIFY),
         )
-        runs: dict[str, list[Run]] = {name: [] for name, *_ in works}
+        runs: dict[str, list[LoadRun]] = {name: [] for name, *_ in works}
         with terminal_progress() as progress:
             for done in range(rounds * len(works)):
                 progress("Loading the servers", done, rounds * len(works))
@@ -86,7 +91,7 @@ def throughput(
     report(described(graph), runs)
 
 
-def report(graph: str, runs: Mapping[str, Sequence[Run]]) -> None:
+def report(graph: str, runs: dict[str, list[LoadRun]]) -> None:
     rates = {name: statistics.median(run.per_second for run in own) for name, own in runs.items()}
     costs = {name: statistics.median(run.microseconds for run in own) for name, own in runs.items()}
     ratios = {
@@ -102,14 +107,9 @@ def report(graph: str, runs: Mapping[str, Sequence[Run]]) -> None:
     table += markdown_table(["request", "requests/s", "processor µs a request"], rows)
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.2f}"] for k, v in ratios.items()])
     typer.echo(table)
-    results = {
-        "graph": graph,
-        "requests_per_second": rates,
-        "processor_microseconds": costs,
-        "ratios": {name: round(value, 3) for name, value in ratios.items()},
-        "runs": {name: [asdict(run) for run in own] for name, own in runs.items()},
-    }
-    write_results("http", results, table)
+    rounded = {name: round(value, 3) for name, value in ratios.items()}
+    results = Throughput(graph, rates, costs, rounded, runs)
+    write_results("http", asdict(results), table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""`understudy bench latency`: students beside teachers, in process and over HTTP.
+"""`understudy bench latency`: milliseconds of one node a call, students against teachers.
+
+    python -m benchmarks.latency BUNDLE... [--no-gemma] [--no-large]
 
 A student answers nodes of its bundle: stored ones, and unseen ones with a short and with a long
 text. The embedded teacher is MiniLM with a fresh head, Gemma is untuned: their answers are
@@ -11,7 +13,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +20,12 @@ import httpx
 import numpy as np
 import typer
 
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_means, described, markdown_table, write_results
-from benchmarks.servers import service
-from service.messages import Node
+from benchmarks.serving.nodes import MOST_NEIGHBORS, STRIDE, json_node, node_makers
+from benchmarks.serving.servers import service
 from training.teacher.defaults import DEFAULTS
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
@@ -32,9 +35,6 @@ from understudy.graph.text_graph import TextGraph
 
 HOPS = 2
 WARMUP = 3
-SHORT, LONG = 8, 200  # words of an unseen node's text
-STRIDE = 97  # rows between two nodes that are asked about
-MOST_NEIGHBORS = 16  # of an unseen node
 Key = tuple[str, str]  # who answers, and about which kind of node
 TINY_LLAMA = {  # the published shape of TinyLlama-1.1B
     "vocab_size": 32_000,
@@ -58,6 +58,22 @@ class Latency:
     rounds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    graph: str  # of the bundles, in words
+    teacher_threads: int
+    hops: int  # in a teacher's prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Of results/latency.json."""
+
+    settings: Settings
+    latency: dict[str, Latency]  # by "who answers, which kind of node"
+    ratios: dict[str, float]  # of p50, by "teacher / student, kind of node"
+
+
 def measure(work: Callable[[int], object], rounds: int, seconds: float) -> Latency:
     """Times calls one after the other, each with its number, until rounds or seconds are over."""
     for number in range(WARMUP):
@@ -70,41 +86,6 @@ def measure(work: Callable[[int], object], rounds: int, seconds: float) -> Laten
         times.append(1_000 * (time.perf_counter() - started))
     p50, p95, p99 = np.percentile(times, [50, 95, 99]).round(4).tolist()
     return Latency(p50, p95, p99, round(1_000 / statistics.fmean(times), 2), len(times))
-
-
-def words_of(graph: TextGraph, row: int, count: int) -> str:
-    """A text of so many words, a node's own as often as it takes."""
-    words = graph.texts[row].as_py().split() or ["node"]
-    return " ".join((words * (count // len(words) + 1))[:count])
-
-
-def node_makers(graph: TextGraph) -> dict[str, Callable[[int], Node]]:
-    """A node by its number: a stored one, and unseen ones beside it with texts of two lengths."""
-    ids = graph.ids
-
-    def unseen(number: int, words: int) -> Node:
-        row = number * STRIDE % graph.num_nodes
-        near = graph.adjacency.neighbors(row)[:MOST_NEIGHBORS].tolist()
-        # A text of its own each time, so that no cache of texts answers.
-        text = f"{words_of(graph, row, words)} {number}"
-        return Node(text=text, neighbors=tuple(ids[other].as_py() for other in near))
-
-    unseen_nodes = {
-        f"unseen, {words} words": partial(unseen, words=words) for words in (SHORT, LONG)
-    }
-    return {"stored": lambda n: Node(id=ids[n * STRIDE % graph.num_nodes].as_py()), **unseen_nodes}
-
-
-def student_nodes(graph: TextGraph) -> dict[str, Callable[[int], Node]]:
-    """A stored node by its number, and the same one sent as if it were unseen."""
-
-    def unseen(number: int) -> Node:
-        row = number * STRIDE % graph.num_nodes
-        near = graph.adjacency.neighbors(row)[:MOST_NEIGHBORS].tolist()
-        text = f"{graph.texts[row].as_py()} {number}"
-        return Node(text=text, neighbors=tuple(graph.ids[other].as_py() for other in near))
-
-    return {"stored": node_makers(graph)["stored"], "unseen": unseen}
 
 
 def measure_student(bundle: Path, rounds: int, seconds: float) -> dict[Key, Latency]:
@@ -130,11 +111,6 @@ def measure_student(bundle: Path, rounds: int, seconds: float) -> dict[Key, Late
                 seconds,
             )
     return results
-
-
-def json_node(node: Node) -> dict[str, Any]:
-    own = {"id": node.id} if node.text is None else {"text": node.text}
-    return own if not node.neighbors else {**own, "neighbors": list(node.neighbors)}
 
 
 def ask(client: httpx.Client, node: dict[str, Any]) -> None:
@@ -262,7 +238,7 @@ def latency(
 ) -> None:
     """Time students beside teachers: p50, p95, p99 and throughput."""
     for bundle in bundles:
-        check_means(bundle, "taskset")
+        check_bundle(bundle, "taskset")
     graphs = [load_snapshot(bundle / "graph") for bundle in bundles]
     if len({graph.content_hash for graph in graphs}) > 1:
         raise BenchmarkError("the bundles are of different graphs; name students of one")
@@ -281,6 +257,10 @@ def latency(
     table, ratios = report(students, teachers)
     table = f"Bundles of {described(graphs[0])}.\n\n{table}"
     typer.echo(table)
-    values = {", ".join(key): asdict(found) for key, found in (students | teachers).items()}
-    settings = {"graph": described(graphs[0]), "teacher_threads": threads, "hops": HOPS}
-    write_results("latency", {"settings": settings, "latency": values, "ratios": ratios}, table)
+    values = {", ".join(key): found for key, found in (students | teachers).items()}
+    results = Latencies(Settings(described(graphs[0]), threads, HOPS), values, ratios)
+    write_results("latency", asdict(results), table)
+
+
+if __name__ == "__main__":
+    run_script(latency)

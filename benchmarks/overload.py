@@ -1,38 +1,53 @@
-"""Unseen nodes under load: the batched rate, then twice what can be sustained, then after it.
+"""Unseen nodes a second at the batched rate, at twice what can be sustained, and after that.
 
-python -m benchmarks.overload runs/demo/bundle --seconds 60
+python -m benchmarks.overload BUNDLE [--seconds 60]
 """
 
 import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import numpy as np
 import psutil
 import typer
 
-from benchmarks.latency import json_node, student_nodes
-from benchmarks.loops import run_to_end
-from benchmarks.measure import (
-    check_means,
-    described_bundle,
-    markdown_table,
-    run_script,
-    write_results,
-)
-from benchmarks.open_loop import Tally, arrivals_of, open_loop, send, steady_times
-from benchmarks.raw_client import RawClient, prepare
-from benchmarks.servers import service
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described_bundle
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.serving.event_loop import run_to_end
+from benchmarks.serving.nodes import json_node, student_nodes
+from benchmarks.serving.open_loop import Tally, arrivals_of, open_loop, send, steady_times
+from benchmarks.serving.raw_client import RawClient, prepare
+from benchmarks.serving.servers import service
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
 CONCURRENT = 16
 NODES_A_REQUEST = 8  # in the overload, so that refusals are cheap beside answers
+
+
+@dataclass(frozen=True, slots=True)
+class OverloadResult:
+    """Before, at and after twice the rate that can be sustained."""
+
+    unseen_per_second_at_16: float  # nodes, one a request
+    capacity_requests_per_second: float  # requests of NODES_A_REQUEST nodes
+    goodput_over_capacity: float  # of successes at twice the capacity
+    statuses: dict[int, int]  # of answers at twice the capacity → how many
+    failures: dict[str, int]  # why there was no answer → how often
+    accepted_p50_seconds: float
+    accepted_p99_seconds: float
+    memory_growth_mb: float  # of the server
+    recovered_over_capacity: float  # afterwards
+    refused_after: int
+    engine_nodes_per_second: float  # of the engine itself
+    unseen_over_engine: float
 
 
 class Requests:
@@ -95,8 +110,8 @@ async def run(
     rate: float,
     seconds: float,
     process: psutil.Process,
-) -> dict[str, Any]:
-    """The figures; `rate` is a guess of the nodes that can be answered a second."""
+) -> OverloadResult:
+    """The figures; `rate` is what the engine itself answers a second."""
     enough = int(2 * rate * seconds / 4)
     single, took = await closed_loop(client, requests.prepare(1, enough), seconds / 4)
     unseen_rate = len(single.seconds) / took
@@ -113,18 +128,21 @@ async def run(
     requests.as_from(first)
     again = requests.prepare(NODES_A_REQUEST, enough // NODES_A_REQUEST)
     recovered, after = await closed_loop(client, again, seconds / 4)
-    return {
-        "unseen_per_second_at_16": round(unseen_rate, 1),
-        "capacity_requests_per_second": round(capacity, 1),
-        "goodput_over_capacity": round(len(over.seconds) / took / capacity, 3),
-        "statuses": dict(over.statuses),
-        "failures": dict(over.broken),
-        "accepted_p50_seconds": percentile(over.seconds, 50),
-        "accepted_p99_seconds": percentile(over.seconds, 99),
-        "memory_growth_mb": round(grown / 2**20, 1),
-        "recovered_over_capacity": round(len(recovered.seconds) / after / capacity, 3),
-        "refused_after": recovered.statuses.get(429, 0),
-    }
+    unseen = round(unseen_rate, 1)
+    return OverloadResult(
+        unseen_per_second_at_16=unseen,
+        capacity_requests_per_second=round(capacity, 1),
+        goodput_over_capacity=round(len(over.seconds) / took / capacity, 3),
+        statuses=dict(over.statuses),
+        failures=dict(over.broken),
+        accepted_p50_seconds=percentile(over.seconds, 50),
+        accepted_p99_seconds=percentile(over.seconds, 99),
+        memory_growth_mb=round(grown / 2**20, 1),
+        recovered_over_capacity=round(len(recovered.seconds) / after / capacity, 3),
+        refused_after=recovered.statuses.get(429, 0),
+        engine_nodes_per_second=round(rate, 1),
+        unseen_over_engine=round(unseen / rate, 3),
+    )
 
 
 def percentile(values: Sequence[float], rank: float) -> float:
@@ -137,7 +155,7 @@ def overload(
     queue_tokens: Annotated[int, typer.Option(min=1, help="That may wait.")] = 16_384,
 ) -> None:
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
-    check_means(bundle, "taskset")
+    check_bundle(bundle, "taskset")
     requests = Requests(bundle)
     with terminal_progress() as progress:
         with step(progress, "Timing the engine"):
@@ -148,9 +166,8 @@ def overload(
         ):
             address = httpx.URL(served.url)
             client = RawClient(address.host, address.port or 80)
-            results = run_to_end(run(client, requests, own, seconds, served.process))
-    results["engine_nodes_per_second"] = round(own, 1)
-    results["unseen_over_engine"] = round(results["unseen_per_second_at_16"] / own, 3)
+            result = run_to_end(run(client, requests, own, seconds, served.process))
+    results = asdict(result)
     table = f"Bundle of {requests.graph}.\n\n"
     table += markdown_table(["unseen nodes", ""], [[k, v] for k, v in results.items()])
     typer.echo(table)

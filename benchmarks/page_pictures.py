@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 import typer
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.common.command import run_script
+
 WIDE, LOW = (1280, 1160), (1280, 800)
 PHONE = (390, 844)
 CHROMIUM = "/usr/bin/chromium"
@@ -118,4 +120,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

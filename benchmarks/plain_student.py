@@ -10,13 +10,14 @@ they give, and so is which of them validation would have chosen.
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from benchmarks.measure import markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
 from training.config import EncoderKind
 from training.data import graph_data
 from training.encoders.features import encoder_spec, graph_features
@@ -36,6 +37,17 @@ SEARCH_SEEDS = (100, 101, 102)  # of a trial; none of them is reported
 COLUMNS = ("val_accuracy", "test_accuracy", "test_macro_f1")
 
 
+@dataclass(frozen=True, slots=True)
+class SettingResult:
+    """Of one network with one setting."""
+
+    split: str  # own or random
+    network: str
+    setting: str  # in words
+    choice: Choice
+    runs: list[dict[str, float]]  # by the names of COLUMNS
+
+
 def main(
     graph: Annotated[Path, typer.Argument(help="Graph folder.")],
     encoder: Annotated[EncoderKind, typer.Option()] = "minilm",
@@ -50,14 +62,13 @@ def main(
     inputs = TrainingInputs(
         graph_data(source, graph_features(source, spec)), spec, source.label_names
     )
-    results: list[dict[str, Any]] = []
+    results: list[SettingResult] = []
 
     def add(split: str, network: str, setting: str, choice: Choice) -> None:
         count = seeds if split == "own" else splits
         parts = [inputs] * count if split == "own" else drawn(source, inputs, count)
         runs = [figures(network, part, choice, seed) for seed, part in enumerate(parts)]
-        about = {"split": split, "network": network, "setting": setting}
-        results.append({**about, "choice": asdict(choice), "runs": runs})
+        results.append(SettingResult(split, network, setting, choice, runs))
         typer.echo(f"{split} split, {network}, {setting}: test {spread(runs, 'test_accuracy')}")
 
     with terminal_progress() as progress:
@@ -69,10 +80,11 @@ def main(
             add("own", network, f"best of {trials} on validation", best)
             add("random", network, "default", DEFAULT)
         progress("Plain students", len(NETWORKS), len(NETWORKS))
-    results.sort(key=lambda part: part["split"])
+    results.sort(key=lambda part: part.split)
+    students = [asdict(part) for part in results]
     table = report(source.name, encoder, results)
     write_results(
-        "plain_student", {"graph": source.name, "encoder": encoder, "students": results}, table
+        "plain_student", {"graph": source.name, "encoder": encoder, "students": students}, table
     )
     typer.echo(table)
 
@@ -107,20 +119,20 @@ def figures(network: str, inputs: TrainingInputs, choice: Choice, seed: int) -> 
     return {column: metrics[column] for column in COLUMNS}
 
 
-def report(name: str, encoder: str, results: Sequence[dict[str, Any]]) -> str:
+def report(name: str, encoder: str, results: Sequence[SettingResult]) -> str:
     header = ["split", "network", "settings", "runs", "validation", "test", "test macro-F1"]
     rows = [
-        [part["split"], part["network"], part["setting"], len(part["runs"])]
-        + [spread(part["runs"], column) for column in COLUMNS]
+        [part.split, part.network, part.setting, len(part.runs)]
+        + [spread(part.runs, column) for column in COLUMNS]
         for part in results
     ]
-    own = [part for part in results if part["split"] == "own"]
-    best = max(own, key=lambda part: mean(part["runs"], "val_accuracy"))
+    own = [part for part in results if part.split == "own"]
+    best = max(own, key=lambda part: mean(part.runs, "val_accuracy"))
     return (
         f"Plain students with {encoder} on {name}, accuracy, mean ± deviation; the random splits "
         f"are 60/20/20, one run each:\n\n{markdown_table(header, rows)}\n"
-        f"On its own split, validation chooses {best['network']} with the settings "
-        f"'{best['setting']}': test accuracy {mean(best['runs'], 'test_accuracy'):.4f}.\n"
+        f"On its own split, validation chooses {best.network} with the settings "
+        f"'{best.setting}': test accuracy {mean(best.runs, 'test_accuracy'):.4f}.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a teacher that was asked about some nodes teaches, with and without those that edges reach.
+"""Test accuracy by a teacher asked about few nodes, with and without those that edges reach.
 
     python -m benchmarks.reached EVALUATION... [--shares 0.05,0.15,0.5] [--splits 2]
 
@@ -9,18 +9,18 @@ on those that smoothing reaches, too. What validation would choose of these, and
 told as well. The results of other evaluations, from earlier calls, are kept.
 """
 
-import json
 import statistics
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import RESULTS, markdown_table, read_results, write_results
 from training.config import EncoderKind, StudentKind
 from training.data import Targets, graph_data
 from training.encoders.features import encoder_spec, graph_features
@@ -37,7 +37,26 @@ from understudy.graph.progress import terminal_progress
 OPTIONS = EvaluationOptions()
 STUDENT: StudentKind = "sage"
 ALONE, ASKED, REACHED, ALL = "labels alone", "asked", "asked and reached", "all asked"
-FIGURES = ("val_accuracy", "test_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedRun:
+    """Of one student; accuracies are shares."""
+
+    evaluation: str
+    encoder: str
+    split: int
+    share: float  # of the nodes, whose answers are kept
+    way: str  # what taught it
+    val_accuracy: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedResults:
+    """Of results/reached.json."""
+
+    runs: list[ReachedRun]
 
 
 def main(
@@ -47,7 +66,7 @@ def main(
     encoder: Annotated[EncoderKind, typer.Option()] = "hashing",
 ) -> None:
     """Train, print and write results/reached.json."""
-    results: list[dict[str, Any]] = []
+    results: list[ReachedRun] = []
     wanted = [float(share) for share in shares.split(",")]
     with terminal_progress() as progress:
         for evaluation in evaluations:
@@ -56,13 +75,14 @@ def main(
                 spec = encoder_spec(encoder)
                 data = graph_data(graph, graph_features(graph, spec, None, progress))
                 for share, way, targets in ways(graph, evaluation, split, wanted):
-                    about = {"evaluation": evaluation.name, "encoder": encoder, "split": split}
                     inputs = TrainingInputs(replace(data, targets=targets), spec, graph.label_names)
                     recipe = VANILLA if targets is None else "unlabeled"
                     key = RunKey(split, 0, encoder, STUDENT, recipe)
                     metrics = run(key, inputs, OPTIONS, OPTIONS.default_choice)["metrics"]
-                    figures = {name: metrics[name] for name in FIGURES}
-                    results.append({**about, "share": share, "way": way, **figures})
+                    accuracies = metrics["val_accuracy"], metrics["test_accuracy"]
+                    results.append(
+                        ReachedRun(evaluation.name, encoder, split, share, way, *accuracies)
+                    )
                     typer.echo(results[-1])
     publish(results)
 
@@ -93,19 +113,19 @@ def part(answers: HopAnswers, rows: NDArray[np.int64]) -> HopAnswers:
     )
 
 
-def publish(results: list[dict[str, Any]]) -> None:
+def publish(results: list[ReachedRun]) -> None:
     """Writes the results beside those of other evaluations from earlier calls."""
     path = RESULTS / "reached.json"
     if path.is_file():
-        new = {r["evaluation"] for r in results}
-        earlier = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        results = [r for r in earlier if r["evaluation"] not in new] + results
+        new = {run.evaluation for run in results}
+        earlier = read_results(path, ReachedResults, "python -m benchmarks.reached").runs
+        results = [run for run in earlier if run.evaluation not in new] + results
     table = report(results)
-    write_results("reached", {"runs": results}, table)
+    write_results("reached", asdict(ReachedResults(results)), table)
     typer.echo(table)
 
 
-def report(results: list[dict[str, Any]]) -> str:
+def report(results: list[ReachedRun]) -> str:
     header = [
         "graph and split",
         "features",
@@ -118,25 +138,25 @@ def report(results: list[dict[str, Any]]) -> str:
         "validation chooses",
     ]
     rows = []
-    for evaluation in dict.fromkeys(r["evaluation"] for r in results):
-        own = [r for r in results if r["evaluation"] == evaluation]
-        for share in sorted({r["share"] for r in own} - {0.0, 1.0}):
+    for evaluation in dict.fromkeys(r.evaluation for r in results):
+        own = [r for r in results if r.evaluation == evaluation]
+        for share in sorted({r.share for r in own} - {0.0, 1.0}):
             cells = {way: mean(own, way, share) for way in (ALONE, ASKED, REACHED, ALL)}
             chosen = max((ALONE, ASKED, REACHED), key=lambda way: cells[way][0])
             texts = [f"{100 * test:.1f}" for _, test in cells.values()]
-            splits = len({r["split"] for r in own})
-            rows.append([evaluation, own[0]["encoder"], splits, f"{share:.0%}", *texts, chosen])
+            splits = len({r.split for r in own})
+            rows.append([evaluation, own[0].encoder, splits, f"{share:.0%}", *texts, chosen])
     return (
         f"Test accuracy of {STUDENT}, a teacher for each split, of whose answers those about a "
         f"share of the nodes are kept:\n\n{markdown_table(header, rows)}"
     )
 
 
-def mean(results: list[dict[str, Any]], way: str, share: float) -> tuple[float, float]:
+def mean(results: list[ReachedRun], way: str, share: float) -> tuple[float, float]:
     """Of validation and of test accuracy."""
-    own = [r for r in results if r["way"] == way and r["share"] in (share, 0.0, 1.0)]
-    validation, test = (statistics.mean(r[name] for r in own) for name in FIGURES)
-    return validation, test
+    own = [r for r in results if r.way == way and r.share in (share, 0.0, 1.0)]
+    validation = statistics.mean(r.val_accuracy for r in own)
+    return validation, statistics.mean(r.test_accuracy for r in own)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long after its acknowledgement a change is seen on another replica, and a cold start.
+"""Milliseconds until another replica shows a change that was acknowledged; seconds of a cold start.
 
     python -m benchmarks.replication --nodes 100000 --seconds 20
 
@@ -12,12 +12,11 @@ The cold start is of `understudy serve` with an empty data folder, from a snapsh
 the changes since: seconds from the start of the process to the first answer that it is ready.
 """
 
-import json
 import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,17 +24,19 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Semaphore
-from typing import Annotated, Any
+from typing import Annotated, NotRequired, TypedDict
 
 import numpy as np
 import psutil
 import typer
+from numpy.typing import NDArray
 
-from benchmarks.chaos_processes import RedisServer, Replica, ending
-from benchmarks.engine_scale import make_bundle
+from benchmarks.chaos.processes import RedisServer, Replica, ending
+from benchmarks.common.command import run_script
+from benchmarks.common.random_bundle import make_bundle
+from benchmarks.common.results import RESULTS, markdown_table, read_results, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
-from benchmarks.open_loop import steady_times
+from benchmarks.serving.open_loop import steady_times
 from understudy.engine.engine import Engine
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.log.streams.options import RedisLogOptions
@@ -56,6 +57,47 @@ ABOUT = (
     "of the same machine, in an open loop; one that was seen first counts as 0. All "
     "changes were acknowledged and seen. A change is a new node with an edge; there is no HTTP in "
     "between. `acknowledged after` is from the time at which it was to be sent."
+)
+
+
+# Of one rate on one kind of log, by the names in the file; milliseconds.
+RateResult = TypedDict(
+    "RateResult",
+    {
+        "changes": int,
+        "changes a second": float,  # reached
+        "median": float,  # from the acknowledgement to its visibility elsewhere
+        "p99": float,
+        "largest": float,
+        "acknowledged after, median": float,  # from when it was to be sent
+        "acknowledged after, p99": float,
+    },
+)
+
+
+class Replication(TypedDict):
+    nodes: int
+    seconds: float  # of each rate
+    kinds: dict[str, dict[str, RateResult]]  # by kind of log, then by rate
+
+
+ColdStart = TypedDict(
+    "ColdStart",
+    {
+        "seconds to ready": float,
+        "processor seconds": NotRequired[float],
+        "snapshot bytes": int,
+        "changes since": int,
+        "load average": NotRequired[float],  # before
+    },
+)
+# Of results/replication.json.
+ReplicationResults = TypedDict(
+    "ReplicationResults",
+    {
+        "replication": NotRequired[Replication],
+        "cold starts": NotRequired[dict[str, ColdStart]],  # by the graph's nodes
+    },
 )
 
 
@@ -85,7 +127,9 @@ def main(
 ) -> None:
     """Measure replication and a cold start, print and write results/replication.json."""
     path = RESULTS / "replication.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found: ReplicationResults = {}
+    if path.exists():
+        found = read_results(path, ReplicationResults, "python -m benchmarks.replication")
     with tempfile.TemporaryDirectory() as name, terminal_progress() as progress:
         folder = Path(name)
         bundle = make_bundle(folder / "bundle", nodes)
@@ -101,9 +145,9 @@ def main(
 
 def replication(
     bundle: Path, folder: Path, seconds: float, progress: Progress
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, RateResult]]:
     """Figures by kind of log and by rate."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, RateResult]] = {}
     steps = len(KINDS) * len(RATES)
     for before, kind in enumerate(KINDS):
         for number, rate in enumerate(RATES):
@@ -129,7 +173,7 @@ def redis_server(folder: Path) -> Iterator[str]:
         yield server.url
 
 
-def measure(writer: Place, reader: Place, rate: float, seconds: float) -> dict[str, float]:
+def measure(writer: Place, reader: Place, rate: float, seconds: float) -> RateResult:
     """One rate on one log.
 
     Raises:
@@ -219,10 +263,8 @@ def change(number: int, base: Sequence[str]) -> list[Mutation]:
 
 
 def figures_of(
-    sent: "np.ndarray[Any, np.dtype[np.float64]]",
-    acknowledged: "np.ndarray[Any, np.dtype[np.float64]]",
-    seen: "np.ndarray[Any, np.dtype[np.float64]]",
-) -> dict[str, float]:
+    sent: NDArray[np.float64], acknowledged: NDArray[np.float64], seen: NDArray[np.float64]
+) -> RateResult:
     """Milliseconds; float64 [changes] each, in seconds of one clock."""
     later = np.maximum(seen - acknowledged, 0.0) * 1_000
     answered = (acknowledged - sent) * 1_000
@@ -249,7 +291,7 @@ class Cold(Replica):
         return [program, "-m", "understudy", "serve", *rest, "--snapshots", self.snapshots]
 
 
-def cold_start(bundle: Path, folder: Path, redis: str, behind: int) -> dict[str, float]:
+def cold_start(bundle: Path, folder: Path, redis: str, behind: int) -> ColdStart:
     """Seconds until a service is ready that has nothing but the bundle, the log and a store."""
     store = (folder / "store").as_uri()
     with Place(bundle, folder / "warm", redis, store).open() as engine:
@@ -286,12 +328,13 @@ def cold_start(bundle: Path, folder: Path, redis: str, behind: int) -> dict[str,
     }
 
 
-def report(found: Mapping[str, Any]) -> None:
+def report(found: ReplicationResults) -> None:
     rows = []
-    measured = found.get("replication", {"kinds": {}})
+    nothing: Replication = {"nodes": 0, "seconds": 0.0, "kinds": {}}
+    measured = found.get("replication", nothing)
     for kind, rates in measured["kinds"].items():
         for rate, f in rates.items():
-            row = [f[name] for name in ("median", "p99", "largest")]
+            row = [f["median"], f["p99"], f["largest"]]
             row += [f["acknowledged after, median"], f["acknowledged after, p99"]]
             rate = f"{float(rate):,g} ({f['changes a second']:,.3g})"
             rows.append([KINDS[kind], rate, *(f"{value:,.1f}" for value in row)])
@@ -320,7 +363,7 @@ def report(found: Mapping[str, Any]) -> None:
         "`load` is that of the machine before; with other work on it the processor's seconds tell."
     )
     text = f"{ABOUT} {size}{table}\n{cold}\n\n{starts}"
-    write_results("replication", {k: v for k, v in found.items() if k != "machine"}, text)
+    write_results("replication", found, text)
     typer.echo(f"{table}\n{starts}")
 
 

@@ -1,4 +1,4 @@
-"""`understudy bench scale`: what the service costs as its graph grows, over HTTP.
+"""`understudy bench scale`: start, memory and milliseconds over HTTP as the graph grows.
 
     python -m benchmarks.scale FOLDER [--sizes 10000,100000,1000000]
 
@@ -13,26 +13,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
 
+from benchmarks.common.command import check_programs, run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.machine import memory_bytes
+from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_programs, described, markdown_table, run_script, write_results
-from benchmarks.one_by_one import Times, body, change, one_by_one, times_of
-from benchmarks.questions import Questions
-from benchmarks.servers import (
-    CLASSIFY,
-    CONNECTIONS,
-    MUTATIONS,
-    NO_CACHE,
-    Run,
-    Served,
-    client_core,
-    service,
-    wrk,
-)
+from benchmarks.serving.questions import Questions, classify_body, mutation_body
+from benchmarks.serving.sequential import Times, one_by_one, times_of
+from benchmarks.serving.servers import CLASSIFY, MUTATIONS, NO_CACHE, Served, client_core, service
+from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
@@ -47,6 +41,29 @@ class Plan:
     seconds: int  # of stored nodes under load
     requests: int  # about unseen nodes
     changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SizeResult:
+    """Of a graph of one size."""
+
+    graph: str  # in words
+    nodes: int
+    edges: int
+    start_seconds: float  # median, the files in the system's cache
+    peak_megabytes: float  # of the server
+    anonymous_megabytes: float  # of the server, that no file backs
+    stored: LoadRun
+    unseen: Times
+    changes: Times
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleResults:
+    """Of results/scale.json."""
+
+    plan: Plan
+    sizes: list[SizeResult]
 
 
 def scale(
@@ -68,7 +85,7 @@ def scale(
                 rows.append(measure_size(synthetic_bundle(folder, nodes), plan))
     text = report(rows)
     typer.echo(text)
-    write_results("scale", {"plan": asdict(plan), "sizes": rows}, text)
+    write_results("scale", asdict(ScaleResults(plan, rows)), text)
 
 
 def parse_sizes(text: str) -> list[int]:
@@ -93,7 +110,7 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
         BenchmarkError: this is no checkout: the random students are those of the tests.
     """
     try:
-        from benchmarks.engine_scale import make_bundle
+        from benchmarks.common.random_bundle import make_bundle
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("tests"):
             raise
@@ -102,10 +119,8 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
     return make_bundle(folder / f"synthetic-{nodes}", nodes)
 
 
-def measure_size(bundle: Path, plan: Plan) -> dict[str, Any]:
+def measure_size(bundle: Path, plan: Plan) -> SizeResult:
     """Everything about one size."""
-    from benchmarks.engine_scale import memory_bytes
-
     graph = load_snapshot(bundle / "graph")
     questions = Questions(graph)
     seconds = [start_seconds(bundle) for _ in range(plan.starts - 1)]
@@ -118,17 +133,17 @@ def measure_size(bundle: Path, plan: Plan) -> dict[str, Any]:
             unseen = ask_unseen(server, questions, plan)
             changed = make_changes(server, questions, plan)
         memory = memory_bytes(server.process.pid)
-    return {
-        "graph": described(graph),
-        "nodes": graph.num_nodes,
-        "edges": graph.adjacency.num_edges,
-        "start_seconds": statistics.median(seconds),
-        "peak_megabytes": memory["VmHWM"] / 1e6,
-        "anonymous_megabytes": memory["RssAnon"] / 1e6,
-        "stored": asdict(stored),
-        "unseen": asdict(unseen),
-        "changes": asdict(changed),
-    }
+    return SizeResult(
+        graph=described(graph),
+        nodes=graph.num_nodes,
+        edges=graph.adjacency.num_edges,
+        start_seconds=statistics.median(seconds),
+        peak_megabytes=memory["VmHWM"] / 1e6,
+        anonymous_megabytes=memory["RssAnon"] / 1e6,
+        stored=stored,
+        unseen=unseen,
+        changes=changed,
+    )
 
 
 def start_seconds(bundle: Path) -> float:
@@ -139,13 +154,13 @@ def start_seconds(bundle: Path) -> float:
         return time.perf_counter() - started
 
 
-def ask_stored(server: Served, questions: Questions, plan: Plan) -> Run:
-    bodies = [body([node]) for node in questions.nodes("stored", BODIES)]
+def ask_stored(server: Served, questions: Questions, plan: Plan) -> LoadRun:
+    bodies = [classify_body([node]) for node in questions.nodes("stored", BODIES)]
     return wrk(server, bodies, plan.seconds, CONNECTIONS, CLASSIFY)
 
 
 def ask_unseen(server: Served, questions: Questions, plan: Plan) -> Times:
-    bodies = [body([node]) for node in questions.nodes("unseen", WARM + plan.requests)]
+    bodies = [classify_body([node]) for node in questions.nodes("unseen", WARM + plan.requests)]
     one_by_one(server, CLASSIFY, bodies[:WARM])
     return times_of([one_by_one(server, CLASSIFY, bodies[WARM:])])
 
@@ -153,24 +168,24 @@ def ask_unseen(server: Served, questions: Questions, plan: Plan) -> Times:
 def make_changes(server: Served, questions: Questions, plan: Plan) -> Times:
     """Edges are added one after the other, and then removed."""
     edges = questions.edges(plan.changes)
-    bodies = [change(edge, kind) for kind in ("add_edge", "remove_edge") for edge in edges]
+    bodies = [mutation_body(edge, kind) for kind in ("add_edge", "remove_edge") for edge in edges]
     return times_of([one_by_one(server, MUTATIONS, bodies)])
 
 
-def report(rows: Sequence[dict[str, Any]]) -> str:
+def report(rows: Sequence[SizeResult]) -> str:
     cells = [
         [
-            f"{row['nodes']:,}",
-            f"{row['edges']:,}",
-            f"{row['start_seconds']:.1f}",
-            f"{row['peak_megabytes']:,.0f}",
-            f"{row['anonymous_megabytes']:,.0f}",
-            f"{row['stored']['per_second']:,.0f}",
-            f"{row['stored']['microseconds']:,.0f}",
+            f"{row.nodes:,}",
+            f"{row.edges:,}",
+            f"{row.start_seconds:.1f}",
+            f"{row.peak_megabytes:,.0f}",
+            f"{row.anonymous_megabytes:,.0f}",
+            f"{row.stored.per_second:,.0f}",
+            f"{row.stored.microseconds:,.0f}",
             *(
-                f"{row[sort][rank]:.2f}"
-                for sort in ("unseen", "changes")
-                for rank in ("p50", "p99", "processor_ms")
+                f"{value:.2f}"
+                for times in (row.unseen, row.changes)
+                for value in (times.p50, times.p99, times.processor_ms)
             ),
         ]
         for row in rows

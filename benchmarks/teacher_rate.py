@@ -1,4 +1,4 @@
-"""How fast a teacher is asked and tuned, against its bare forward pass on the same prompts.
+"""Tokens a second of asking and tuning a teacher, against its bare forward pass.
 
     python -m benchmarks.teacher_rate GRAPH [--nodes 300] [--model gemma]
 
@@ -20,7 +20,9 @@ import torch
 import typer
 from torch import Tensor
 
-from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from training.encoders.minilm import length_batches
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teacher.causal.chains import Chain, batches_of

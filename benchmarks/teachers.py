@@ -1,4 +1,4 @@
-"""Teachers beside each other on one split, and the students that each of them teaches.
+"""Accuracy of teachers on one split, and of the students that each of them teaches.
 
     python -m benchmarks.teachers GRAPH TEACHER... [--seeds 5]
 
@@ -11,12 +11,14 @@ chosen on validation. One split tells nothing about another: `understudy evaluat
 import statistics
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from benchmarks.measure import markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
 from training.config import ENCODER_KINDS, DistillOptions, EncoderKind, TrainingConfig
 from training.distill import distill
 from training.teacher.answers.folder import TeacherInfo, read_info
@@ -28,6 +30,30 @@ from understudy.graph.progress import Progress, terminal_progress
 ALONE = "alone"
 SPLITS = ("val", "test")
 SECONDS = ("tuning_seconds", "asking_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class StudentResult:
+    """Of one student; accuracies are shares."""
+
+    teacher: str  # name of its folder, or ALONE
+    encoder: str
+    seed: int
+    val_accuracy: float
+    test_accuracy: float
+
+    def accuracy(self, split: str) -> float:
+        return self.val_accuracy if split == "val" else self.test_accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class TeachersResults:
+    """Of results/teachers_GRAPH.json; by the teachers' folders."""
+
+    graph: str
+    models: dict[str, str]
+    teachers: dict[str, dict[str, float]]  # metrics
+    students: list[StudentResult]
 
 
 def main(
@@ -46,21 +72,21 @@ def main(
     typer.echo(text)
     told = {folder: dict(info.metrics) for folder, info in infos.items()}
     models = {folder: info.model for folder, info in infos.items()}
-    results = {"graph": name, "models": models, "teachers": told, "students": runs}
-    write_results(f"teachers_{name}", results, text)
+    results = TeachersResults(name, models, told, runs)
+    write_results(f"teachers_{name}", asdict(results), text)
 
 
 def students(
     graph: Path, teachers: list[Path], seeds: int, progress: Progress
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[StudentResult]:
     """One student a teacher, none included, an encoder and a seed: its accuracies."""
     for teacher in (None, *teachers):
         for encoder in ENCODER_KINDS:
             for seed in range(seeds):
                 metrics = student(graph, teacher, encoder, seed, progress)
-                accuracies = {f"{split}_accuracy": metrics[f"{split}_accuracy"] for split in SPLITS}
                 name = ALONE if teacher is None else teacher.name
-                yield {"teacher": name, "encoder": encoder, "seed": seed, **accuracies}
+                val, test = (metrics[f"{split}_accuracy"] for split in SPLITS)
+                yield StudentResult(name, encoder, seed, val, test)
 
 
 def student(
@@ -93,12 +119,12 @@ def teacher_table(infos: dict[str, TeacherInfo]) -> str:
     )
 
 
-def student_table(runs: list[dict[str, Any]]) -> str:
-    cells: dict[tuple[str, str], list[dict[str, Any]]] = {}
+def student_table(runs: list[StudentResult]) -> str:
+    cells: dict[tuple[str, str], list[StudentResult]] = {}
     for run in runs:
-        cells.setdefault((run["teacher"], run["encoder"]), []).append(run)
+        cells.setdefault((run.teacher, run.encoder), []).append(run)
     rows = [
-        (*cell, *(percent([run[f"{split}_accuracy"] for run in own]) for split in SPLITS))
+        (*cell, *(percent([run.accuracy(split) for run in own]) for split in SPLITS))
         for cell, own in cells.items()
     ]
     return markdown_table(["taught by", "features", "validation", "test"], rows)

@@ -1,4 +1,4 @@
-"""What might move distillation further: each idea beside the recipe that it would be added to.
+"""Accuracy with further ideas of distillation, each against the recipe it would be added to.
 
     python -m benchmarks.tried WORK GRAPH [--splits 5]
 
@@ -30,7 +30,9 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.measure import described, markdown_table, run_script, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
 from training.config import LABELS, ObjectiveOptions, StudentConfig
 from training.data import Batch, GraphData, Targets
 from training.distill import fit

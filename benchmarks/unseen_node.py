@@ -1,4 +1,4 @@
-"""What classifying one unseen node costs with either text encoder, side by side.
+"""Milliseconds of classifying one unseen node, with hashed text against MiniLM.
 
     python -m benchmarks.unseen_node GRAPH HASHING_BUNDLE MINILM_BUNDLE [MINILM_BUNDLE]
 
@@ -13,7 +13,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
+from benchmarks.common.command import run_script
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.timing import side_by_side
 from service.messages import Node
 from understudy.bundle import open_bundle
 from understudy.engine.engine import Engine

@@ -1,4 +1,4 @@
-"""What several workers cost and bring: look-ups, unseen nodes, memory.
+"""Look-ups and unseen nodes a second, processor time and memory: two workers against one process.
 
     python -m benchmarks.workers BUNDLE
 
@@ -14,18 +14,21 @@ import os
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import msgspec
 import psutil
 import typer
 
-from benchmarks.http import bodies_of
-from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
-from benchmarks.servers import CLASSIFY, CONNECTIONS, Run, Served, service, wrk
+from benchmarks.common.command import check_bundle, run_script
+from benchmarks.common.graphs import described
+from benchmarks.common.results import markdown_table, write_results
+from benchmarks.serving.questions import id_bodies
+from benchmarks.serving.servers import CLASSIFY, Served, service
+from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 from understudy.graph import TextGraph
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
@@ -51,10 +54,10 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each; medians are told.")] = 5,
 ) -> None:
     """Measure, print and write results/workers.json."""
-    check_means(bundle, "taskset", "wrk")
+    check_bundle(bundle, "taskset", "wrk")
     graph = load_snapshot(bundle / "graph")
     with terminal_progress() as progress:
-        lookups = loaded(bundle, bodies_of(graph.ids.to_pylist(), 1, REQUESTS), seconds, rounds)
+        lookups = loaded(bundle, id_bodies(graph.ids.to_pylist(), 1, REQUESTS), seconds, rounds)
         progress("Measuring", 1, 3)
         unseen = loaded(bundle, unseen_bodies(graph), seconds, rounds, *FRESH)
         progress("Measuring", 2, 3)
@@ -66,7 +69,19 @@ def main(
 SERVICES: dict[str, tuple[str, ...]] = {"one": (), "two": WORKERS}
 PAIR = "pair"  # two services of one process each
 KINDS = (*SERVICES, PAIR)
-Runs = dict[str, list[Run]]
+Runs = dict[str, list[LoadRun]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersResults:
+    """Of results/workers.json; by service: one process, two workers, two lone services."""
+
+    graph: str
+    ratios: dict[str, float]
+    lookups: Runs
+    unseen_requests: Runs
+    nodes_a_request: int  # of unseen ones
+    memory_mebibytes: dict[str, list[dict[str, float]]]  # of each process, by psutil's kinds
 
 
 def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *flags: str) -> Runs:
@@ -87,7 +102,7 @@ def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *fl
     return runs
 
 
-def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -> Run:
+def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -> LoadRun:
     """Loads servers at the same time; their rates added up, and what a request cost on average."""
     with ThreadPoolExecutor(len(servers)) as pool:
         asked = [
@@ -96,7 +111,7 @@ def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -
         ]
         runs = [one.result() for one in asked]
     rate = sum(run.per_second for run in runs)
-    return Run(rate, sum(run.microseconds * run.per_second for run in runs) / rate)
+    return LoadRun(rate, sum(run.microseconds * run.per_second for run in runs) / rate)
 
 
 def connections_of(server: Served) -> int:
@@ -176,18 +191,12 @@ def report(
     table += markdown_table(header, [[*row, *[""] * (len(header) - len(row))] for row in rows])
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.3f}"] for k, v in ratios.items()])
     typer.echo(table)
-    results: dict[str, Any] = {
-        "graph": graph,
-        "ratios": {name: round(value, 4) for name, value in ratios.items()},
-        "lookups": {name: [asdict(run) for run in runs] for name, runs in lookups.items()},
-        "unseen_requests": {name: [asdict(run) for run in runs] for name, runs in unseen.items()},
-        "nodes_a_request": UNSEEN_NODES,
-        "memory_mebibytes": memory,
-    }
-    write_results("workers", results, table)
+    rounded = {name: round(value, 4) for name, value in ratios.items()}
+    results = WorkersResults(graph, rounded, lookups, unseen, UNSEEN_NODES, memory)
+    write_results("workers", asdict(results), table)
 
 
-def median(runs: Sequence[Run], figure: str) -> float:
+def median(runs: Sequence[LoadRun], figure: str) -> float:
     return float(statistics.median(getattr(run, figure) for run in runs))
 
 

@@ -1,6 +1,6 @@
 """python -m benchmarks.peers BUNDLE STUDENT [--python PATH]"""
 
-from benchmarks.measure import run_script
+from benchmarks.common.command import run_script
 from benchmarks.peers.compare import peers
 
 if __name__ == "__main__":

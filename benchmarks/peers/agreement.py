@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.peer import OURS, Asked, Peer, Scores, ask
-from benchmarks.servers import Served
+from benchmarks.serving.servers import Served
 
 CHECKED = 24  # nodes of each sort
 TOLD = 3  # labels that are compared

@@ -15,21 +15,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
 
+from benchmarks.common.command import check_bundle
+from benchmarks.common.graphs import described
+from benchmarks.common.results import write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_means, described, write_results
-from benchmarks.one_by_one import change, one_by_one
-from benchmarks.peers.agreement import CHECKED, compare
+from benchmarks.peers.agreement import CHECKED, Agreement, compare
 from benchmarks.peers.peer import Peer, find_python, started
 from benchmarks.peers.report import report
+from benchmarks.peers.results import PeersResults, Plan, RivalResult
 from benchmarks.peers.rivals import RIVALS
-from benchmarks.peers.rounds import Plan, changed, loaded, one_at_a_time
-from benchmarks.questions import Questions
-from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service
+from benchmarks.peers.rounds import changed, loaded, one_at_a_time
+from benchmarks.serving.questions import Questions, mutation_body
+from benchmarks.serving.sequential import one_by_one
+from benchmarks.serving.servers import MUTATIONS, NO_CACHE, Served, client_core, service
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
@@ -53,7 +56,7 @@ def peers(
     changes: Annotated[int, typer.Option(min=1, help="Edges of a turn.")] = 10,
 ) -> None:
     """Compare stored nodes, unseen nodes and changes with other ways to serve them."""
-    check_means(bundle, "taskset", "wrk")
+    check_bundle(bundle, "taskset", "wrk")
     if not (student / "config.json").is_file():
         raise BenchmarkError(
             f"{student} is no student folder; name the one that the bundle was exported from"
@@ -76,15 +79,10 @@ def peers(
                 results.append(
                     measure(own, peer, (bundle, student), python or [], log, plan, encoder_ms)
                 )
-    found = {
-        "graph": described(questions.graph),
-        "plan": asdict(plan),
-        "encoder_ms": round(encoder_ms, 4),
-        "rivals": results,
-    }
+    found = PeersResults(described(questions.graph), plan, round(encoder_ms, 4), results)
     text = report(found)
     typer.echo(text)
-    write_results("peers", found, text)
+    write_results("peers", asdict(found), text)
 
 
 def choose(names: Sequence[str]) -> list[Peer]:
@@ -118,16 +116,16 @@ def measure(
     log: Path,
     plan: Plan,
     encoder_ms: float,
-) -> dict[str, Any]:
+) -> RivalResult:
     """A rival's figures beside the service's, or why there are none."""
-    about: dict[str, Any] = {"name": peer.name, "about": peer.about}
+    about: RivalResult = {"name": peer.name, "about": peer.about}
     questions = Questions(load_snapshot(folders[0] / "graph"))
     try:
         python = find_python(peer, interpreters)
         (first,) = questions.nodes("stored", 1)
         about["packages"] = python.packages
         with started(peer, python.path, folders, log, first) as other:
-            about |= agree(own, other, peer, questions)
+            about["agreement"] = agree(own, other, peer, questions)
             about["stored"] = loaded(own, other, peer, plan, questions, "stored")
             if peer.unseen:
                 about["unseen"] = one_at_a_time(own, other, peer, plan, questions, encoder_ms)
@@ -140,17 +138,17 @@ def measure(
     return about
 
 
-def agree(own: Served, other: Served, peer: Peer, questions: Questions) -> dict[str, Any]:
+def agree(own: Served, other: Served, peer: Peer, questions: Questions) -> dict[str, Agreement]:
+    """How both answer, by sort of node."""
     sorts = ("stored", "unseen") if peer.unseen else ("stored",)
-    found = {sort: compare(own, other, peer, questions.nodes(sort, CHECKED)) for sort in sorts}
-    return {"agreement": {sort: asdict(agreement) for sort, agreement in found.items()}}
+    return {sort: compare(own, other, peer, questions.nodes(sort, CHECKED)) for sort in sorts}
 
 
-def after_a_change(own: Served, other: Served, peer: Peer, questions: Questions) -> dict[str, Any]:
+def after_a_change(own: Served, other: Served, peer: Peer, questions: Questions) -> Agreement:
     """How both agree about the ends of an edge that both were given."""
     (edge,) = questions.edges(1)
     for server in (own, other):
-        one_by_one(server, MUTATIONS, [change(edge, "add_edge")])
+        one_by_one(server, MUTATIONS, [mutation_body(edge, "add_edge")])
     found = compare(own, other, peer, [{"id": edge["source"]}, {"id": edge["target"]}])
-    one_by_one(own, MUTATIONS, [change(edge, "remove_edge")])
-    return asdict(found)
+    one_by_one(own, MUTATIONS, [mutation_body(edge, "remove_edge")])
+    return found

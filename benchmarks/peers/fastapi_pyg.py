@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.peers.given import LOOPBACK, given
+from benchmarks.peers.arguments import LOOPBACK, read_arguments
 
 
 class Node(BaseModel):
@@ -27,7 +27,7 @@ class Request(BaseModel):
 def main() -> None:
     from benchmarks.peers.predictor import Predictor
 
-    told = given()
+    told = read_arguments()
     predictor = Predictor(told.bundle, told.student, tuple(map(int, told.arguments)))
     app = FastAPI()
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import litserve  # type: ignore[import-not-found, unused-ignore]
 
-from benchmarks.peers.given import LOOPBACK, Given, given
+from benchmarks.peers.arguments import LOOPBACK, ServerArguments, read_arguments
 from benchmarks.peers.peer import BATCH
-from benchmarks.servers import CLASSIFY
+from benchmarks.serving.servers import CLASSIFY
 
 BATCH_SECONDS = 0.001  # that the first request of a batch waits for others
 
@@ -15,7 +15,7 @@ BATCH_SECONDS = 0.001  # that the first request of a batch waits for others
 class Classify(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
     """Requests as JSON in, predictions out."""
 
-    def __init__(self, own: Given) -> None:
+    def __init__(self, own: ServerArguments) -> None:
         super().__init__(max_batch_size=BATCH, batch_timeout=BATCH_SECONDS, api_path=CLASSIFY)
         self.own = own
 
@@ -37,7 +37,7 @@ class Classify(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
 
 
 def main() -> None:
-    told = given()
+    told = read_arguments()
     server = litserve.LitServer(
         Classify(told), accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True
     )

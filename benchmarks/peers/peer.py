@@ -14,8 +14,8 @@ import httpx
 import msgspec
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.peers.given import LOOPBACK
-from benchmarks.servers import CLASSIFY, SERVER_CORE, Served, keep_on, served
+from benchmarks.peers.arguments import LOOPBACK
+from benchmarks.serving.servers import CLASSIFY, SERVER_CORE, Served, keep_on, served
 
 BATCH = 16  # requests that a rival may answer together, where it offers that
 START_SECONDS = 180

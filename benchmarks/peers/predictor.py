@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.common.torch_students import as_layer, convolution
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.khop import Neighborhoods, Rows, Subgraph
 from benchmarks.peers.peer import Asked
 from benchmarks.peers.predictions import predictions
-from benchmarks.torch_students import as_layer, convolution
 from training.student.checkpoint import load_checkpoint
 from understudy.bundle import open_bundle
 from understudy.bundle.student import activation_file, open_student

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.peers.given import LOOPBACK, given
+from benchmarks.peers.arguments import LOOPBACK, read_arguments
 from benchmarks.peers.peer import BATCH
-from benchmarks.servers import CLASSIFY
+from benchmarks.serving.servers import CLASSIFY
 
 BATCH_SECONDS = 0.001  # that the first request of a batch waits for others
 WAITING = 256  # requests that a replica takes at a time
@@ -27,7 +27,7 @@ VARIABLES = {
 
 
 def main() -> None:
-    told = given()
+    told = read_arguments()
     os.environ.update(VARIABLES)
     import ray  # type: ignore[import-not-found, unused-ignore]
     from ray import serve

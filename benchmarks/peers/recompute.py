@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from benchmarks.peers.arguments import read_arguments
 from benchmarks.peers.fastapi_pyg import Request, run
-from benchmarks.peers.given import given
 
 
 class Mutation(BaseModel):
@@ -24,13 +24,13 @@ class Mutations(BaseModel):
 
 
 def main() -> None:
-    told = given()
-    from benchmarks.peers.living import Change, Living
+    told = read_arguments()
     from benchmarks.peers.predictions import predictions
     from benchmarks.peers.predictor import Predictor
+    from benchmarks.peers.recomputed_graph import Change, RecomputedGraph
 
     predictor = Predictor(told.bundle, told.student)
-    living = Living(predictor)
+    living = RecomputedGraph(predictor)
     app = FastAPI()
 
     @app.post("/classify")

@@ -16,9 +16,9 @@ import redis
 import redis.asyncio
 from fastapi import FastAPI, HTTPException, Response
 
+from benchmarks.peers.arguments import read_arguments
 from benchmarks.peers.fastapi_pyg import Request, run
-from benchmarks.peers.given import given
-from benchmarks.servers import TETHERED, redis_program
+from benchmarks.serving.servers import TETHERED, redis_program
 
 TOLD = 3  # labels of each stored prediction
 START_SECONDS = 30
@@ -26,7 +26,7 @@ FILL = 1_000  # entries at a time
 
 
 def main() -> None:
-    told = given()
+    told = read_arguments()
     program = redis_program()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "redis")

@@ -1,8 +1,8 @@
 """All rivals, in the order of the tables; each one's server is in the file of its name."""
 
 from benchmarks.peers.peer import BATCH, Peer
-from benchmarks.peers.wires import TRITON_PATH, triton_body, triton_scores
-from benchmarks.servers import CLIENT_CORE, SERVER_CORE
+from benchmarks.peers.triton_protocol import TRITON_PATH, triton_body, triton_scores
+from benchmarks.serving.servers import CLIENT_CORE, SERVER_CORE
 
 MOST_DRAWN = (25, 10)  # neighbours a hop (GraphSAGE, arXiv 1706.02216, section 4)
 FASTAPI = ("torch_geometric", "fastapi", "uvicorn")

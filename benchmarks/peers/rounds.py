@@ -2,33 +2,35 @@
 
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TypeVar
 
-from benchmarks.one_by_one import change, one_by_one, times_of
 from benchmarks.peers.peer import OURS, Peer
-from benchmarks.questions import Questions
-from benchmarks.servers import CONNECTIONS, MUTATIONS, Served, wrk
+from benchmarks.peers.results import (
+    LoadComparison,
+    Plan,
+    Sustained,
+    TimeComparison,
+    UnseenComparison,
+)
+from benchmarks.serving.questions import Questions, mutation_body
+from benchmarks.serving.sequential import one_by_one, times_of
+from benchmarks.serving.servers import MUTATIONS, Served
+from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 
 STORED_BODIES, UNSEEN_BODIES = 100, 400
 WARM_SECONDS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    rounds: int
-    seconds: int  # of a turn under load
-    requests: int  # of a turn, one after the other
-    changes: int  # of a turn
+Result = TypeVar("Result")
+Turn = Callable[[Served, Peer, int], Result]  # the round's number, from 0 on
 
 
-Turn = Callable[[Served, Peer, int], Any]  # the round's number, from 0 on
-
-
-def alternating(own: Served, other: Served, peer: Peer, rounds: int, turn: Turn) -> list[list[Any]]:
+def alternating(
+    own: Served, other: Served, peer: Peer, rounds: int, turn: Turn[Result]
+) -> list[list[Result]]:
     """What the service's turns gave, and the rival's; the first round is not told."""
     sides = ((own, OURS), (other, peer))
-    found: list[list[Any]] = [[], []]
+    found: list[list[Result]] = [[], []]
     for number in range(rounds + 1):
         for results, side in zip(found, sides, strict=True):
             result = turn(*side, number)
@@ -39,36 +41,36 @@ def alternating(own: Served, other: Served, peer: Peer, rounds: int, turn: Turn)
 
 def loaded(
     own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions, sort: str
-) -> dict[str, Any]:
+) -> LoadComparison:
     """Medians of requests a second and of the server's time a request, under load."""
     count = STORED_BODIES if sort == "stored" else UNSEEN_BODIES
     nodes = questions.nodes(sort, count)
 
-    def turn(server: Served, who: Peer, number: int) -> Any:
+    def turn(server: Served, who: Peer, number: int) -> LoadRun:
         bodies = [who.body([node], 1) for node in nodes]
         seconds = plan.seconds if number else WARM_SECONDS
         return wrk(server, bodies, seconds, CONNECTIONS, who.path)
 
     sides = alternating(own, other, peer, plan.rounds, turn)
     ours, theirs = (
-        {
-            "per_second": statistics.median(run.per_second for run in runs),
-            "processor_us": statistics.median(run.microseconds for run in runs),
-            "runs": [asdict(run) for run in runs],
-        }
+        Sustained(
+            statistics.median(run.per_second for run in runs),
+            statistics.median(run.microseconds for run in runs),
+            runs,
+        )
         for runs in sides
     )
-    return {
-        "ours": ours,
-        "theirs": theirs,
-        "times_the_rate": ours["per_second"] / theirs["per_second"],
-        "times_by_processor": share(theirs["processor_us"], ours["processor_us"]),
-    }
+    return LoadComparison(
+        ours,
+        theirs,
+        times_the_rate=ours.per_second / theirs.per_second,
+        times_by_processor=share(theirs.processor_us, ours.processor_us),
+    )
 
 
 def one_at_a_time(
     own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions, encoder_ms: float
-) -> dict[str, Any]:
+) -> UnseenComparison:
     """Latency of unseen nodes, in a round the same ones for both.
 
     Args:
@@ -77,37 +79,37 @@ def one_at_a_time(
 
     nodes = [questions.nodes("unseen", plan.requests) for _ in range(plan.rounds + 1)]
 
-    def turn(server: Served, who: Peer, number: int) -> Any:
+    def turn(server: Served, who: Peer, number: int) -> tuple[list[float], float]:
         return one_by_one(server, who.path, [who.body([node], 1) for node in nodes[number]])
 
     ours, theirs = map(times_of, alternating(own, other, peer, plan.rounds, turn))
     rest = ours.p50 - encoder_ms  # on a busy machine it may be nothing
-    return {
-        "ours": asdict(ours),
-        "theirs": asdict(theirs),
-        "times_faster": theirs.p50 / ours.p50,
-        "times_apart_from_encoder": (theirs.p50 - encoder_ms) / rest if rest > 0 else None,
-        "times_by_processor": share(theirs.processor_ms, ours.processor_ms),
-    }
+    return UnseenComparison(
+        ours,
+        theirs,
+        times_faster=theirs.p50 / ours.p50,
+        times_by_processor=share(theirs.processor_ms, ours.processor_ms),
+        times_apart_from_encoder=(theirs.p50 - encoder_ms) / rest if rest > 0 else None,
+    )
 
 
 def changed(
     own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions
-) -> dict[str, Any]:
+) -> TimeComparison:
     """Latency of a change: an edge is added, and removed again."""
     edges = questions.edges(plan.changes)
-    bodies = [change(edge, kind) for edge in edges for kind in ("add_edge", "remove_edge")]
+    bodies = [mutation_body(edge, kind) for edge in edges for kind in ("add_edge", "remove_edge")]
 
-    def turn(server: Served, _: Peer, __: int) -> Any:
+    def turn(server: Served, _: Peer, __: int) -> tuple[list[float], float]:
         return one_by_one(server, MUTATIONS, bodies)
 
     ours, theirs = map(times_of, alternating(own, other, peer, plan.rounds, turn))
-    return {
-        "ours": asdict(ours),
-        "theirs": asdict(theirs),
-        "times_faster": theirs.p50 / ours.p50,
-        "times_by_processor": share(theirs.processor_ms, ours.processor_ms),
-    }
+    return TimeComparison(
+        ours,
+        theirs,
+        times_faster=theirs.p50 / ours.p50,
+        times_by_processor=share(theirs.processor_ms, ours.processor_ms),
+    )
 
 
 def share(theirs: float, ours: float) -> float | None:

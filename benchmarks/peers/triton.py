@@ -4,15 +4,15 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.peers.given import LOOPBACK, given
+from benchmarks.peers.arguments import LOOPBACK, read_arguments
 from benchmarks.peers.peer import BATCH
-from benchmarks.peers.wires import TRITON_MODEL
+from benchmarks.peers.triton_protocol import TRITON_MODEL
 
 BATCH_MICROSECONDS = 1_000  # that the first request of a batch waits for others
 
 
 def main() -> None:
-    told = given()
+    told = read_arguments()
     import numpy as np
     from pytriton.decorators import batch  # type: ignore[import-not-found, unused-ignore]
     from pytriton.model_config import (  # type: ignore[import-not-found, unused-ignore]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 if find_spec("ray") is None:  # which `joined` imports, after it has told it to be quiet
     pytest.skip("Ray is not installed: pip install 'understudy-gnn[ray]'", allow_module_level=True)
 
-from benchmarks.ray_ways import killing
+from benchmarks.ray_stages.ways import killing
 from export.bundle import export_bundle
 from export.encoder.files import WrittenEncoder, embed
 from export.options import ExportOptions

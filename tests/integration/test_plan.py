@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.line_at_scale import Spent, spent
+from benchmarks.line_at_scale.stages import Spent, spent
 from understudy.cli import build_app
 
 CHOICES = ("--encoder", "hashing", "--layers", "2", "--hidden", "32")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy_unseen import AskBundle
+from benchmarks.accuracy.unseen import AskBundle
 from training.config import TrainingConfig
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import EvaluationOptions

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import accuracy_results, cost_results
-from benchmarks.accuracy_results import committed, tables
-from benchmarks.measure import RESULTS
-from benchmarks.written_part import PAGE
+from benchmarks.accuracy import page as accuracy_results
+from benchmarks.accuracy.page import committed, tables
+from benchmarks.common.generated_part import PAGE
+from benchmarks.common.results import RESULTS
+from benchmarks.cost_results import page as cost_results
 from tests.figures import Figure, blocks, unfounded
 from training.evaluation import statistics
 

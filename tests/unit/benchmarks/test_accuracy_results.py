@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import PARTS, chosen_teacher
-from benchmarks.accuracy_results import PART, committed, write_page
-from benchmarks.accuracy_unseen import unseen_node
+from benchmarks.accuracy.evaluation import PARTS, chosen_teacher
+from benchmarks.accuracy.page import PART, committed, write_page
+from benchmarks.accuracy.unseen import unseen_node
 from benchmarks.errors import BenchmarkError
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS, sample_rows

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import agreement, measure
+from benchmarks import agreement
+from benchmarks.common import results
 from benchmarks.errors import BenchmarkError
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS
@@ -26,7 +27,7 @@ def write(folder: Path, ways: Mapping[str, Any], facts: Mapping[str, Any] = FACT
 def test_a_split_is_held_against_the_interval_of_one_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     there = np.array([0.70, 0.72, 0.74])
     write(tmp_path / "committed" / "kites", {VANILLA: there, SELF: there})
     own = write(tmp_path / "own" / "seen", {VANILLA: np.array([0.71]), SELF: np.array([0.62])})

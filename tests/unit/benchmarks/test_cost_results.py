@@ -4,14 +4,24 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks.cost_pictures import growth_picture, load_picture, save
-from benchmarks.cost_results import PART, sections
+from benchmarks.common.results import RESULTS
+from benchmarks.cost_results.page import PART, sections
+from benchmarks.cost_results.pictures import growth_picture, load_picture, save
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS
+from benchmarks.load.report import LoadResults
+from benchmarks.scale import ScaleResults
 
-MACHINE = {"processor": "a chip", "cores": 2, "load_average": 0.5, "date": "2026-11-26T09:00:00"}
+MACHINE = {
+    "date": "2026-11-26T09:00:00",
+    "processor": "a chip",
+    "cores": 2,
+    "load_average": 0.5,
+    "python": "3.12.0",
+    "packages": {},
+}
 
 
 def write(folder: Path, name: str, results: Mapping[str, object]) -> None:
@@ -20,7 +30,7 @@ def write(folder: Path, name: str, results: Mapping[str, object]) -> None:
 
 def test_what_was_not_measured_has_no_section(tmp_path: Path) -> None:
     assert sections(tmp_path) == ""
-    plan = {"rounds": 3}
+    plan = {"rounds": 3, "seconds": 1, "requests": 10, "changes": 2}
     away = {"name": "Another", "about": "", "missing": "no interpreter has what it needs"}
     graph = "kites: 3 nodes"
     write(tmp_path, "peers", {"graph": graph, "plan": plan, "encoder_ms": 0.1, "rivals": [away]})
@@ -67,7 +77,7 @@ LOAD = {
 }
 TIMES = {"p50": 1.0, "p99": 3.0, "processor_ms": 0.5, "requests": 20}
 GROWTH = {
-    "plan": {"requests": 20, "changes": 4},
+    "plan": {"starts": 1, "seconds": 1, "requests": 20, "changes": 4},
     "sizes": [
         {"graph": f"synthetic: {nodes} nodes", "nodes": nodes, "edges": 10 * nodes}
         | {"start_seconds": 1.0, "peak_megabytes": 9.0, "anonymous_megabytes": 8.0}
@@ -87,7 +97,8 @@ def test_pictures_name_what_they_are_of_and_stand_before_their_tables(tmp_path: 
     row = "| teacher=100 | 100 | all | 10 |  |  | 0.0% | 0 | 10 | 100.0 | 10% | 10% |"
     assert row in text  # nobody was answered
     assert "### Growth\n\n![Growth](../benchmarks/results/scale.png)\n\nGrowth over" in text
-    pictures = (load_picture(LOAD), "kites: 3 nodes"), (growth_picture(GROWTH), "n = 20 unseen")
+    load, growth = msgspec.convert(LOAD, LoadResults), msgspec.convert(GROWTH, ScaleResults)
+    pictures = (load_picture(load), "kites: 3 nodes"), (growth_picture(growth), "n = 20 unseen")
     for picture, told in pictures:
         (axes,) = picture.axes
         assert told in picture.get_suptitle()

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import devices, measure
+from benchmarks import devices
+from benchmarks.common import results
 from tests.language_models import write_tiny_encoder
 
 
 def test_every_device_that_is_here_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     threads = torch.get_num_threads()
     encoder = write_tiny_encoder(tmp_path / "encoder", ["pump"])
     try:

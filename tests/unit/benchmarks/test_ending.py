@@ -13,7 +13,7 @@ SECONDS = 60
 SERVER = "import os, signal; print('http://127.0.0.1:1', flush=True); signal.pause()"
 HOLDER = """
 import signal, sys
-from benchmarks.servers import served
+from benchmarks.serving.servers import served
 with served(sys.executable, "-c", sys.argv[1]) as server:
     print(server.process.pid, flush=True)
     signal.pause()
@@ -21,7 +21,7 @@ with served(sys.executable, "-c", sys.argv[1]) as server:
 # A task at its work nearly all of the time.
 LOOP = """
 import asyncio
-from benchmarks.loops import run_to_end
+from benchmarks.serving.event_loop import run_to_end
 from understudy.cli import tidy_end
 
 async def turns():

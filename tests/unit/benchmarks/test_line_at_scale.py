@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import line_at_scale, measure
-from benchmarks.line_at_scale import NAME, Line, known_sizes, write_tables
-from benchmarks.line_report import extrapolated, report
-from benchmarks.measure import RESULTS
+from benchmarks.common import results
+from benchmarks.common.results import RESULTS
+from benchmarks.line_at_scale import stages as line_at_scale
+from benchmarks.line_at_scale.report import extrapolated, report
+from benchmarks.line_at_scale.stages import NAME, Line, known_sizes, write_tables
 from tests.figures import unfounded
 from understudy.graph import save_graph
 from understudy.graph.building.builder import Rules
@@ -66,7 +67,7 @@ def test_a_size_is_held_to_the_line_through_the_two_before_it_and_to_its_plan() 
 def test_what_ended_is_written_beside_what_was_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(line_at_scale, "RESULTS", tmp_path)
     spent = size(1)["stages"]["serve"]
     Line(tmp_path, {"nodes": 1_000, "edges": 1}).write(planned={"serve": spent})

@@ -4,16 +4,26 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from benchmarks.common.results import write_results
 from benchmarks.errors import BenchmarkError
-from benchmarks.load import answered, parse_mix, parse_mixes, parse_rates, planned, report
-from benchmarks.measure import write_results
-from benchmarks.open_loop import Arrival, Tally, arrivals_of, open_loop, poisson_times, steady_times
-from benchmarks.questions import Questions
-from benchmarks.raw_client import RawClient
+from benchmarks.load.driving import answered
+from benchmarks.load.offered import Offered, check_mixes, parse_mix, parse_rates, planned
+from benchmarks.load.report import LoadResults, report
 from benchmarks.scale import parse_sizes
+from benchmarks.serving.open_loop import (
+    Arrival,
+    Tally,
+    arrivals_of,
+    open_loop,
+    poisson_times,
+    steady_times,
+)
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.raw_client import RawClient
 from tests.student_bundles import hub_graph
 from understudy.cli import main
 
@@ -109,10 +119,11 @@ def test_arrivals_are_a_poisson_process_of_the_rate() -> None:
 
 def test_a_mix_is_drawn_by_its_shares() -> None:
     questions = Questions(hub_graph(60))
-    mix = parse_mix("stored=80, unseen=15,changes=5")
-    assert mix == {"stored": 0.8, "unseen": 0.15, "changes": 0.05}
-    arrivals = planned(questions, mix, rate=100.0, seconds=5.0, seed=1)
-    assert {arrival.sort for arrival in arrivals} == set(mix)
+    mix = "stored=80, unseen=15,changes=5"
+    shares = parse_mix(mix)
+    assert shares == {"stored": 0.8, "unseen": 0.15, "changes": 0.05}
+    arrivals = planned(questions, Offered(mix, rate=100.0, seconds=5.0), seed=1)
+    assert {arrival.sort for arrival in arrivals} == set(shares)
     paths = {arrival.sort: arrival.request.split()[1] for arrival in arrivals}
     assert paths == {"stored": b"/classify", "unseen": b"/classify", "changes": b"/mutations"}
     changes = [arrival.request for arrival in arrivals if arrival.sort == "changes"]
@@ -120,9 +131,9 @@ def test_a_mix_is_drawn_by_its_shares() -> None:
 
 
 def test_requests_say_by_when_they_want_their_answers_where_they_are_to() -> None:
-    questions, mix = Questions(hub_graph(60)), parse_mix("stored=50,unseen=25,changes=25")
+    questions, mix = Questions(hub_graph(60)), "stored=50,unseen=25,changes=25"
     for wish, line in ((None, None), (0.05, b"x-timeout-seconds: 0.05\r\n")):
-        for arrival in planned(questions, mix, 100.0, 1.0, 1, wish):
+        for arrival in planned(questions, Offered(mix, 100.0, 1.0, wish), 1):
             head, _, body = arrival.request.partition(b"\r\n\r\n")
             assert (b"x-timeout-seconds" in head) == (line is not None)
             assert line is None or line in head
@@ -181,7 +192,7 @@ def test_more_requests_than_memory_holds_are_refused_before_any_is_made(
 def test_results_tell_where_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("benchmarks.measure.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("benchmarks.common.results.RESULTS", tmp_path / "results")
     write_results("load", {"loads": []}, "| a |\n")
     assert f"{tmp_path / 'results' / 'load'}.md and .json" in capsys.readouterr().err
     assert (tmp_path / "results" / "load.md").read_text().startswith("| a |")
@@ -199,9 +210,9 @@ def test_goodput_counts_successes_within_the_deadline() -> None:
     counts = {"requests": 10, "in_time": 5, "refused": 3, "failed": 1}
     row = {"p50": 1.0, "p99": 2.0, **counts, "failures": {"status 504": 1}}
     told = {"mix": "stored=100", "rate": 100.0, "goodput_per_second": 50.0, "server_busy": 0.5}
-    text = report(
-        "kites", [{**told, "client_busy": 0.1, "all": row, "sorts": {"stored": row}}], 10.0, 50.0
-    )
+    loads = [{**told, "client_busy": 0.1, "all": row, "sorts": {"stored": row}}]
+    whole = {"graph": "kites", "seconds": 10.0, "deadline_ms": 50.0, "loads": loads}
+    text = report(msgspec.convert(whole, LoadResults))
     figures = "10 | 1.00 | 2.00 | 50.0% | 3 | 1 (status 504: 1) | 50.0 | 50% | 10%"
     assert f"| stored=100 | 100 | all | {figures} |" in text
 
@@ -209,9 +220,9 @@ def test_goodput_counts_successes_within_the_deadline() -> None:
 def test_a_mix_that_asks_a_teacher_needs_one(tmp_path: Path) -> None:
     mix = "stored=50,teacher=50"
     with pytest.raises(BenchmarkError, match=f"--mix {mix} asks a teacher; name its folder"):
-        parse_mixes([mix], None)
-    shares = parse_mixes([mix], tmp_path)[mix]
-    arrivals = planned(Questions(hub_graph(60)), shares, 200, 1.0, seed=0)
+        check_mixes([mix], None)
+    check_mixes([mix], tmp_path)
+    arrivals = planned(Questions(hub_graph(60)), Offered(mix, 200, 1.0), seed=0)
     by_teacher = [b'"route":"teacher"' in arrival.request for arrival in arrivals]
     assert by_teacher == [arrival.sort == "teacher" for arrival in arrivals]
     assert 0 < sum(by_teacher) < len(arrivals)

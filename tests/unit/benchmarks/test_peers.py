@@ -17,18 +17,19 @@ import psutil
 import pytest
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.peers.arguments import LOOPBACK
 from benchmarks.peers.compare import choose
-from benchmarks.peers.given import LOOPBACK
 from benchmarks.peers.khop import Neighborhoods
-from benchmarks.peers.living import Change, Living
 from benchmarks.peers.peer import OURS, Asked, Peer, find_python, started, wait_for
 from benchmarks.peers.predictor import Predictor
+from benchmarks.peers.recomputed_graph import Change, RecomputedGraph
 from benchmarks.peers.report import report
+from benchmarks.peers.results import PeersResults, Plan
 from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
-from benchmarks.peers.rounds import Plan, one_at_a_time, share
-from benchmarks.peers.wires import triton_body, triton_scores
-from benchmarks.questions import Questions
-from benchmarks.servers import SERVER_CORE, Served, keep_on
+from benchmarks.peers.rounds import one_at_a_time, share
+from benchmarks.peers.triton_protocol import triton_body, triton_scores
+from benchmarks.serving.questions import Questions
+from benchmarks.serving.servers import SERVER_CORE, Served, keep_on
 from tests.benchmark_bundles import bundle_and_student
 from tests.student_bundles import hub_graph
 from training.config import StudentKind
@@ -60,7 +61,7 @@ def test_a_rival_computes_what_the_engine_answers(tmp_path: Path, kind: StudentK
         np.testing.assert_allclose(scores(predictor.answer(nodes, 3)), expected, atol=TOLERANCE)
         parts = predictor.answer_all([nodes[:2], nodes[2:]], 3)
         np.testing.assert_allclose(scores(parts[0] + parts[1]), expected, atol=TOLERANCE)
-        living = Living(predictor)
+        living = RecomputedGraph(predictor)
         before = living.table.copy()
         living.change([Change("add_edge", **edge)])
         engine.apply([AddEdge(**edge)])
@@ -122,15 +123,15 @@ def test_what_an_interpreter_lacks_is_said() -> None:
 
 
 def test_a_report_tells_ratios_aims_and_what_was_missing() -> None:
-    def side(rate: float) -> dict[str, float]:
-        return {"per_second": rate, "processor_us": 1e6 / rate}
+    def side(rate: float) -> dict[str, Any]:
+        return {"per_second": rate, "processor_us": 1e6 / rate, "runs": []}
 
     def load(ours: float, theirs: float) -> dict[str, Any]:
         ratio = ours / theirs
         both = {"ours": side(ours), "theirs": side(theirs)}
         return {**both, "times_the_rate": ratio, "times_by_processor": ratio}
 
-    times = {"p50": 1.0, "p99": 2.0, "processor_ms": 0.5}
+    times = {"p50": 1.0, "p99": 2.0, "processor_ms": 0.5, "requests": 20}
     khop = {
         "name": KHOP,
         "about": "computed",
@@ -149,11 +150,11 @@ def test_a_report_tells_ratios_aims_and_what_was_missing() -> None:
     missing = {"name": "Another", "about": "", "missing": "no interpreter has what it needs"}
     found = {
         "graph": "kites: 3 nodes",
-        "plan": {"rounds": 3},
+        "plan": {"rounds": 3, "seconds": 1, "requests": 10, "changes": 2},
         "encoder_ms": 0.25,
         "rivals": [khop, frozen, missing],
     }
-    text = report(found)
+    text = report(msgspec.convert(found, PeersResults))
     assert "| FastAPI + PyG | 10,000 | 250 | 40 | 1.00 | 1.00 | 7.25 |  |  |  |" in text
     assert "| Redis table | 10,000 | 5,000 | 2.00 |  |  |  |  |  |  |" in text
     assert "stored nodes at 20 times the rate of FastAPI + PyG: 40" in text
@@ -205,7 +206,7 @@ def test_both_are_asked_the_same_unseen_nodes_in_a_round() -> None:
     assert len(ours) == 3 * 10  # the first round is not told
     assert len(set(ours)) == len(ours)
     assert theirs == ours
-    assert found["ours"]["requests"] == found["theirs"]["requests"] == 2 * 10
+    assert found.ours.requests == found.theirs.requests == 2 * 10
 
 
 def test_a_server_that_may_start_on_every_core_is_measured_on_one() -> None:

@@ -1,25 +1,24 @@
 """The plane of accuracy and latency from committed files, and what a million answers cost."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmarks import plane
-from benchmarks.accuracy_results import committed
-from benchmarks.cost import Answers, dollars, measured, price
+from benchmarks.accuracy.page import committed
+from benchmarks.common.results import RESULTS, read_results
+from benchmarks.cost import Answers, CostResults, HostedPrice, dollars, measured, price
 from benchmarks.cost import report as cost_report
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS
-from benchmarks.plane_picture import draw, picture
+from benchmarks.latency import Latencies
+from benchmarks.plane import points as plane
+from benchmarks.plane.picture import draw, picture
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS, sample_rows
 from training.evaluation.rows import RUNS_FILE, Row, write_rows
 from training.recipe_names import UNSMOOTHED
 
-LATENCIES = json.loads((RESULTS / "latency.json").read_text(encoding="utf-8"))
+LATENCIES = read_results(RESULTS / "latency.json", Latencies)
 
 
 def taught_by_minilm() -> list[Row]:
@@ -42,15 +41,15 @@ def test_points_have_intervals_over_splits_and_the_latency_of_their_encoder() ->
     assert alone.splits == 4
     # t of 3 degrees of freedom is 3.182; the deviation of 50, 52, 48, 50 is 1.633
     assert alone.high == pytest.approx(50 + 3.182 * 1.633 / 2, abs=0.01)
-    timed = LATENCIES["latency"]["student (murmur3-log-unit/1), in process, unseen, 8 words"]
-    assert (alone.p50, alone.p95) == (timed["p50"], timed["p95"])
+    timed = LATENCIES.latency["student (murmur3-log-unit/1), in process, unseen, 8 words"]
+    assert (alone.p50, alone.p95) == (timed.p50, timed.p95)
 
 
 def test_a_teacher_is_placed_by_what_it_answered_itself() -> None:
     (found,) = plane.teacher_points(taught_by_minilm(), LATENCIES)
     assert found.name == "MiniLM, frozen, asked"
     assert found.accuracy == pytest.approx(67.5)
-    assert found.p50 == LATENCIES["latency"]["MiniLM, unseen, 8 words"]["p50"]
+    assert found.p50 == LATENCIES.latency["MiniLM, unseen, 8 words"].p50
     strangers = rows(UNSMOOTHED, ALONE, taught_accuracy=0.7, teacher="another, tuned")
     with pytest.raises(BenchmarkError, match="'another, tuned' is not one that `bench latency`"):
         list(plane.teacher_points(strangers, LATENCIES))
@@ -94,15 +93,10 @@ def test_a_million_answers_cost_the_time_that_they_keep_cores_busy() -> None:
     assert price(way, machine_hour=0.36, cores=2) == pytest.approx(0.5)
     ways, cores = measured(RESULTS)
     names = {(way.way, way.asked): way for way in ways}
-    assert names["MiniLM", "stored"].cores == LATENCIES["settings"]["teacher_threads"]
+    assert names["MiniLM", "stored"].cores == LATENCIES.settings.teacher_threads
     assert names["student (murmur3-log-unit/1)", "unseen, 8 words"].cores == 1
-    told: dict[str, Any] = {
-        "machine_hour": 0.36,
-        "machine_cores": cores,
-        "tokens": 300,
-        "ways": [],
-        "hosted": {"name": "hosted", "dollars": [12.0, 30.0]},
-    }
+    hosted = HostedPrice("hosted", published=True, dollars=(12.0, 30.0))
+    told = CostResults(machine_hour=0.36, machine_cores=cores, tokens=300, ways=[], hosted=hosted)
     assert "| 12.00 to 30.00 | published by their makers, not measured |" in cost_report(told)
     assert [dollars(value) for value in (12.345, 0.0123, 0.0000361)] == [
         "12.35",
@@ -116,4 +110,7 @@ def test_rates_that_were_not_measured_are_told(tmp_path: Path) -> None:
         measured(tmp_path)
     (tmp_path / "latency.json").write_text("{")
     with pytest.raises(BenchmarkError, match=r"latency\.json is no JSON"):
+        measured(tmp_path)
+    (tmp_path / "latency.json").write_text("{}")
+    with pytest.raises(BenchmarkError, match=r"is not what its benchmark writes: .*`machine`"):
         measured(tmp_path)

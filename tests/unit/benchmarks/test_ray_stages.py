@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ray_passes import BUNDLE, ROWS, predicted, write_texts
-from benchmarks.ray_stages import report, results, taught
-from benchmarks.ray_ways import ALONE, BESIDE, KILLED, ONE, TWO, Figures, placed
+from benchmarks.ray_stages.passes import BUNDLE, ROWS, predicted, write_texts
+from benchmarks.ray_stages.stages import distill_results, report, taught
+from benchmarks.ray_stages.ways import ALONE, BESIDE, KILLED, ONE, TWO, Figures, placed
 from tests.bundles import TinyBundle
 from tests.language_models import write_tiny_encoder
 from training.teacher.encoder import EncoderOptions
@@ -24,12 +24,12 @@ def test_two_workers_are_held_against_one_and_the_killed_one_against_two() -> No
         TWO.name: Figures(seconds=60.0, training_seconds=40.0, val_accuracy=[0.52, 0.62, 0.63]),
         KILLED.name: Figures(val_accuracy=[0.52]),
     }
-    values = results("distill", found)
-    assert (values["ratio"], values["training_ratio"]) == (0.6, 0.5)
-    assert values["difference"] == pytest.approx(-0.01)
-    assert values["spread"] == pytest.approx(0.1)
-    assert values["killed_is_the_same"]
-    assert values["left_by_the_machine"] == pytest.approx(11.5 / 10 / 2)
+    values = distill_results(found)
+    assert (values.ratio, values.training_ratio) == (0.6, 0.5)
+    assert values.difference == pytest.approx(-0.01)
+    assert values.spread == pytest.approx(0.1)
+    assert values.killed_is_the_same
+    assert values.left_by_the_machine == pytest.approx(11.5 / 10 / 2)
     text = report("distill", found, "a graph")
     assert "| one worker | 100.0 | 80.0 |" in text
     assert "With one killed the student is the same." in text

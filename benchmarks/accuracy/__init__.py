@@ -1,0 +1,1 @@
+"""What distillation brings on real graphs: accuracy of students, taught and alone, in percent."""

@@ -1,0 +1,127 @@
+"""docs/results.md's part on accuracy, from the runs that are committed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common.generated_part import PAGE, GeneratedPart
+from benchmarks.common.results import RESULTS
+from benchmarks.errors import BenchmarkError
+from training.evaluation.rows import RUNS_FILE, Record, Row, read_rows
+from training.evaluation.tables import LABELS, sections, unseen_table
+
+FOLDER = RESULTS / "accuracy"
+PART = GeneratedPart("python -m benchmarks.accuracy")
+UNSEEN, SEEN = "-unseen", "-seen"  # ends of two names: without a fifth of test, and with it
+OWN_SETTINGS = {"teacher", "withheld", "splits", "seeds", "split_kind"}  # that parts differ in
+
+Records = Mapping[str, Record]  # by the name of their folder
+
+
+def write_page(page: Path = PAGE, folder: Path = FOLDER) -> Path:
+    """Puts the tables of all committed runs between the page's two marks.
+
+    Raises:
+        BenchmarkError: the page has no such marks; see `graph_section`.
+        EvaluationError: a file of runs is damaged.
+    """
+    return PART.put(page, tables(committed(folder)))
+
+
+def committed(folder: Path = FOLDER) -> dict[str, Record]:
+    """All evaluations with their runs, by name."""
+    paths = sorted(folder.glob(f"*/{RUNS_FILE}"))
+    return {path.parent.name: read_rows(path) for path in paths}
+
+
+def tables(records: Records) -> str:
+    """A section a graph."""
+    graphs: dict[str, dict[str, Record]] = {}
+    for name, record in records.items():
+        graphs.setdefault(record.facts["graph"], {})[name] = record
+    return "\n\n".join(part for graph in sorted(graphs) for part in graph_section(graphs[graph]))
+
+
+def graph_section(records: Records) -> list[str]:
+    """The tables of one graph.
+
+    Raises:
+        BenchmarkError: its evaluations are not of the same graph, or of the same settings.
+    """
+    check_alike(records)
+    facts = next(iter(records.values())).facts
+    rows: list[Row] = []
+    seen: list[Row] = []  # of students that stand beside those of unseen nodes alone
+    for name, record in records.items():
+        (seen if name.endswith(SEEN) else rows).extend(record.rows)
+    return [
+        f"## {facts['graph']}",
+        f"{facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes.",
+        *sections(rows),
+        *unseen_sections(rows, seen),
+        f"Runs: {'; '.join(made(name, record) for name, record in records.items())}.",
+    ]
+
+
+def check_alike(records: Records) -> None:
+    (first, record), *others = records.items()
+    for name, other in others:
+        if other.facts["graph_hash"] != record.facts["graph_hash"]:
+            raise BenchmarkError(
+                f"{first} and {name} are both of a graph named {other.facts['graph']!r}, and not "
+                "of the same one; import one of them under another --name"
+            )
+        if settings(other) != settings(record):
+            raise BenchmarkError(
+                f"{first} and {name} train students by different settings, so their figures "
+                "cannot stand in one table; run one of them again"
+            )
+    check_splits(records)
+
+
+def check_splits(records: Records) -> None:
+    """Of one number, all splits of a kind test the same nodes; those of unseen ones are fewer."""
+    tested: dict[tuple[str, int], tuple[str, tuple[int, bytes]]] = {}
+    for name, record in records.items():
+        if name.endswith(UNSEEN):
+            continue
+        for row in record.rows:
+            key, nodes = (row.split_kind, row.split), (row.test, row.panel)
+            first, others = tested.setdefault(key, (name, nodes))
+            if nodes != others:
+                raise BenchmarkError(
+                    f"split {row.split} ({row.split_kind}) of {first} and of {name} test different "
+                    "nodes, so they were drawn by two rules and cannot stand in one table; run one "
+                    "of them again"
+                )
+
+
+def settings(record: Record) -> Mapping[str, Any]:
+    options = record.facts["options"]
+    return {name: value for name, value in options.items() if name not in OWN_SETTINGS}
+
+
+def unseen_sections(rows: Sequence[Row], seen: Sequence[Row]) -> Iterable[str]:
+    for kind, title in LABELS.items():
+        own, others = ([row for row in part if row.split_kind == kind] for part in (rows, seen))
+        if text := unseen_table(own, others):
+            yield f"### {title}: nodes that are unseen"
+            yield text
+
+
+def made(name: str, record: Record) -> str:
+    """Where an evaluation's runs are, and what made them."""
+    options, rows = record.facts["options"], record.rows
+    dates = sorted(row.date[:10] for row in rows)
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    machines = ", ".join(sorted({f"{row.processor}, {counted(row.cores, 'core')}" for row in rows}))
+    link = f"[{name}](../benchmarks/results/accuracy/{name}/report.md)"
+    return (
+        f"{link} ({counted(options['splits'], 'split')}, "
+        f"{counted(options['seeds'], 'initialisation')} of each, {when}, "
+        f"{machines})"
+    )
+
+
+def counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

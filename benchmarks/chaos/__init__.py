@@ -1,0 +1,1 @@
+"""Services that are killed while clients read and write: whether anything is lost or differs."""

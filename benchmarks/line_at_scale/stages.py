@@ -1,0 +1,309 @@
+"""Seconds, memory and disk of every stage of the line on one synthetic graph, by users' commands.
+
+    python -m benchmarks.line_at_scale FOLDER [--nodes 1000000] [--edges 10000000]
+
+Draws a graph, writes it as the Parquet tables of a user and imports these, distils a student of
+hashed texts in batches of drawn neighbours, exports it, serves it, asks about stored and unseen
+nodes and changes edges. A hundredth of the nodes has labels, as is usual where there are many. What
+a stage took is written when it ends, so that a line that is cut off has told what it did;
+`--begin STAGE` goes on from there. A size that is measured again takes the place of its own
+figures; the others stay. `--before CHECKOUT` distils the imported graph with another one's
+code; `--plan` has `understudy plan` say what distilling and exporting it will take.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from benchmarks.common.command import check_programs
+from benchmarks.common.machine import memory_bytes
+from benchmarks.common.results import RESULTS, write_results
+from benchmarks.errors import BenchmarkError
+from benchmarks.line_at_scale.report import report
+from benchmarks.serving.questions import Questions, classify_body, mutation_body
+from benchmarks.serving.sequential import one_by_one, times_of
+from benchmarks.serving.servers import CLASSIFY, MUTATIONS, NO_CACHE, Served, service
+from understudy.graph.folder import read_meta
+from understudy.graph.snapshot import load_snapshot
+
+NAME = "line_at_scale"
+STUDENT = ("--encoder", "hashing", "--batch-size", "1024", "--fanout", "5", "--layers", "2")
+ROWS_A_STEP = 2**20  # of a table, while it is written
+PLAIN: dict[str, Any] = {"compression": "lz4", "use_dictionary": False}  # quick to write
+ASKED = 50  # of each sort of request
+STAGES = ("draw", "import", "distill", "export", "serve")
+DISTILL = STAGES[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a stage took, and what it left on the disk."""
+
+    seconds: float
+    processor_seconds: float
+    peak_bytes: int
+    disk_bytes: int
+
+
+@dataclass
+class Line:
+    """A size that is being measured; what has ended is written.
+
+    Attributes:
+        facts: the size, and what was asked for.
+        stages: figures of each stage that ended.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    stages: dict[str, Any] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def ended(self, stage: str, figures: Mapping[str, Any]) -> None:
+        """Writes results/line_at_scale.json and .md with this stage."""
+        self.stages[stage] = dict(figures)
+        self.write(stages=self.stages)
+        typer.echo(f"{self.facts['nodes']:,} nodes, {stage}: {json.dumps(self.stages[stage])}")
+
+    def write(self, **known: Any) -> None:
+        """Writes what is known of this size beside what was known."""
+        name, sizes = str(self.facts["nodes"]), known_sizes()
+        sizes[name] = {"stages": {}, **sizes.get(name, {}), **self.facts, **known}
+        ordered = dict(sorted(sizes.items(), key=lambda pair: int(pair[0])))
+        write_results(NAME, {"sizes": ordered}, report(ordered))
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Where all folders are written.")],
+    nodes: Annotated[int, typer.Option(min=1_000, help="Of the graph.")] = 1_000_000,
+    edges: Annotated[int, typer.Option(min=1_000, help="Of the graph.")] = 10_000_000,
+    labeled: Annotated[float, typer.Option(min=0, max=1, help="Share of nodes.")] = 0.01,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of the student.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    begin: Annotated[str, typer.Option(help=f"At a stage: {', '.join(STAGES)}.")] = STAGES[0],
+    before: Annotated[
+        Path | None, typer.Option(help="A checkout whose `distill` is measured, and nothing else.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Ask `understudy plan` of the graph, and nothing else.")
+    ] = False,
+) -> None:
+    """Measure, print and write results/line_at_scale.json."""
+    check_programs("taskset")
+    if begin not in STAGES:
+        raise BenchmarkError(f"--begin {begin}: choose from {', '.join(STAGES)}")
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"nodes": nodes, "edges": edges, "labeled": labeled, "hidden": hidden}
+    facts["epochs"] = epochs
+    known = known_sizes().get(str(nodes), {}).get("stages", {})
+    if before is not None:
+        line = Line(folder, facts, known)
+        line.ended(f"{DISTILL} at {commit_of(before)}", distilled(line, before))
+        return
+    if plan:
+        Line(folder, facts).write(planned=planned(folder / "graph", hidden, epochs))
+        return
+    left = list(WORKS)[list(WORKS).index(begin) :]
+    line = Line(folder, facts, {name: known[name] for name in known if name not in left})
+    for stage in left:
+        line.ended(stage, WORKS[stage](line))
+    typer.echo((RESULTS / f"{NAME}.md").read_text(encoding="utf-8"))
+
+
+def drawn(line: Line) -> Mapping[str, Any]:
+    degree = 2 * line.facts["edges"] / line.facts["nodes"]
+    words = ("--nodes", line.facts["nodes"], "--mean-degree", degree)
+    out = line.path("drawn")
+    taken = spent(out, "data", "synthetic", out, *words, "--labeled", line.facts["labeled"])
+    write_tables(out, line.path("tables"))
+    return asdict(taken)
+
+
+def imported(line: Line) -> Mapping[str, Any]:
+    tables, out = line.path("tables"), line.path("graph")
+    files = ("--nodes", tables / "nodes.parquet", "--edges", tables / "edges.parquet")
+    return asdict(spent(out, "data", "import", out, *files))
+
+
+def distilled(line: Line, checkout: Path | None = None) -> Mapping[str, Any]:
+    """By this code, or by a checkout's."""
+    out = line.path("student" if checkout is None else "student-before")
+    sizes = ("--hidden", line.facts["hidden"], "--epochs", line.facts["epochs"])
+    taken = spent(out, "distill", line.path("graph"), out, *STUDENT, *sizes, checkout=checkout)
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    told = ("val_accuracy", "test_accuracy", "epochs")
+    return (
+        asdict(taken)
+        | {name: metrics[name] for name in told}
+        | {"epoch_seconds": metrics["seconds"] / metrics["epochs"]}
+    )
+
+
+def exported(line: Line) -> Mapping[str, Any]:
+    return asdict(spent(line.path("bundle"), "export", line.path("student"), line.path("bundle")))
+
+
+def planned(graph: Path, hidden: int, epochs: int) -> dict[str, dict[str, float]]:
+    """What `understudy plan` says of distilling and of exporting, under its figures' names here."""
+    sizes = ("--layers", "2", "--hidden", hidden, "--epochs", epochs)
+    words = ("plan", graph, "--json", "--encoder", "hashing", "--batches", "--fanout", "5", *sizes)
+    command = [sys.executable, "-m", "understudy", *map(str, words)]
+    told = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if told.returncode:
+        raise BenchmarkError(f"understudy plan ended with status {told.returncode}")
+    stages = {stage["name"].split()[0]: stage for stage in json.loads(told.stdout)}
+    stages[DISTILL]["seconds"] += stages["hash"]["seconds"]  # which the command does, too
+    return {
+        name: {
+            "processor_seconds": stages[name]["seconds"],
+            "peak_bytes": stages[name]["memory"],
+            "disk_bytes": stages[name]["disk"],
+        }
+        for name in STAGES
+        if name in stages
+    }
+
+
+def write_tables(graph: Path, folder: Path) -> None:
+    """A graph folder's nodes and edges as a user has them: Parquet, with names and not numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = pa.array(read_meta(graph)["label_names"])
+    source = pq.ParquetFile(graph / "nodes.parquet")
+    ids = []
+    schema = pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.string()})
+    with pq.ParquetWriter(folder / "nodes.parquet", schema, **PLAIN) as writer:
+        for batch in source.iter_batches(ROWS_A_STEP, columns=["id", "text", "label"]):
+            of_class = batch["label"].to_numpy()
+            given = pa.array(of_class, mask=of_class < 0)
+            columns = [batch["id"], batch["text"], labels.take(given)]
+            ids.append(columns[0])
+            writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True))).cast(schema))
+    names = pa.concat_arrays(ids)
+    schema = pa.schema({"source": pa.string(), "target": pa.string()})
+    with pq.ParquetWriter(folder / "edges.parquet", schema, **PLAIN) as writer:
+        for batch in pq.ParquetFile(graph / "edges.parquet").iter_batches(ROWS_A_STEP):
+            ends = {name: names.take(batch[name]) for name in schema.names}
+            writer.write_table(pa.table(ends).cast(schema))
+
+
+# A process that is started inherits the peak memory of what started it; so a small one starts it.
+STARTER = """
+import os, sys
+told, *command = sys.argv[1:]
+_, status, usage = os.wait4(os.posix_spawn(command[0], command, os.environ), 0)
+with open(told, "w") as file:
+    print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=file)
+code = os.waitstatus_to_exitcode(status)
+sys.exit(code if code >= 0 else 128 - code)
+"""
+
+
+def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
+    """One command of `understudy`, from its start to its end; of a checkout, if one is given.
+
+    Raises:
+        BenchmarkError: it failed; it has said why.
+    """
+    variables = None if checkout is None else environment(checkout)
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "spent"
+        command = [sys.executable, "-m", "understudy", *map(str, words)]
+        starter = [sys.executable, "-S", "-c", STARTER, str(told), *command]
+        started = time.perf_counter()
+        status = subprocess.run(starter, cwd=checkout, env=variables).returncode
+        seconds = time.perf_counter() - started
+        if status:
+            raise BenchmarkError(f"understudy {words[0]} ended with status {status}")
+        processor_seconds, peak_kilobytes = told.read_text(encoding="utf-8").split()
+    return Spent(
+        seconds=seconds,
+        processor_seconds=float(processor_seconds),
+        peak_bytes=1024 * int(peak_kilobytes),
+        disk_bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+    )
+
+
+def environment(checkout: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(checkout.resolve())}
+
+
+def commit_of(checkout: Path) -> str:
+    command = ["git", "-C", str(checkout), "rev-parse", "--short=7", "HEAD"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def served(line: Line) -> Mapping[str, Any]:
+    """Starting the service, its answers, and its memory before and after them."""
+    bundle = line.path("bundle")
+    questions = Questions(load_snapshot(bundle / "graph"))
+    started = time.perf_counter()
+    with service(bundle, *NO_CACHE, cores="0,1") as server:
+        httpx.get(f"{server.url}/health/ready", timeout=600).raise_for_status()
+        seconds, processor = time.perf_counter() - started, server.processor_seconds
+        asked = requests(server, questions)
+        memory = memory_bytes(server.process.pid)
+    return {
+        "seconds": seconds,
+        "processor_seconds": processor,
+        "peak_bytes": memory["VmHWM"],
+        "anonymous_bytes": memory["RssAnon"],
+        "disk_bytes": 0,
+        **asked,
+    }
+
+
+def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]]:
+    """Times of stored and unseen nodes and of changes of an edge, one after the other.
+
+    Each sort is asked for twice, the second time of the same nodes: then what it reads lies in the
+    caches.
+    """
+    edges = questions.edges(ASKED)
+    stored, unseen = (
+        [classify_body([node]) for node in questions.nodes(sort, ASKED)]
+        for sort in ("stored", "unseen")
+    )
+    added, removed = (
+        [mutation_body(edge, kind) for edge in edges] for kind in ("add_edge", "remove_edge")
+    )
+    rounds = {
+        "stored": (CLASSIFY, stored),
+        "stored again": (CLASSIFY, stored),
+        "unseen": (CLASSIFY, unseen),
+        "unseen again": (CLASSIFY, unseen),
+        "changes": (MUTATIONS, added),
+        "changes again": (MUTATIONS, removed),
+    }
+    turns = {name: one_by_one(server, *asked) for name, asked in rounds.items()}
+    return {
+        name: {**asdict(times_of([turn])), "least": min(turn[0])} for name, turn in turns.items()
+    }
+
+
+def known_sizes() -> dict[str, Any]:
+    """What was measured before."""
+    path = RESULTS / f"{NAME}.json"
+    if not path.is_file():
+        return {}
+    sizes: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["sizes"]
+    return sizes
+
+
+WORKS: Mapping[str, Callable[[Line], Mapping[str, Any]]] = dict(
+    zip(STAGES, (drawn, imported, distilled, exported, served), strict=True)
+)

@@ -1,0 +1,29 @@
+"""What a rival's server is told when it starts, in its own process."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerArguments:
+    bundle: Path
+    student: Path  # folder of the student that the bundle was exported from
+    port: int
+    arguments: tuple[str, ...]
+
+
+def read_arguments() -> ServerArguments:
+    """Reads the command line, and tells the address on standard output.
+
+    Whatever is printed there afterwards, by this process or by its children, goes to standard
+    error, since nobody reads on.
+    """
+    bundle, student, port, *arguments = sys.argv[1:]
+    sys.stdout.write(f"http://{LOOPBACK}:{port}\n")
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return ServerArguments(Path(bundle), Path(student), int(port), tuple(arguments))

@@ -1,0 +1,1 @@
+"""Accuracy over latency in one picture, from committed results; nothing is measured."""

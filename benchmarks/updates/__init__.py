@@ -1,0 +1,1 @@
+"""Changes of edges a second, by batch size and student, on a graph of ogbn-arxiv's size."""
