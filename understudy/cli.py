@@ -42,7 +42,7 @@ COMMANDS = {
         "export.cli:export",
         "Turn a trained student into a bundle that can be served.",
     ),
-    "bundle": ("understudy.bundle.commands:bundle", "Look at a bundle."),
+    "bundle": ("understudy.bundle.commands:bundle", "Show what a bundle holds."),
     "refresh": (
         "understudy.retraining.refresh_command:refresh",
         "Train a model anew on the graph that is served, and serve it if it is no worse.",
@@ -63,11 +63,11 @@ COMMANDS = {
     "key": ("service.commands:key", "Make an API key of the service."),
     "backup": (
         "understudy.engine.commands:backup",
-        "Copy the changes of a served graph, while it is served.",
+        "Copy the changes of a graph, even while it is served.",
     ),
     "restore": (
         "understudy.engine.commands:restore",
-        "Put such a copy into a data folder.",
+        "Restore a backup into a data folder.",
     ),
     "demo": ("understudy.demo:demo", "Run everything, from a graph to answers, on real data."),
     "collect-env": (

@@ -36,49 +36,72 @@ def plan(
     context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     teacher: Annotated[
-        str | None, typer.Option(help="As of `understudy teach`; none: labels alone.")
+        str | None,
+        typer.Option(
+            help="Teacher, named as in `understudy teach`; by default students learn from labels "
+            "alone."
+        ),
     ] = None,
     students: Annotated[
-        str, typer.Option(help=f"Networks, with commas between: {', '.join(STUDENT_KINDS)}.")
+        str, typer.Option(help=f"Networks, separated by commas: {', '.join(STUDENT_KINDS)}.")
     ] = DEFAULTS.student,
     encoder: Annotated[
-        EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
+        EncoderKind,
+        typer.Option(
+            help="Text encoder: minilm (a transformer) or hashing (n-grams, much faster)."
+        ),
     ] = DEFAULTS.encoder,
-    layers: Annotated[int, typer.Option(min=1, max=8, help="Of every student.")] = DEFAULTS.layers,
-    hidden: Annotated[int, typer.Option(min=1, help="Width of a layer.")] = DEFAULTS.hidden,
-    epochs: Annotated[int, typer.Option(min=1, help="Of a student.")] = 100,
+    layers: Annotated[
+        int, typer.Option(min=1, max=8, help="Number of layers of every student.")
+    ] = DEFAULTS.layers,
+    hidden: Annotated[
+        int, typer.Option(min=1, help="Width of the hidden layers.")
+    ] = DEFAULTS.hidden,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs per student.")] = 100,
     budget: Annotated[
-        int, typer.Option(min=0, help="Questions to the teacher; 0: every node and hop.")
+        int, typer.Option(min=0, help="Number of questions to the teacher; 0: every node and hop.")
     ] = 0,
     teacher_parameters: Annotated[
-        float, typer.Option(min=0, help="Of a teacher other than encoder and gemma, such as 8e9.")
+        float,
+        typer.Option(
+            min=0,
+            help="Number of the teacher's parameters, such as 8e9, unless it is encoder or gemma.",
+        ),
     ] = 0.0,
     teacher_width: Annotated[
-        int, typer.Option(min=0, help="Numbers that it shows of a node and hop.")
+        int,
+        typer.Option(min=0, help="Width of the teacher's features, in numbers per node and hop."),
     ] = 384,
     device: Device = DEFAULTS.device,
-    workers: Annotated[int, typer.Option(min=1, help="Machines like this one.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of machines like this one.")] = 1,
     machine_price: Annotated[
-        float, typer.Option(min=0, help="Of an hour of one machine, in any currency.")
+        float, typer.Option(min=0, help="Price of one machine per hour, in any currency.")
     ] = 0.0,
     input_price: Annotated[
-        float, typer.Option(min=0, help="Of a million tokens of prompts, of an endpoint.")
+        float, typer.Option(min=0, help="Price of a million prompt tokens of an endpoint.")
     ] = 0.0,
     output_price: Annotated[
-        float, typer.Option(min=0, help="Of a million tokens of answers, of an endpoint.")
+        float, typer.Option(min=0, help="Price of a million answered tokens of an endpoint.")
     ] = 0.0,
     answers_a_second: Annotated[
         float,
-        typer.Option(min=0.001, help="Of an endpoint, in all."),
+        typer.Option(min=0.001, help="Answers per second from an endpoint, over all requests."),
     ] = 8.0,
     batches: Annotated[
-        bool, typer.Option("--batches", help="Of drawn neighbours, also where the graph fits.")
+        bool,
+        typer.Option(
+            "--batches",
+            help="Train in batches of sampled neighbours even if the whole graph fits into memory.",
+        ),
     ] = False,
     fanout: Annotated[
-        int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
+        int, typer.Option(min=1, help="Neighbours sampled per node and hop, in batches.")
     ] = DEFAULTS.fanout,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the stages as JSON, in seconds and bytes.")
+        bool,
+        typer.Option(
+            "--json", help="Print the stages as JSON, with times in seconds and sizes in bytes."
+        ),
     ] = False,
 ) -> None:
     """Estimate time, memory, disk and money of every stage from texts to bundles."""

@@ -29,9 +29,10 @@ STAGE = "Loading the teacher"
 def teacher_serve(
     folder: Annotated[Path, typer.Argument(help="Teacher folder made by `understudy teach`.")],
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="On loopback; 0 picks a free one.")
+        int,
+        typer.Option(min=0, max=65_535, help="Port on the loopback address; 0 picks a free one."),
     ] = 8001,
-    threads: Annotated[int, typer.Option(min=1, help="Of one inference.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads per inference.")] = 1,
 ) -> None:
     """Serve a trained teacher over an OpenAI-compatible endpoint, on loopback only."""
     read_info(folder)  # reports a wrong path before the slow import of torch

@@ -9,13 +9,15 @@ from understudy.cluster.errors import ClusterError
 Ray = Annotated[
     str,
     typer.Option(
-        help="Run on a cluster of Ray: local for one on this machine, auto for the one that runs "
-        "here, or HOST:PORT of its head; else in this process."
+        help="Run on a Ray cluster: local starts one on this machine, auto joins the one that runs "
+        "here, HOST:PORT joins the one with that head node. By default no cluster is used."
     ),
 ]
 Workers = Annotated[
     int,
-    typer.Option(min=0, help="Of --ray, at once; 0: one a GPU where there are some, else a core."),
+    typer.Option(
+        min=0, help="Number of workers with --ray; 0: one per GPU, or one per core without GPUs."
+    ),
 ]
 
 
