@@ -95,7 +95,7 @@ def create_app(
         root_path=settings.root_path,
     )
     service.parts = parts
-    parts.metrics.gauge("running_requests", "Requests that run.", lambda: service.running)
+    parts.metrics.gauge("running_requests", "Requests in progress.", lambda: service.running)
     return service
 
 

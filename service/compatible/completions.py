@@ -22,7 +22,7 @@ UNLIKELY = -9_999.0  # OpenAI's log-probability for a probability of 0
 NO_BRAINER = 0.0  # log-probability of text that the constraint fixes
 UNREAD = ("system", "developer")  # roles whose messages are ignored
 REFERENCE = "#/$defs/"
-Constraint = Annotated[Any, Meta(description="What holds the answer to some texts.")]
+Constraint = Annotated[Any, Meta(description="Restricts the answer to given texts.")]
 
 
 class ChatPart(Struct):
@@ -42,7 +42,7 @@ class ChatMessage(Struct):
 class ChatRequest(Struct):
     """A chat; fields that are not listed are passed upstream unchanged."""
 
-    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    model: Annotated[str, Meta(description="Any name; only the upstream uses it.")]
     messages: Annotated[tuple[ChatMessage, ...], Meta(min_length=1)]
     response_format: Constraint = None
     structured_outputs: Constraint = None
@@ -51,7 +51,7 @@ class ChatRequest(Struct):
     top_logprobs: Annotated[int, Meta(ge=0, le=MOST_ALTERNATIVES)] | None = None
     n: int | None = None
     stream: bool | None = None
-    tools: Annotated[Any, Meta(description="With some, it is never the student's.")] = None
+    tools: Annotated[Any, Meta(description="A request with tools goes to the upstream.")] = None
 
 
 class Answered(Struct):

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 OPERATION = "mcp"
 MOST_BYTES = 2**20  # of a message, which is decoded on the event loop
 INSTRUCTIONS = """
-A graph whose nodes carry text, and a model that classifies its nodes. Ask about nodes by their ids,
-or about new ones by a text and the ids of the stored nodes that they are linked to.
+A graph whose nodes carry text, and a model that classifies its nodes. Ask about stored nodes by
+their ids, or about new ones by a text and the ids of the stored nodes that they are linked to.
 """
 READING = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 

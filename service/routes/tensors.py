@@ -29,7 +29,9 @@ BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = (
 UNSUPPORTED = ("classification", "shared_memory_region")
 
 Value = str | float
-Parameters = Annotated[dict[str, Any], Meta(description="Beside the protocol's own fields.")]
+Parameters = Annotated[
+    dict[str, Any], Meta(description="Parameters in addition to the protocol's own fields.")
+]
 
 
 class Tensor(Struct, frozen=True, omit_defaults=True):
