@@ -94,7 +94,8 @@ def demo(
             )
         else:
             console.print(
-                f"Its page: `understudy serve {out / 'bundle'}`, and open the address that it says."
+                f"To see its page, run `understudy serve {out / 'bundle'}` and open the address "
+                "that it prints."
             )
 
 

@@ -30,4 +30,4 @@ def check_cluster(ray: str, workers: int) -> None:
     if workers < 0:
         raise ClusterError(f"workers must be a whole number of at least 0, not {workers}")
     if workers and not ray:
-        raise ClusterError("--workers is read with --ray; add --ray local, or leave it out")
+        raise ClusterError("--workers needs --ray; add --ray local, or leave --workers out")

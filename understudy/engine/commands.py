@@ -34,7 +34,7 @@ def backup(
     """Copy all changes of a graph as of one moment, while services may change it."""
     made = store_backup(data, out, force) if is_url(out) else make_backup(data, Path(out), force)
     typer.echo(f"{without_secrets(out)}: {described(made)}")
-    typer.echo(f"to go back to it: {command('restore', out, 'DATA_FOLDER')}")
+    typer.echo(f"to restore it: {command('restore', out, 'DATA_FOLDER')}")
 
 
 def restore(
@@ -59,6 +59,6 @@ def restore(
 def described(made: Backup) -> str:
     before = made.snapshot or "the bundle"
     return (
-        f"graph version {made.graph_version:,} ({before} and what follows it, of the bundle "
+        f"graph version {made.graph_version:,} ({before} and all later changes; bundle "
         f"{made.bundle}), {made.bytes / 1e6:,.1f} MB, {made.made}"
     )

@@ -21,8 +21,8 @@ def url_problem(path: Path) -> str | None:
     if not URL.match(str(path)):
         return None
     return (
-        "is a URL: every stage reads and writes folders on a disk; copy it to one, or back from "
-        "there, or mount the store"
+        "is a URL, but every stage reads and writes folders on a disk: copy from or to the store, "
+        "or mount it"
     )
 
 
@@ -48,14 +48,14 @@ def real_place(out: Path) -> Path:
         return place
     except UnicodeEncodeError as error:
         raise OutputUnwritableError(
-            f"{out} cannot be written: its path is not UTF-8, or the locale is not (LANG)"
+            f"{out} cannot be written: its path is not UTF-8, or LANG is not a UTF-8 locale"
         ) from error
     except FileNotFoundError as error:
         raise OutputUnwritableError(
             f"{out} cannot be written: the current folder has been removed; change to another one"
         ) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, before Python 3.13
-        reason = place_problem(error) or "it is a link that leads to itself"
+        reason = place_problem(error) or "it is a symbolic link to itself"
         raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error
 
 

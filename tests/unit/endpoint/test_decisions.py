@@ -216,7 +216,7 @@ def test_what_servers_differ_in_is_not_read(fault: str) -> None:
     ("fault", "problem"),
     [
         ("choice-key-case", "not those of the labels"),
-        ("xssi-200", "not like a decision endpoint's"),
+        ("xssi-200", "not have the form of a decision endpoint"),
         ("wrong-route", "refused with status 404"),
         ("cap-64", "refused with status 422"),
     ],

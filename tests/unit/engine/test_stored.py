@@ -224,7 +224,9 @@ def test_a_damaged_one_is_told(open_engine: OpenEngine, url: str, tmp_path: Path
     content = bytearray(logits.read_bytes())
     content[-1] ^= 1
     logits.write_bytes(content)
-    with pytest.raises(SnapshotStoreError, match=r"logits\.npy: it is not what was stored"):
+    with pytest.raises(
+        SnapshotStoreError, match=r"logits\.npy: its content is not what was sto"
+    ):
         open_engine("cold")
     assert not list((tmp_path / "cold").glob("snapshot-*"))
 
@@ -270,5 +272,5 @@ def test_what_is_no_record_of_a_snapshot_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "file").write_text("text")
     store.put(folder, Base("graph", "birth", "link", 2, "elsewhere"))
-    with pytest.raises(SnapshotStoreError, match="names what is no snapshot"):
+    with pytest.raises(SnapshotStoreError, match="names something that is not a snapshot"):
         store.newest()

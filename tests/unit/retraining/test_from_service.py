@@ -116,8 +116,8 @@ def test_what_is_no_graph_is_refused_in_a_line(
     nothing.mkdir()
     for source, words in (
         (tmp_path / "missing", "is no folder, nor an address"),
-        (nothing, "is no data folder of a service with a log"),
-        (data, "name it with --bundle"),
+        (nothing, "is not the data folder of a service:"),
+        (data, "give that bundle with --bundle"),
         ("http://127.0.0.1:9", "cannot be read"),
     ):
         assert status(source, tmp_path / "out") == 1
@@ -164,6 +164,6 @@ def test_a_folder_whose_log_is_in_redis_gives_the_graph(
     assert graph.lineage == Lineage(tiny_bundle.graph.content_hash, 3)
     assert graph.content_hash == expected.content_hash
     assert status(data, tmp_path / "out") == 1
-    assert "give --log and its URL" in capsys.readouterr().err
+    assert "give its URL with --log" in capsys.readouterr().err
     assert status(tiny_bundle.folder, tmp_path / "out", "--log", redis.url) == 1
-    assert "it has no redis-log.json" in capsys.readouterr().err
+    assert "it does not contain redis-log.json" in capsys.readouterr().err

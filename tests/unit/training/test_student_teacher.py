@@ -52,7 +52,7 @@ def test_a_student_that_is_replaced_while_it_is_read_is_told(
         return file_digest(path)
 
     monkeypatch.setattr(student_teacher, "file_digest", replaced)
-    with pytest.raises(FolderChangedError, match="own was written anew while it was read; run the"):
+    with pytest.raises(FolderChangedError, match="own was rewritten while it was read; run the"):
         teach(graph_folder, tmp_path / "teacher", TeachOptions(f"student:{own}"))
     assert not (tmp_path / "teacher").exists()
 

@@ -75,7 +75,7 @@ def test_a_bundle_of_another_graph_is_refused_with_the_reason(tmp_path: Path) ->
     folder = write_tiny_bundle(tmp_path / "bundle").folder
     reloader = reloader_of(folder)
     write_tiny_bundle(folder, label_names=("a", "b", "c", "d"))
-    with pytest.raises(ReloadError, match=r"is of the graph .* what is served is the graph"):
+    with pytest.raises(ReloadError, match=r"is of the graph .* the served graph is"):
         asyncio.run(reloader.reload())
     change(reloader.slot.engine)
 

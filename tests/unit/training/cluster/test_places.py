@@ -19,7 +19,7 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--workers", "2"], "--workers is read with --ray"),
+        (["--workers", "2"], "--workers needs --ray"),
         (["--ray", "local", "--device", "cuda:1"], "each worker is given a GPU of its own"),
     ],
 )

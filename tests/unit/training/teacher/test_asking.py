@@ -222,7 +222,7 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 def test_an_answer_that_is_none_is_the_questions_own_once_another_was_answered(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = MalformedError("the answer is not like an OpenAI server's", "DecodeError")
+    broken = MalformedError("the answer does not have the form of OpenAI's API", "DecodeError")
     with pytest.raises(EndpointError, match="does not answer like an OpenAI endpoint"):
         ask(ToldAsker(lambda number: broken), tmp_path)
     one = replace(OPTIONS, concurrency=1)

@@ -49,7 +49,7 @@ def test_a_teacher_that_takes_the_place_of_the_one_that_is_read_is_told(tmp_path
     first = read_info(folder).answers
     with unchanged(folder):
         read_teacher(folder, small_graph())
-    with pytest.raises(FolderChangedError, match="written anew while it was read; run the same"):
+    with pytest.raises(FolderChangedError, match="rewritten while it was read; run the same"):
         read_around_another(folder)
     assert read_info(folder).answers != first
 
