@@ -77,7 +77,7 @@ def export(
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
     check_cluster(ray, workers)
     if check is not None:
-        refuse_unread(context, ("check",), "--check reads the bundle that it names alone", student)
+        refuse_unread(context, ("check",), "--check reads nothing but its bundle", student)
         report(check)
         return
     if student is None or (bundle is None and triton is None):
@@ -168,7 +168,7 @@ def report(folder: Path) -> None:
     from export.checks.bundle import check_bundle
 
     result = check_bundle(folder)
-    table = Table(title=f"{folder}: whole, and equal to what is stored", show_header=False)
+    table = Table(title=f"{folder}: complete, and equal to the stored values", show_header=False)
     for what, difference in result.differences.items():
         table.add_row(f"difference: {what}", f"{difference:.1e}")
     table.add_row("providers here", ", ".join(result.providers))

@@ -135,7 +135,9 @@ class AskedCompletion:
         self.reason = hindrance(request)
         self.constraint = None if self.reason else constraint_of(request)
         if self.constraint is None:
-            self.reason = self.reason or "the answer is held to no list of texts, or to several"
+            self.reason = (
+                self.reason or "the answer must be restricted to exactly one list of texts"
+            )
         self.questions = Questions(
             None, [None if self.constraint is None else self.constraint.options]
         )
@@ -210,7 +212,7 @@ def token_of(text: str, probability: float) -> LabelToken:
 def hindrance(request: ChatRequest) -> str:
     """Explains why the student cannot answer a request of this form; empty if it can."""
     if request.stream:
-        return "`stream` is set, and the student's answers come whole"
+        return "`stream` is set, but the student does not stream its answers"
     if request.n not in (None, 1):
         return "`n` asks for several answers"
     return "`tools` are given" if request.tools else ""

@@ -294,9 +294,9 @@ def read_reply(content: bytes, questions: int) -> UpstreamResponse:
     try:
         answered = RESPONSE.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UpstreamError("does not answer like a decision endpoint") from error
+        raise UpstreamError("does not answer in the form of a decision endpoint") from error
     if len(answered.answers) != questions:
-        raise UpstreamError(f"answered {len(answered.answers)} of {questions} questions")
+        raise UpstreamError(f"answered only {len(answered.answers)} of {questions} questions")
     return answered
 
 

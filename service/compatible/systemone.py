@@ -242,7 +242,7 @@ def read_reply(content: bytes) -> UpstreamAnswers:
     try:
         return RESPONSE.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UpstreamError("does not answer like /v1/systemone") from error
+        raise UpstreamError("does not answer in the form of /v1/systemone") from error
 
 
 REQUEST = msgspec.json.Decoder(SystemOneRequest)

@@ -124,7 +124,7 @@ def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
     look_through(content)
     texts = (given,) if isinstance(given, str) else given
     if not texts:
-        raise InvalidFieldError("input", "expected a text, or several")
+        raise InvalidFieldError("input", "expected a text or a list of texts")
     nodes = tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts))
     wishes = (outline.use_activation, outline.activation, outline.softmax)
     return TextsRequest(nodes, raw_scores=False in wishes)

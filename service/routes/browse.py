@@ -162,12 +162,10 @@ def page_of(parts: Parts, query: NodesQuery) -> NodePage:
     state = parts.slot.engine.state
     view, base = state.graph, state.graph.parts.base
     if query.label and query.label not in view.label_names:
-        raise InvalidFieldError(
-            "label", f"no label is called {shortened(query.label)!r}; see /info"
-        )
+        raise InvalidFieldError("label", f"there is no label {shortened(query.label)!r}; see /info")
     if query.split and query.split not in base.splits:
         known = ", ".join(base.splits) or "none"
-        problem = f"no split is called {shortened(query.split)!r}; there are: {known}"
+        problem = f"there is no split {shortened(query.split)!r}; the splits are: {known}"
         raise InvalidFieldError("split", problem)
     label = view.label_names.index(query.label) if query.label else None
     listing = parts.directory.listing(view)

@@ -43,7 +43,7 @@ def decode_part(sent: str) -> str:
     try:
         return unquote_to_bytes(sent.encode("latin-1")).decode("utf-8")
     except UnicodeError as error:
-        raise MalformedPathError("what the path encodes is not UTF-8") from error
+        raise MalformedPathError("the decoded path is not UTF-8") from error
 
 
 class Identifier(Convertor[str]):

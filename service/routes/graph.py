@@ -177,7 +177,7 @@ async def get_node(node_id: PathId, served: Served) -> StoredNode:
 async def put_node(node_id: PathId, node: Node, served: Served, exchange: Changing) -> Changed:
     most = served.changes.max_mutations - 1
     if len(node.neighbors) > most:
-        problem = f"at most {most:,} at once; link further ones by further requests"
+        problem = f"at most {most:,} per request; link more with further requests"
         raise InvalidFieldError("neighbors", problem)
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
@@ -237,7 +237,7 @@ def refuse_conditions(exchange: Exchange) -> None:
     for name in CONDITIONS:
         if name in exchange.headers:
             raise InvalidFieldError(
-                name.decode(), "nodes have no entity tags or dates to compare; leave it out"
+                name.decode(), "conditional requests are not supported; leave this header out"
             )
 
 

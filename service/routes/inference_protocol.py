@@ -250,7 +250,7 @@ def timeout_seconds(request: InferRequest) -> float | None:
     """
     timeout = request.parameters.get("timeout", 0)
     if type(timeout) is not int or not 0 <= timeout <= MOST_MICROSECONDS:
-        raise InvalidFieldError("parameters.timeout", "expected microseconds, a whole number")
+        raise InvalidFieldError("parameters.timeout", "expected a whole number of microseconds")
     return timeout / 1_000_000 if timeout else None
 
 
@@ -269,11 +269,13 @@ def nodes_of(inputs: Sequence[Tensor]) -> tuple[Node, ...]:
         if tensor.datatype != TEXT_TYPE or not all(isinstance(v, str) for v in tensor.data):
             raise InvalidFieldError(f"{where}.datatype", f"expected {TEXT_TYPE}, and strings")
         if tensor.shape not in ((count,), (count, 1)) or not count:
-            problem = f"expected [N] or [N, 1] for N values, at least one; there are {count:,}"
+            problem = (
+                f"expected [N] or [N, 1] for N values, and at least one value; there are {count:,}"
+            )
             raise InvalidFieldError(f"{where}.shape", problem)
         columns[tensor.name] = tuple(map(str, tensor.data))
     if len({len(column) for column in columns.values()}) != 1:
-        raise InvalidFieldError("inputs", "expected as many values in each")
+        raise InvalidFieldError("inputs", "all inputs must have the same number of values")
     count = len(next(iter(columns.values())))
     empty = ("",) * count
     rows = zip(*(columns.get(name, empty) for name in known), strict=True)

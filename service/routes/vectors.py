@@ -136,7 +136,9 @@ async def embeddings(asked: Asked, exchange: Timed, served: Served) -> EncodedRe
     state, names = engine.state, asked.input
     inputs = (names,) if isinstance(names, str) else names
     if len(inputs) > engine.limits.nodes:
-        raise InvalidFieldError("input", f"at most {engine.limits.nodes:,} nodes a request")
+        raise InvalidFieldError(
+            "input", f"at most {engine.limits.nodes:,} nodes per request are allowed"
+        )
     resolution = await in_time(served, exchange, resolve_inputs, state, inputs, engine)
     work = embed(served, engine, resolution, asked.encoding_format or "float")
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
@@ -168,7 +170,9 @@ def check_model(asked: EmbeddingsRequest, engine: Engine) -> None:
         raise UnknownModelError(str(asked.model), engine.manifest.name)
     width = engine.manifest.student.hidden
     if asked.dimensions not in (None, width):
-        raise InvalidFieldError("dimensions", f"this model's vectors have {width}; leave it out")
+        raise InvalidFieldError(
+            "dimensions", f"this model's vectors have {width} dimensions; leave it out"
+        )
 
 
 def resolve_inputs(state: GraphState, inputs: Sequence[str | Node], engine: Engine) -> Resolution:

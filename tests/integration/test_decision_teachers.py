@@ -113,7 +113,10 @@ def test_the_reference_server_teaches(tmp_path: Path, graph: TextGraph) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--constraint", "choice"), "--constraint is read by these teachers: endpoint;"),
+        (
+            ("--constraint", "choice"),
+            "--constraint applies only to teachers of the kinds endpoint;",
+        ),
         (("--max-choices", "9"), "9"),
         (("--budget-money", "1"), "--budget-money needs --input-price"),
     ],

@@ -260,7 +260,7 @@ def test_a_teacher_of_unknown_size_is_told_without_loading_torch(tmp_path: Path)
         main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
     ended = run(WITHOUT_TORCH, "plan", str(tmp_path / "g"), "--teacher", "some/model")
     assert ended.stdout == "1 False\n", ended.stderr
-    assert "say how large it is, with --teacher-parameters" in ended.stderr
+    assert "of parameters with --teacher-parameters" in ended.stderr
 
 
 def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
         (("teach", "{g}", "t", "--teacher", "encoder:nowhere"), "there is no folder 'nowhere'"),
         (("teach", "{g}", "t", "--teacher", "encoder:{g}"), "{g} holds no text encoder (no conf"),
         (("teach", "{g}", "t", "--teacher", "gguf:nowhere"), "there is no file 'nowhere'"),
-        (("teach", "{g}", "t", "--teacher", "encodr"), "there is no folder 'encodr'; give gemma"),
+        (("teach", "{g}", "t", "--teacher", "encodr"), "'encodr' does not exist; give gemma"),
         (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
         (("evaluate", "{g}", "e", "--teacher", "./nowhere"), "there is no folder './nowhere'"),
         (("distill", "{g}", "s", "--encoder-path", "{g}"), "--encoder-path {g}: there is no model"),

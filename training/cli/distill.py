@@ -196,7 +196,7 @@ def distill(
     if start is not None:
         choices = like_its_start(choices, [name for name in TAKEN if was_given(context, name)])
         shape = f"{choices.student}, {choices.layers} layers of {choices.hidden}"
-        typer.echo(f"beginning with the weights of {start}: {shape}, {choices.encoder}")
+        typer.echo(f"starting from the weights of {start}: {shape}, {choices.encoder}")
     options = choices.options()
     with terminal_progress() as progress, step(progress, "Loading torch"):
         from training.distill import distill as run_distill
@@ -211,7 +211,10 @@ def distill(
     if teacher is not None:
         typer.echo(route_of(out))
     if teacher is not None and not compare and is_heard(choices.objectives):
-        typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
+        typer.echo(
+            "to see whether the teacher helps, use --compare: it also trains without the teacher "
+            "and keeps the best student"
+        )
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)
 
@@ -289,7 +292,8 @@ def show(metrics: Mapping[str, float], out: Path) -> None:
     console.print(table)
     temperature = read_calibration(out / "calibration.json").temperature
     typer.echo(
-        f"calibration errors are before calibration: logits are served divided by {temperature:.3g}"
+        "calibration errors are those before calibration; the service divides logits by "
+        f"{temperature:.3g}"
     )
 
 

@@ -173,8 +173,8 @@ def evaluate(
     )
     if set(options.recipes) <= set(LANGUAGE_FREE) and (unread := teacher_options(context)):
         typer.echo(
-            f"{', '.join(unread)}: no recipe of this run asks a teacher, so nothing reads this "
-            "now; recipes that are added to OUT later do",
+            f"{', '.join(unread)}: no effect in this run, since none of its recipes asks a "
+            "teacher; recipes that are added to OUT later will use it",
             err=True,
         )
     with terminal_progress() as progress:

@@ -135,7 +135,8 @@ def plan(
         stages = plan_stages(size, options, free_on(found) or free_bytes())
     if was_given(context, "fanout") and not any("in batches" in s.remark for s in stages):
         typer.echo(
-            f"--fanout {fanout} is not read: every student takes the whole graph; see --batches",
+            f"--fanout {fanout} has no effect: every student trains on the whole graph; see "
+            "--batches",
             err=True,
         )
     if as_json:
@@ -168,13 +169,15 @@ def refuse_unread(context: typer.Context, teacher: str | None) -> None:
         (OF_ENDPOINTS, ("endpoint",), "an endpoint"),
         (("teacher_parameters",), (*LOCAL_KINDS, "causal"), "a language model that runs here"),
         (("budget",), (*LOCAL_KINDS, "causal", "endpoint"), "a language model"),
-        (("teacher_width",), (*LOCAL_KINDS, "causal", STUDENT_KIND), "a teacher's features shown"),
+        (
+            ("teacher_width",),
+            (*LOCAL_KINDS, "causal", STUDENT_KIND),
+            "a teacher that shows features",
+        ),
     ):
         unread = [option_of(context, name) for name in parameters if was_given(context, name)]
         if unread and kind not in kinds:
-            raise TrainingError(
-                f"{', '.join(unread)}: read with {reader} as --teacher alone; leave it out"
-            )
+            raise TrainingError(f"{', '.join(unread)}: needs {reader} as --teacher; leave it out")
 
 
 def student_kinds(words: str) -> list[str]:
@@ -214,8 +217,8 @@ def duration(seconds: float) -> str:
 
 def assumptions(options: PlanOptions) -> list[str]:
     return [
-        f"measured on {processor()}: products of matrices; and on {options.device} an epoch of "
-        "each network on a drawn graph",
-        f"assumed: {options.epochs} epochs a student; time grows with nodes and edges; a teacher "
+        f"measured: matrix products on {processor()}; an epoch of each network on a random graph "
+        f"on {options.device}",
+        f"assumed: {options.epochs} epochs per student; time grows with nodes and edges; a teacher "
         "and a text encoder run as fast as those products; tuning the teacher is not counted",
     ]

@@ -131,13 +131,15 @@ def check_split_options(
     """
     check_word("--split-by", by, SPLIT_BY)
     if splits is None and (name is not None or by != "auto"):
-        raise BadInputError("--split-name and --split-by say how --splits is read; name that file")
+        raise BadInputError("--split-name and --split-by need --splits")
     if splits is not None and field not in (None, "", "none"):
         raise BadInputError(
-            "--splits takes the place of the nodes' own split; leave it or --split-field out"
+            "--splits replaces the split of the node file; leave --splits or --split-field out"
         )
     if ends and not edges:
-        raise BadInputError("--source-field and --target-field are of an edge file; name --edges")
+        raise BadInputError(
+            "--source-field and --target-field need an edge file; give it with --edges"
+        )
 
 
 def check_line_options(files: Sequence[Path], delimiter: str, header: bool | None) -> None:
@@ -154,12 +156,12 @@ def check_line_options(files: Sequence[Path], delimiter: str, header: bool | Non
     divided = found.intersection((*COMMA, *TAB))
     if delimiter and not divided:
         raise BadInputError(
-            "--delimiter is of .csv and .tsv files, and none is given; leave it out"
+            "--delimiter applies only to .csv and .tsv files, but none is given; leave it out"
         )
     if header is not None and not divided and not found.intersection(EDGE_LISTS):
         raise BadInputError(
-            "--header and --no-header are of .csv, .tsv and plain edge lists, and none is given; "
-            "leave it out"
+            "--header and --no-header apply only to .csv, .tsv and plain edge lists, but none is "
+            "given; leave it out"
         )
 
 

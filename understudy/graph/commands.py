@@ -67,7 +67,7 @@ def produce(
     check_output(out, GRAPH, inputs, force)
     place = out.resolve().name
     if not (name or keep_name):
-        check_name(place, "the graph's name, which is that of OUT,", "give another with --name")
+        check_name(place, "the graph's name, taken from OUT,", "give another with --name")
     with reserved(out), terminal_progress() as progress:
         built = make(progress)
         own = built.graph.name if keep_name else ""

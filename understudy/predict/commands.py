@@ -176,7 +176,7 @@ def predict(
         if asked.out != STANDARD:
             check_place(asked.out, force)
         elif "stdout" in CLOSED:
-            raise OutputError("stdout is closed, to which answers would go; name OUT")
+            raise OutputError("stdout is closed, so answers cannot be written there; give OUT")
         rows = None
         if data is not None and kind is not None:
             asked = read_as_imported(asked, key, timeout)
@@ -225,7 +225,9 @@ def understood(
         wanted = "at most OUT beside --unlabeled" if every_unlabeled else "IN, and perhaps OUT"
         raise OptionError(f"expected {wanted}; found {' '.join(files) or 'nothing'}")
     if NOT_READ in table.fields.text and len(table.fields.text) > 1:
-        raise OptionError("--text-field none reads no text; leave it or the other one out")
+        raise OptionError(
+            "--text-field none excludes any other --text-field; leave one of them out"
+        )
     if route not in get_args(Route):
         raise OptionError(f"--route must be student, teacher or auto, not {route!r}")
     given = None if every_unlabeled else places[0]
@@ -285,7 +287,9 @@ def check_shared(asked: Asked, threads: int) -> None:
     if asked.is_service:
         raise OptionError("--ray needs a bundle's folder: a service has workers of its own")
     if threads:
-        raise OptionError("--threads is not read with --ray: a worker has one core; leave it out")
+        raise OptionError(
+            "--threads has no effect with --ray, since a worker has one core; leave it out"
+        )
 
 
 @contextmanager
@@ -297,7 +301,9 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
         if problem := url_problem(asked.input):
             raise OptionError(f"{asked.input} {problem}")
         if not asked.input.is_file():
-            raise OptionError(f"{asked.input} is no file; of a pipe, give - and --input-format")
+            raise OptionError(
+                f"{asked.input} is not a file; to read a pipe, give - and --input-format"
+            )
         yield asked.input, format_of(asked.input, "IN")
     else:
         kind = format_named(asked.input_format, "--input-format")
@@ -369,12 +375,12 @@ def write_file(
     with open_parts(asked.out, kind, run.top_k > 1, about) as parts:
         for folder in left_by_others(parts):
             tell(
-                f"{folder} holds unfinished answers of another input, other options or another "
-                "model; remove it if nobody goes on with it"
+                f"{folder} holds unfinished answers for another input, other options or another "
+                "model; remove it if nobody needs it"
             )
         done, run.problems.count = parts.done()
         if done:
-            tell(f"{done:,} rows are answered already; this goes on with the next")
+            tell(f"{done:,} rows are answered already; continuing with the next")
         for part in run.parts(rows, done):
             parts.add(done, part)
             done += len(part)

@@ -85,7 +85,9 @@ def from_service(
         # The service keeps labels of its model, and of removed nodes, that no node has.
         used = with_used_labels(graph)
         if gone := joining.labels_gone(graph, used):
-            typer.echo(f"labels: no node has {gone} any more, so the graph does not name it")
+            typer.echo(
+                f"labels: no node has the label {gone} any more, so it is left out of the graph"
+            )
         return Built(used, (), random_split=False)
 
     inputs = [] if by_url else [Path(source), *([bundle] if bundle else [])]
@@ -103,4 +105,4 @@ def refuse_unread(context: typer.Context, by_url: bool) -> None:
     )
     unread = [option_of(context, name) for name in others if was_given(context, name)]
     if unread:
-        raise RefreshError(f"{', '.join(unread)} would not be read of {what}; leave it out")
+        raise RefreshError(f"{', '.join(unread)} has no effect with {what}; leave it out")

@@ -301,7 +301,7 @@ def test_an_encoder_outside_the_bundle_is_not_opened(tmp_path: Path) -> None:
     value = json.loads((folder / "manifest.json").read_text())
     value["encoder"]["file"] = "../encoder.onnx"
     (folder / "manifest.json").write_text(json.dumps(value))
-    with pytest.raises(BundleDamagedError, match=r"holds no \.\./encoder\.onnx"):
+    with pytest.raises(BundleDamagedError, match=r"does not contain \.\./encoder\.onnx"):
         Engine.open(folder)
 
 

@@ -57,7 +57,7 @@ def test_a_key_is_applied_once(tiny_bundle: TinyBundle, tmp_path: Path, durable:
         ([UpsertNode("a", "x\ud800")], None, "half a character"),
         ([UpsertNode("a")], None, "is new and needs a text"),
         ([UpsertNode("a", " \n")], None, "must not be empty"),
-        ([UpsertNode("a", "\u200b\ufeff")], None, "nor hold only what cannot be seen"),
+        ([UpsertNode("a", "\u200b\ufeff")], None, "text must have a visible character"),
         ([UpsertNode("a", "x", "nonsense")], None, "no label 'nonsense'"),
         ([AddEdge("node-1", "node-1")], None, "linked to itself"),
     ],

@@ -77,7 +77,7 @@ def test_one_data_folder_serves_one_graph(tiny_bundle: TinyBundle, tmp_path: Pat
     data = tmp_path / "data"
     Engine.open(tiny_bundle.folder, data=data).close()
     other = write_tiny_bundle(tmp_path / "other", label_names=("a", "b", "c", "d"))
-    with pytest.raises(JournalForeignError, match="a folder of its own") as caught:
+    with pytest.raises(JournalForeignError, match="use a separate data folder") as caught:
         Engine.open(other.folder, data=data)
     assert "\n" not in str(caught.value)
 

@@ -85,7 +85,9 @@ def test_a_users_file_of_one_of_our_names_is_the_users(
 
 def test_force_replaces_a_folder_of_ours_of_another_kind(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "graph")
-    with pytest.raises(OutputRefusedError, match=r"is a graph folder, no student folder.*--force"):
+    with pytest.raises(
+        OutputRefusedError, match=r"is of the kind graph folder, not student folder.*--force"
+    ):
         check_output(graph, STUDENT)
     check_output(graph, STUDENT, force=True)
     check_output(write_student(tmp_path / "student"), GRAPH, force=True)
@@ -240,7 +242,7 @@ def test_no_current_folder_and_no_home(tmp_path: Path, monkeypatch: pytest.Monke
     check_output(tmp_path / "new", GRAPH)
     with pytest.raises(OutputUnwritableError, match="the current folder has been removed"):
         check_output(Path("new"), GRAPH)
-    with pytest.raises(SourceError, match="name one in UNDERSTUDY_CACHE"):
+    with pytest.raises(SourceError, match="set UNDERSTUDY_CACHE to a folder"):
         cache_folder()
     assert list(other_places())  # a trained student is not lost for want of a home
 

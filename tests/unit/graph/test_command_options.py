@@ -78,11 +78,11 @@ def test_teaching_comes_next_only_where_there_is_something_to_learn(
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"name": "first"}, "--split-name and --split-by say how --splits is read"),
-        ({"by": "position"}, "--split-name and --split-by say how --splits is read"),
+        ({"name": "first"}, "--split-name and --split-by need --splits"),
+        ({"by": "position"}, "--split-name and --split-by need --splits"),
         ({"by": "row"}, "--split-by must be one of auto, id, position, not 'row'"),
-        ({"splits": Path("s.json"), "field": "part"}, "leave it or --split-field out"),
-        ({"ends": "from"}, "--source-field and --target-field are of an edge file"),
+        ({"splits": Path("s.json"), "field": "part"}, "leave --splits or --split-field out"),
+        ({"ends": "from"}, "--source-field and --target-field need an edge file"),
     ],
 )
 def test_options_that_nothing_reads_are_refused(said: dict[str, Any], message: str) -> None:
@@ -95,8 +95,8 @@ def test_options_that_nothing_reads_are_refused(said: dict[str, Any], message: s
 @pytest.mark.parametrize(
     ("files", "said", "message"),
     [
-        (["n.jsonl", "e.txt"], (";", None), "--delimiter is of .csv and .tsv files"),
-        (["n.parquet", "e.jsonl.gz"], ("", False), "--header and --no-header are of .csv, .tsv"),
+        (["n.jsonl", "e.txt"], (";", None), "--delimiter applies only to .csv and"),
+        (["n.parquet", "e.jsonl.gz"], ("", False), "--header and --no-header apply only to .csv"),
     ],
 )
 def test_how_lines_are_divided_is_not_said_of_files_without_such_lines(

@@ -99,7 +99,7 @@ def test_a_label_that_no_node_has_any_more_is_named(
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         engine.apply([DeleteNode(name) for name in members])
     assert status(data, tmp_path / "graph") == 0
-    told = f"labels: no node has {gone!r} any more, so the graph does not name it"
+    told = f"labels: no node has the label {gone!r} any more, so it is left out of the graph"
     assert told in capsys.readouterr().out.splitlines()
     assert gone not in load_graph(tmp_path / "graph").label_names
 
@@ -115,7 +115,7 @@ def test_what_is_no_graph_is_refused_in_a_line(
     nothing = tmp_path / "nothing"
     nothing.mkdir()
     for source, words in (
-        (tmp_path / "missing", "is no folder, nor an address"),
+        (tmp_path / "missing", "is neither a folder nor an address"),
         (nothing, "is not the data folder of a service:"),
         (data, "give that bundle with --bundle"),
         ("http://127.0.0.1:9", "cannot be read"),

@@ -111,7 +111,7 @@ def test_a_student_of_another_graph_or_split_is_refused(
 ) -> None:
     other = synthetic_graph(SyntheticOptions(nodes=NODES, classes=CLASSES, seed=7))
     save_graph(other, tmp_path / "other")
-    with pytest.raises(StaleTeacherError, match="may test on what that trained on"):
+    with pytest.raises(StaleTeacherError, match="may test on nodes that were trained on"):
         teach(tmp_path / "other", tmp_path / "teacher", TeachOptions(f"student:{folders[1]}"))
     with pytest.raises(EvaluationError, match="a student has learned labels that other splits"):
         EvaluationOptions(teacher=TeachOptions(f"student:{folders[1]}"))

@@ -46,9 +46,7 @@ def test_a_worker_that_does_not_see_the_place_of_the_bundle_says_so(tmp_path: Pa
     pytest.importorskip("ray")
     from export.cluster.ranges import mapped
 
-    with pytest.raises(
-        ClusterError, match="have the place of the bundle and UNDERSTUDY_CACHE"
-    ):
+    with pytest.raises(ClusterError, match="have the place of the bundle and UNDERSTUDY_CACHE"):
         mapped(tmp_path / "nowhere" / "h0.npy")
 
 

@@ -44,7 +44,7 @@ def test_class_numbers_of_64_bits_stay_what_they_are() -> None:
 
 
 def test_names_of_classes_are_not_dropped_for_want_of_labels() -> None:
-    with pytest.raises(BadInputError, match="'label_names' are of class numbers; give 'labels'"):
+    with pytest.raises(BadInputError, match="'label_names' are the names of class numbers; give"):
         TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], label_names=["tree", "rock"])
 
 

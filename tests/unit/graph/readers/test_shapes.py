@@ -33,7 +33,7 @@ def test_a_file_with_another_delimiter_than_the_one_given_for_all_is_told(
 ) -> None:
     nodes, options = NODES.replace(",", ";"), FileOptions(delimiter=";")
     with pytest.raises(
-        BadInputError, match=rf"edges\.csv:1: .* and this one has another, the {name}"
+        BadInputError, match=rf"edges\.csv:1: .* but this one uses another, the {name}"
     ):
         import_text(nodes, EDGES.replace(",", sign), options=options)
     with pytest.raises(BadInputError, match=r"if this is no header but data, use --no-header$"):

@@ -206,7 +206,7 @@ def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
 def test_graded_nodes_with_the_text_of_a_training_node_are_told(import_text: Import) -> None:
     nodes = "id,text,label,split\na,oak,x,train\nb,elm,y,train\nc,oak,x,val\nd,ash,y,val\n"
     (remark,) = import_text(nodes + "e,elm,y,test\nf,fir,x,test\n", "source,target\na,b\n").remarks
-    assert remark.startswith("1 of 2 nodes of val and 1 of 2 nodes of test have the very text of")
+    assert remark.startswith("1 of 2 nodes of val and 1 of 2 nodes of test have exactly the text")
     assert "('oak')" in remark
     assert "--group-field" in remark
     once = nodes.replace("c,oak", "c,yew") + "e,box,y,test\n"
@@ -228,6 +228,6 @@ def test_edges_that_a_graph_file_has_besides_are_told(import_text: Import) -> No
     graph = json.dumps({"nodes": nodes, "links": [{"source": 1, "target": 3}]})
     built = import_text(graph, EDGES, node_name="g.json")
     assert edges(built) == [[0, 1], [1, 2]]
-    assert "its own edges are not read, since --edges names others" in told(built)
+    assert "its own edges are ignored, since --edges is given" in told(built)
     assert "not read" not in told(import_text(graph, None, node_name="g.json"))
     assert "not read" not in told(import_text(graph, graph, node_name="g.json", edge_name="g.json"))

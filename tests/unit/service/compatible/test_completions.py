@@ -91,11 +91,11 @@ def test_probabilities_are_told_only_where_they_are_asked_for(ask: Ask) -> None:
     ("fields", "reason"),
     [
         ({}, "held to no list"),
-        ({"guided_choice": ["yes", "no"]}, "the student answers choices alone"),
+        ({"guided_choice": ["yes", "no"]}, "the student answers only choices"),
         ({"guided_choice": OPTIONS, "n": 2}, "`n` asks"),
         ({"guided_choice": OPTIONS, "stream": True}, "`stream` is set"),
         ({"guided_choice": OPTIONS, "tools": [{"type": "function"}]}, "`tools` are given"),
-        ({"guided_choice": OPTIONS, **schema_of(ENUM)}, "or to several"),
+        ({"guided_choice": OPTIONS, **schema_of(ENUM)}, "exactly one list"),
         ({"guided_choice": [1, 2]}, "held to no list"),
         ({"structured_outputs": {"regex": "net|games"}}, "held to no list"),
         ({"response_format": {"type": "json_object"}}, "held to no list"),

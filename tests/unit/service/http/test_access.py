@@ -109,11 +109,11 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"sha256": "understudy_secret"}, "'b' has no SHA-256"),  # the key itself
-        ({"sha256": "\u00e4" * 64}, "'b' has no SHA-256"),
+        ({"sha256": "understudy_secret"}, "'b' has no hexadecimal SHA-256"),  # the key itself
+        ({"sha256": "\u00e4" * 64}, "'b' has no hexadecimal SHA-256"),
         ({"role": "reader"}, "'b' has the role 'reader'; expected one of read, write, admin"),
-        ({"name": "a"}, "several keys of one name, a, a"),
-        ({"sha256": digest_of(b"a").upper()}, "several keys of one secret, a, b"),
+        ({"name": "a"}, "several keys with the same name, a, a"),
+        ({"sha256": digest_of(b"a").upper()}, "several keys with the same secret, a, b"),
     ],
 )
 def test_a_key_that_could_open_nothing_or_that_is_another_is_told(

@@ -38,7 +38,7 @@ def test_answers_beside_the_description_of_others_are_refused(tmp_path: Path) ->
     shutil.copy(other / ANSWERS_FILE, one / ANSWERS_FILE)
     for read in (read_teacher, served_teacher):
         with pytest.raises(
-            TeacherError, match=r"one: answers\.safetensors and teacher\.json are of"
+            TeacherError, match=r"one: answers\.safetensors and teacher\.json belong"
         ):
             read(one, small_graph())
     read_teacher(other, small_graph())
