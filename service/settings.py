@@ -33,9 +33,7 @@ class Settings(BaseSettings):
     check = field_validator("*", mode="before")(check_given)
 
     settings_file: Path | None = Field(
-        default=None,
-        description="TOML file with settings; their names are those of the flags, with "
-        "underscores.",
+        default=None, description="TOML file of settings, named as the flags, with underscores."
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.", min_length=1)
     port: int = Field(
@@ -53,18 +51,14 @@ class Settings(BaseSettings):
         default=None, description="File of accepted API keys, made with `understudy key`."
     )
     allow_remote_without_key: bool = Field(
-        default=False,
-        description="Listen beyond loopback without keys, so that anyone may send requests.",
+        default=False, description="Listen beyond loopback without keys: anyone may send requests."
     )
     allowed_hosts: str = Field(
-        default="",
-        description="Further host names that requests without keys may be sent to, separated by "
-        "commas.",
+        default="", description="Further host names for requests without keys, comma-separated."
     )
     trusted_proxies: str = Field(
         default="",
-        description="Proxies whose x-forwarded-for header is trusted: addresses or networks, "
-        "separated by commas.",
+        description="Comma-separated addresses or networks of proxies to trust (x-forwarded-for).",
     )
     root_path: str = Field(
         default="",
@@ -72,23 +66,15 @@ class Settings(BaseSettings):
     )
     page: bool = Field(default=True, description="Serve the web page at /.")
     rate_limit: float = Field(
-        default=0.0,
-        description="Requests per second for each key (or address without keys); 0: no limit.",
-        ge=0,
+        default=0.0, description="Requests per second per key (or address); 0: no limit.", ge=0
     )
-    rate_burst: int = Field(
-        default=20, description="Requests that a caller may send at once after a pause.", ge=1
-    )
+    rate_burst: int = Field(default=20, description="Requests allowed at once after a pause.", ge=1)
     threads: int = Field(default=1, description="Number of threads per inference.", ge=1)
-    provider: Literal["cpu", "cuda"] = Field(
-        default="cpu", description="Device that runs the networks."
-    )
+    provider: Literal["cpu", "cuda"] = Field(default="cpu", description="Device for the networks.")
     max_body_bytes: int = Field(
-        default=DEFAULTS.body_bytes, description="Maximum bytes of a request's body.", ge=1
+        default=DEFAULTS.body_bytes, description="Maximum bytes of a body.", ge=1
     )
-    max_nodes: int = Field(
-        default=DEFAULTS.nodes, description="Maximum number of nodes in one request.", ge=1
-    )
+    max_nodes: int = Field(default=DEFAULTS.nodes, description="Maximum nodes per request.", ge=1)
     max_text_characters: int = Field(
         default=DEFAULTS.text_characters, description="Maximum characters of one node's text.", ge=1
     )
@@ -96,17 +82,14 @@ class Settings(BaseSettings):
         default=DEFAULTS.neighbors, description="Maximum number of neighbors of one node.", ge=0
     )
     max_top_k: int = Field(
-        default=DEFAULTS.top_k, description="Maximum number of labels in one prediction.", ge=1
+        default=DEFAULTS.top_k, description="Maximum labels in one prediction.", ge=1
     )
     max_explained_nodes: int = Field(
-        default=DEFAULTS.explained_nodes,
-        description="Maximum number of nodes explained in one request.",
-        ge=0,
+        default=DEFAULTS.explained_nodes, description="Maximum nodes explained per request.", ge=0
     )
     max_explained_neighbors: int = Field(
         default=DEFAULTS.explained_neighbors,
-        description="Maximum number of neighbors per node that an explanation leaves out one by "
-        "one.",
+        description="Maximum neighbors per node that an explanation leaves out one by one.",
         ge=0,
     )
     max_explained_words: int = Field(
@@ -124,9 +107,8 @@ class Settings(BaseSettings):
     )
     log: str = Field(
         default="",
-        description="Redis that holds the log of changes, such as redis://host:6379/0, for "
-        "processes on several machines; by default the log is in the data folder, for "
-        "processes on one machine.",
+        description="Redis that holds the log of changes, such as redis://host:6379/0, for several "
+        "machines; by default the log is in the data folder, for one machine.",
         repr=False,
     )
     log_allow_loss: bool = Field(
@@ -134,46 +116,36 @@ class Settings(BaseSettings):
     )
     log_wait_disk: bool = Field(
         default=False,
-        description="Acknowledge a change only when it is on the disk of the log's Redis "
-        "(WAITAOF).",
+        description="Acknowledge changes once they are on disk of the log's Redis (WAITAOF).",
     )
     log_wait_replicas: int = Field(
-        default=0,
-        description="Number of replicas of the log's Redis that must have a change before it is "
-        "acknowledged.",
-        ge=0,
+        default=0, description="Replicas of the log's Redis that must confirm a change.", ge=0
     )
     log_records: int = Field(
         default=100_000,
-        description="Records that the log's Redis keeps from before the newest snapshot, for "
-        "replicas that start from an older one.",
+        description="Records before the newest snapshot that Redis keeps for older snapshots.",
         ge=0,
     )
     log_bytes: int = Field(
         default=2**28,
-        description="Maximum bytes of the records that --log-records keeps; the oldest are removed "
-        "first.",
+        description="Maximum bytes of those records; the oldest are removed first.",
         ge=0,
     )
     snapshots: str = Field(
         default="",
-        description="URL (fsspec) where replicas of one log store the snapshots that they start "
-        "from.",
+        description="URL (fsspec) where replicas of a log store snapshots to start from.",
         repr=False,
     )
     max_lag_seconds: float | None = Field(
         default=None,
-        description="Seconds that the graph may be behind the log before the service is not ready; "
-        "by default no limit.",
+        description="Seconds behind the log until the service is not ready; default: no limit.",
         ge=2,
     )
     max_head_bytes: int = Field(
-        default=WIRE.head_bytes,
-        description="Maximum bytes of a request's line and headers.",
-        ge=1_024,
+        default=WIRE.head_bytes, description="Maximum bytes of request line and headers.", ge=1_024
     )
     max_connections: int = Field(
-        default=WIRE.connections, description="Maximum number of open connections.", ge=1
+        default=WIRE.connections, description="Maximum open connections.", ge=1
     )
     receive_seconds: float = Field(
         default=WIRE.receive_seconds, description="Seconds that a request may take to arrive.", gt=0
@@ -185,8 +157,7 @@ class Settings(BaseSettings):
     )
     send_seconds: float = Field(
         default=WIRE.send_seconds,
-        description="Seconds after which the connection of a client that does not read its answers "
-        "is closed.",
+        description="Seconds until the connection of a client that reads no answers is closed.",
         gt=0,
     )
     request_seconds: float = Field(
@@ -201,19 +172,15 @@ class Settings(BaseSettings):
         ge=0,
     )
     queue_tokens: int = Field(
-        default=BATCHES.queue_tokens,
-        description="Maximum estimated tokens that may wait in the queue.",
-        ge=1,
+        default=BATCHES.queue_tokens, description="Maximum estimated tokens in the queue.", ge=1
     )
     queue_seconds: float = Field(
         default=BATCHES.queue_seconds,
-        description="Maximum estimated seconds that an unseen node may wait; beyond that, the "
-        "newest nodes run first.",
+        description="Maximum estimated seconds that an unseen node waits; beyond, newest first.",
         gt=0,
     )
     redis_url: str = Field(
-        default="",
-        description="Redis with the shared cache and rate limits, such as redis://host:6379/0.",
+        default="", description="Redis for shared cache and limits, such as redis://host:6379/0."
     )
     redis_timeout_ms: float = Field(
         default=100.0, description="Milliseconds that one call to Redis may take.", gt=0
@@ -230,8 +197,7 @@ class Settings(BaseSettings):
         default=10_000, description="Number of text embeddings kept in memory; 0: none.", ge=0
     )
     teacher_url: str = Field(
-        default="",
-        description="URL of the teacher, an OpenAI-compatible server such as http://host:8001/v1.",
+        default="", description="Teacher's OpenAI-compatible server, such as http://host:8001/v1."
     )
     teacher_model: str = Field(
         default="", description="Model name of the teacher; by default the bundle's, or `teacher`."
@@ -241,93 +207,66 @@ class Settings(BaseSettings):
         default="chat", description="API of the teacher: chat completions, or a decision endpoint."
     )
     teacher_constraint: Constraint = Field(
-        default="auto",
-        description="How the teacher's answers are restricted to the labels; auto: in the best way "
-        "that it supports.",
+        default="auto", description="How the teacher is restricted to labels; auto: as it supports."
     )
     teacher_thinking: Thinking = Field(
-        default="auto",
-        description="How the teacher's thinking is turned off; wait: it is not; auto: in the best "
-        "way that it supports.",
+        default="auto", description="How its thinking is disabled; wait: not; auto: as it supports."
     )
     teacher_seconds: float = Field(default=30.0, description="Seconds of one question.", gt=0)
     teacher_concurrency: int = Field(
-        default=TEACHER.concurrency,
-        description="Maximum number of concurrent questions to the teacher.",
-        ge=1,
+        default=TEACHER.concurrency, description="Maximum questions to the teacher at once.", ge=1
     )
     teacher_hops: int | None = Field(
         default=None, description="Hops described in a prompt; by default the bundle's, or 2.", ge=0
     )
     teacher_tokens: int | None = Field(
         default=None,
-        description="Maximum tokens of a node's description in a prompt; by default the bundle's, "
-        "or 380.",
+        description="Maximum tokens per node in a prompt; by default the bundle's, or 380.",
         ge=8,
     )
     teacher_nested: bool | None = Field(
         default=None, description="Write a prompt hop by hop; by default as in the bundle."
     )
     teacher_input_price: float = Field(
-        default=0.0,
-        description="Price of a million tokens that the teacher reads; 0: unknown.",
-        ge=0,
+        default=0.0, description="Price of a million tokens of prompts; 0: unknown.", ge=0
     )
     teacher_output_price: float = Field(
-        default=0.0,
-        description="Price of a million tokens that the teacher writes; 0: unknown.",
-        ge=0,
+        default=0.0, description="Price of a million tokens of answers; 0: unknown.", ge=0
     )
     teacher_label_descriptions: Path | None = Field(
         default=None, description="File of label descriptions for the prompts, as given to `teach`."
     )
     auto_threshold: float | None = Field(
         default=None,
-        description="Score from which route auto takes the student's answer; by default the "
-        "bundle's rule.",
+        description="Score from which auto trusts the student; default: the bundle's rule.",
         ge=0,
         le=1,
     )
     upstream_url: str = Field(
-        default="",
-        description="URL of the upstream, a server for requests below /v1 that the student cannot "
-        "answer.",
+        default="", description="Upstream for requests below /v1 that the student cannot answer."
     )
     upstream_model: str = Field(
-        default="",
-        description="Model name for the upstream; by default the one that the caller names.",
+        default="", description="Upstream's model name; by default the one that the caller names."
     )
     upstream_key: str = Field(default="", description="Bearer token for it.", repr=False)
     upstream_seconds: float = Field(default=30.0, description="Seconds of one request.", gt=0)
     upstream_route: Literal["student", "auto"] = Field(
-        default="student",
-        description="Requests for the upstream: student (those that the student cannot answer) or "
-        "auto (also those that route auto would defer).",
+        default="student", description="auto: the upstream also gets what route auto would defer."
     )
     shadow_share: float = Field(
-        default=0.0,
-        description="Share of the student's answers that the teacher checks in the background.",
-        ge=0,
-        le=1,
+        default=0.0, description="Share of answers that the teacher checks as well.", ge=0, le=1
     )
     grace_seconds: float = Field(
-        default=0.0,
-        description="Seconds after SIGTERM during which the service still accepts requests but is "
-        "not ready.",
-        ge=0,
+        default=0.0, description="Seconds after SIGTERM of serving requests while not ready.", ge=0
     )
     drain_seconds: int = Field(
         default=30, description="Seconds that running requests have to finish at shutdown.", ge=0
     )
     probe_seconds: float = Field(
-        default=10.0,
-        description="Seconds for which a successful inference counts as ready.",
-        ge=0,
+        default=10.0, description="Seconds for which a successful inference counts as ready.", ge=0
     )
     probe_timeout_seconds: float = Field(
-        default=5.0,
-        description="Seconds after which a readiness inference without a result counts as failed.",
-        gt=0,
+        default=5.0, description="Seconds until a hanging inference counts as failed.", gt=0
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level logged."

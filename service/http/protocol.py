@@ -300,9 +300,7 @@ class WireProtocol(Connection):
             elif len(self.headers) > self.limits.headers:
                 self.refuse(self.too_many_headers())
         elif self.framed_bytes > limit + self.body_bytes * BYTES_OF_FRAMING:
-            self.refuse(
-                MalformedHttpError("the chunks' sizes and extensions are longer than their content")
-            )
+            self.refuse(MalformedHttpError("the body's chunks carry more metadata than content"))
 
     def too_many_headers(self) -> HeadTooLargeError:
         count = self.limits.headers
@@ -357,7 +355,7 @@ class WireProtocol(Connection):
         if len(self.headers) > self.limits.headers:
             raise self.too_many_headers()
         if b"#" in self.url:  # the parser would silently drop it and what follows
-            raise MalformedHttpError("the request's path contains a `#`; in an id, send it as %23")
+            raise MalformedHttpError("the path contains a `#`; in an id, send it as %23")
         if self.url[:1] != b"/":
             self.url, host = origin_form(self.url)
             if host:  # takes precedence over the header

@@ -298,8 +298,8 @@ class Engine:
         difference = np.abs(self.student.infer(state, [unseen]).logits[0] - expected).max()
         if difference > PROBE_TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise InferenceError(
-                "the scores of a stored node sent as an unseen one differ from its stored scores "
-                f"by {difference:.3g}"
+                "scores of a stored node sent as unseen differ from stored ones by "
+                f"{difference:.3g}"
             )
 
     def follow(self) -> None:
@@ -364,9 +364,7 @@ class Engine:
                 journal stays as it is.
         """
         if self.snapshots is None:
-            raise JournalFailedError(
-                "there is no log to shorten, since the engine has no data folder"
-            )
+            raise JournalFailedError("without a data folder there is no log to shorten")
         self.settle()
         self.snapshots.write()
         self.uploads.notice()

@@ -166,7 +166,7 @@ class Refresh:
             if serving != version:
                 raise RefreshError(
                     f"{url} serves the model {serving}, but {self.options.bundle} holds {version}; "
-                    "give the bundle that is served, or reload the service first"
+                    "give the served bundle, or reload the service first"
                 )
 
     def step(self, name: str, work: Callable[[], None]) -> None:
@@ -193,10 +193,7 @@ class Refresh:
         counts = count_differences(open_graph(self.served), graph)
         position = lineage_of(graph).position
         before = self.served.manifest.graph.position
-        self.tell(
-            f"graph: version {position:,}; the served model was trained at version {before:,}; "
-            f"{counts}"
-        )
+        self.tell(f"graph: version {position:,}; served model: version {before:,}; {counts}")
         joined = 0
         if options.join_train:
             grown = join_train(graph)
@@ -204,19 +201,14 @@ class Refresh:
             self.tell(f"labels: {grown.summary}")
         if counts.nothing and not joined and not options.unchanged:
             self.tell(
-                "the graph has not changed, so the served model stays (--unchanged trains anyway)"
+                "the graph has not changed: the served model stays (--unchanged trains anyway)"
             )
             raise NothingChanged
         known, graph = graph, with_used_labels(graph)
         if gone := labels_gone(known, graph):
-            self.tell(
-                f"labels: no node has the label {gone} any more, so the new model will not know it"
-            )
+            self.tell(f"labels: {gone} has no node any more, so the new model will not know it")
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
-            self.tell(
-                "a model of this version of the graph was already refused (--unchanged trains "
-                "anyway)"
-            )
+            self.tell("a model of this graph was already refused (--unchanged trains anyway)")
             raise NothingChanged
         save_graph(graph, self.graph_folder)
 
@@ -232,7 +224,7 @@ class Refresh:
             hard = self.work / HARD
             with terminal_progress() as progress:
                 write_doubts(self.options.bundle, load_graph(self.graph_folder), hard, progress)
-            self.tell("teacher: asked first about the nodes that the served model is least sure of")
+            self.tell("teacher: asked first where the served model is least sure")
         self.command("teach", self.graph_folder, self.teacher, *teach_words(self.options, hard))
 
     def distill(self) -> None:
@@ -244,8 +236,7 @@ class Refresh:
                 self.tell("student: trained on labels alone, since no --teacher is given")
         elif asked and (known := objectives_kept(config, asked["kind"])) is not config:
             self.tell(
-                f"student: trained with distill's default objectives, since no {asked['kind']} "
-                "taught it before"
+                f"student: distill's default objectives, as no {asked['kind']} taught it before"
             )
             config = known
         wanted = self.served.manifest.calibration.wanted

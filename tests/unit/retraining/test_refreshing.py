@@ -207,7 +207,7 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
     lines: list[str] = []
     with pytest.raises(RefreshError, match="ended with status 143; the served model stays"):
         refreshed(143, lines.append)
-    assert lines[0].startswith("graph: version 2; the served model was trained at version 0; 1 n")
+    assert lines[0].startswith("graph: version 2; served model: version 0; 1 nodes added, 1 rem")
     lines.clear()
     with pytest.raises(
         RefreshError, match="was killed by signal 9, as where memory runs out; what"
@@ -237,7 +237,7 @@ def test_a_class_that_the_new_model_will_not_know_is_told(
         engine.apply([DeleteNode(graph.ids[node].as_py()) for node in np.flatnonzero(of_class)])
     with pytest.raises(RefreshError):
         refreshed(1, lines.append)
-    told = "labels: no node has the label 'net' any more, so the new model will not know it"
+    told = "labels: 'net' has no node any more, so the new model will not know it"
     assert lines.count(told) == 1
 
 

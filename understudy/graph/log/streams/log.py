@@ -316,9 +316,7 @@ class RedisLog:
         with reading_files(self.folder.path):
             base = self.folder.read()
         if base is None or base.birth != self.base.birth:
-            raise JournalDamagedError(
-                f"{self.folder.path} is missing or belongs to another log; {ADVICE}"
-            )
+            raise JournalDamagedError(f"{self.folder.path} is missing or another log's; {ADVICE}")
         self.base = base
         self.tell_need()
 
