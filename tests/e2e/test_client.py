@@ -135,7 +135,7 @@ def test_where_another_address_is_named_it_is_told() -> None:
     with (
         scripted((302, b""), headers=sent_on) as url,
         pytest.raises(
-            UnexpectedAnswerError, match=r"302 \(it sends on to https://login.example/\)"
+            UnexpectedAnswerError, match=r"302 \(it redirects to https://login.example/\)"
         ),
     ):
         Client(url, retries=QUICK).info()
@@ -301,7 +301,7 @@ def test_a_scheme_that_is_added_is_told(caplog: pytest.LogCaptureFixture) -> Non
         Client("user:geheim@127.0.0.1:9").close()
         Client(HERE).close()
     assert [record.getMessage() for record in caplog.records] == [
-        "the address has no scheme; asking http://127.0.0.1:9"
+        "the address has no scheme; using http://127.0.0.1:9"
     ]
 
 

@@ -277,7 +277,7 @@ def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
     [
         (("teach", "{g}", "t", "--teacher", "encoder:nowhere"), "there is no folder 'nowhere'"),
         (("teach", "{g}", "t", "--teacher", "encoder:{g}"), "{g} holds no text encoder (no conf"),
-        (("teach", "{g}", "t", "--teacher", "gguf:nowhere"), "there is no file 'nowhere'"),
+        (("teach", "{g}", "t", "--teacher", "gguf:nowhere"), "the file 'nowhere' does not exist"),
         (("teach", "{g}", "t", "--teacher", "encodr"), "'encodr' does not exist; give gemma"),
         (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
         (("evaluate", "{g}", "e", "--teacher", "./nowhere"), "there is no folder './nowhere'"),

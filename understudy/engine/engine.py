@@ -298,8 +298,7 @@ class Engine:
         difference = np.abs(self.student.infer(state, [unseen]).logits[0] - expected).max()
         if difference > PROBE_TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise InferenceError(
-                "scores of a stored node sent as unseen differ from stored ones by "
-                f"{difference:.3g}"
+                f"a stored node sent as unseen gets scores that differ by {difference:.3g}"
             )
 
     def follow(self) -> None:

@@ -155,7 +155,7 @@ def test_a_name_that_would_end_a_line_is_refused(folder: Path, path: tuple[str, 
     value = json.loads((folder / "manifest.json").read_text())
     at(value, *path[:-1])[path[-1]] = "two\nlines"
     edit_manifest(folder, **value)
-    with pytest.raises(BundleFormatError, match=rf"json: {'.'.join(path)} holds a control chara"):
+    with pytest.raises(BundleFormatError, match=rf"json: {'.'.join(path)} contains a control char"):
         open_bundle(folder)
 
 

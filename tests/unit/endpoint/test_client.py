@@ -162,7 +162,7 @@ def test_a_constraint_that_is_taken_and_ignored_is_told_once(
     with caplog.at_level(logging.INFO, "understudy"):
         replies = server.ask(count=3)
     assert [reply.label for reply in replies] == [0, 0, 0]
-    told = [line for line in caplog.messages if line.endswith("json_schema and ignores it")]
+    told = [line for line in caplog.messages if line.endswith("json_schema but ignores it")]
     assert len(told) == 1
 
 

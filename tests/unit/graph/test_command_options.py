@@ -57,7 +57,9 @@ def test_a_name_of_two_lines_is_refused_before_anything_is_read(tmp_path: Path) 
 
     with pytest.raises(BadInputError, match=r"^--name holds a control character, '\\n'; "):
         produce(tmp_path / "graph", False, "two\nlines", make)
-    with pytest.raises(BadInputError, match=r"is that of OUT, holds .*; give another with --name"):
+    with pytest.raises(
+        BadInputError, match=r"taken from OUT, contains .*; give another with --name"
+    ):
         produce(tmp_path / "two\nlines", False, "", make)
     assert not list(tmp_path.iterdir())
     produce(

@@ -174,7 +174,7 @@ def test_a_stdout_that_takes_nothing_is_told_by_its_name(
     with Path("/dev/full").open("w", buffering=1, encoding="utf-8") as full:
         for stdout, line in (
             (full, "error: stdout cannot be written: No space left on device"),
-            (None, "error: stdout is closed, to which answers would go; name OUT"),
+            (None, "error: stdout is closed, so answers cannot be written there; give OUT"),
         ):
             with monkeypatch.context() as patch:
                 patch.setattr(sys, "stdout", stdout)

@@ -131,11 +131,11 @@ def test_what_is_no_graph_is_refused_in_a_line(
 @pytest.mark.parametrize(
     ("source", "words", "message"),
     [
-        ("http://127.0.0.1:9", ["--bundle", "b"], "--bundle would not be read of a service"),
+        ("http://127.0.0.1:9", ["--bundle", "b"], "--bundle has no effect with a service"),
         (
             ".",
             ["--api-key", "k", "--timeout", "9"],
-            "--api-key, --timeout would not be read of a d",
+            "--api-key, --timeout has no effect with a d",
         ),
     ],
 )

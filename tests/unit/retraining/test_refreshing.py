@@ -210,7 +210,7 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
     assert lines[0].startswith("graph: version 2; served model: version 0; 1 nodes added, 1 rem")
     lines.clear()
     with pytest.raises(
-        RefreshError, match="was killed by signal 9, as where memory runs out; what"
+        RefreshError, match="was killed by signal 9, as happens when memory runs out;"
     ):
         refreshed(-9, lines.append)
     assert lines[0] == "resuming the earlier run; done: graph"

@@ -157,7 +157,7 @@ def test_an_empty_path_is_not_the_current_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     flag = f"--{name.replace('_', '-')}"
-    wanted = f"{flag} or UNDERSTUDY_{name.upper()} is '': it is empty; name a path"
+    wanted = f"{flag} or UNDERSTUDY_{name.upper()} is '': it is empty; give a path"
     with pytest.raises(SettingsError, match=wanted):
         load_settings(**{name: ""})
     monkeypatch.setenv(f"UNDERSTUDY_{name.upper()}", "")

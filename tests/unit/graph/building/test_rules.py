@@ -81,7 +81,7 @@ def test_how_a_split_is_drawn_is_not_said_where_one_is_given(rules: Rules, optio
     ("splits", "message"),
     [
         ({"train": [0, 1], "val": [2], "dev": [2]}, "'val' and 'dev' both mean val"),
-        ({"train": [0, 1], "val": None}, "'splits' has nothing for 'val'"),
+        ({"train": [0, 1], "val": None}, "'splits' has None for 'val'"),
     ],
 )
 def test_no_part_of_a_split_is_lost(splits: Any, message: str) -> None:

@@ -109,7 +109,7 @@ def test_a_file_of_which_nothing_is_left_stays_where_it_is(path: Path) -> None:
 
 def test_an_empty_file_stays_where_it_is(path: Path) -> None:
     path.write_bytes(b"")
-    with pytest.raises(JournalDamagedError, match="is empty; put a copy"):
+    with pytest.raises(JournalDamagedError, match="is empty; replace it"):
         SqliteLog(path, BUNDLE)
     assert path.read_bytes() == b""
 

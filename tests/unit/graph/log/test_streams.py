@@ -133,7 +133,7 @@ def test_who_starts_says_once_that_it_waits_for_redis(
         redis.start()
     (told,) = [record.getMessage() for record in caplog.records]
     assert f"127.0.0.1:{redis.port} is away (" in told
-    assert told.endswith("): waiting up to 0.2 s for it")
+    assert told.endswith("): waiting for it up to 0.2 s")
 
 
 @pytest.mark.parametrize(

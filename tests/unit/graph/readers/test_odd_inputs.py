@@ -101,8 +101,8 @@ def test_rows_of_empty_fields_are_passed_over_and_told(import_text: Import) -> N
     )
     assert built.graph.ids.to_pylist() == ["a", "b"]
     assert built.graph.adjacency.num_edges == 1
-    assert "rows whose fields are all empty, passed over: 2 (first: line 3)" in told(built)
-    assert "rows whose fields are all empty, passed over: 1 (first: line 3)" in told(built)
+    assert "rows without any value, skipped: 2 (first: line 3)" in told(built)
+    assert "rows without any value, skipped: 1 (first: line 3)" in told(built)
     with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node's id is empty"):
         import_text("id,text,label\na,oak,tall\n,,short\n")
 

@@ -288,7 +288,7 @@ def test_what_training_will_miss_is_said_at_import(import_text: Import) -> None:
     assert "2 classes have fewer than 3 labelled nodes ('stone' 1, 'tree' 2)" in remarks
     assert "no node is in val" in remarks
     remarks = " ".join(import_text("id,text,label\n1,a,x\n", None).remarks)
-    assert "one class only, 'x'" in remarks
+    assert "only one class, 'x'" in remarks
     rows = "".join(f"{i},text {i},{(-1) ** i}\n" for i in range(12))
     assert "-1 and 1 are two classes" in " ".join(import_text("id,text,label\n" + rows).remarks)
 

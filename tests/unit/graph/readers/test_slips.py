@@ -183,7 +183,7 @@ def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> N
     assert built.graph.num_nodes == 6
     assert "coding" not in " ".join(import_text(NODES).remarks)
     many = "id,text\n" + "".join(f"a{n},one\nA{n},two\n" for n in range(8))
-    assert "; and 3 more such groups: nodes of their own" in " ".join(import_text(many).remarks)
+    assert "; and 3 more groups: read as different nodes" in " ".join(import_text(many).remarks)
 
 
 def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
@@ -196,8 +196,8 @@ def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
     assert built.graph.num_nodes == len(numbers)
     assert re.search(
         r"'1e5' \(\S+nodes\.csv:2\), '100000' \(\S+nodes\.csv:3\); '7' \S+, '07' \S+, "
-        r"'\+7\.0' \S+; '0\.50' \S+, '0\.5' \S+; '-0' \S+, '0' \S+: nodes of their own, though "
-        "their ids write the same number",
+        r"'\+7\.0' \S+; '0\.50' \S+, '0\.5' \S+; '-0' \S+, '0' \S+: read as different nodes, "
+        "though their ids are the same number",
         remarks,
     )
     assert "the same number" not in " ".join(import_text(NODES).remarks)
@@ -217,7 +217,7 @@ def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "nodes.csv")
     for path, message in (
         (tmp_path / "nodes.csv", r"nodes\.csv: a pipe, which can be read only once"),
-        (Path("https://example.org/nodes.csv"), r"nodes\.csv is a URL: .*copy it"),
+        (Path("https://example.org/nodes.csv"), r"nodes\.csv is a URL, but .*copy from"),
     ):
         with pytest.raises(SourceError, match=message):
             import_graph([path], [], NodeFields(), EdgeFields(), Rules())

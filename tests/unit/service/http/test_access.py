@@ -70,7 +70,7 @@ def test_a_file_whose_last_key_was_taken_out_takes_a_new_one(tmp_path: Path, con
 def test_a_damaged_file_of_keys_is_told_as_that(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text('{"keys": [')
-    with pytest.raises(SettingsError, match=r"is damaged, or no file of keys \(JSONDecodeError"):
+    with pytest.raises(SettingsError, match=r"is damaged or not a keys file \(JSONDecodeError"):
         add_key(path, "next", Role.read)
     assert path.read_text() == '{"keys": ['
 
