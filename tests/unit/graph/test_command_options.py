@@ -55,7 +55,7 @@ def test_a_name_of_two_lines_is_refused_before_anything_is_read(tmp_path: Path) 
     def make(_: Progress) -> Built:
         raise AssertionError("was asked for")
 
-    with pytest.raises(BadInputError, match=r"^--name holds a control character, '\\n'; "):
+    with pytest.raises(BadInputError, match=r"^--name contains a control character, '\\n'; "):
         produce(tmp_path / "graph", False, "two\nlines", make)
     with pytest.raises(
         BadInputError, match=r"taken from OUT, contains .*; give another with --name"

@@ -220,7 +220,7 @@ def test_ids_that_are_floats(import_text: Import) -> None:
 def test_edges_that_name_nodes_by_another_column(import_text: Import) -> None:
     nodes = "id,code,text\n1,oak,a\n2,ash,b\n"
     with pytest.raises(
-        BadInputError, match=r"'oak' is no node's id.*such as '1' from column id.*--id-f"
+        BadInputError, match=r"'oak' is no node's id.*look like '1' from column id.*--id-f"
     ):
         import_text(nodes, "source,target\noak,ash\n")
     with pytest.raises(

@@ -183,7 +183,7 @@ def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> N
     assert built.graph.num_nodes == 6
     assert "coding" not in " ".join(import_text(NODES).remarks)
     many = "id,text\n" + "".join(f"a{n},one\nA{n},two\n" for n in range(8))
-    assert "; and 3 more groups: read as different nodes" in " ".join(import_text(many).remarks)
+    assert "; and 3 more groups: nodes of their own" in " ".join(import_text(many).remarks)
 
 
 def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(

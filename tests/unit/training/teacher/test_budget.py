@@ -94,7 +94,7 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
         nodes_of(replace(budget, hard={names[0]: float("nan")}))
     for text, words in (
         ("[1]", "expected one JSON object"),
-        ('{"a": 1}', "does not have"),
+        ('{"a": 1}', "has no node"),
         ('{"a": 1, "a": 2}', "two keys 'a'"),
         ("{}", "no nodes; add some, or leave the option out"),
     ):
