@@ -56,7 +56,7 @@ def test_a_key_is_applied_once(tiny_bundle: TinyBundle, tmp_path: Path, durable:
         ([UpsertNode("a\ud800", "x")], None, "half a character"),
         ([UpsertNode("a", "x\ud800")], None, "half a character"),
         ([UpsertNode("a")], None, "is new and needs a text"),
-        ([UpsertNode("a", " \n")], None, "must not be empty"),
+        ([UpsertNode("a", " \n")], None, "must have a visible character"),
         ([UpsertNode("a", "\u200b\ufeff")], None, "text must have a visible character"),
         ([UpsertNode("a", "x", "nonsense")], None, "no label 'nonsense'"),
         ([AddEdge("node-1", "node-1")], None, "linked to itself"),
