@@ -70,11 +70,14 @@ class CostResults:
 
 def cost(
     machine_hour: Annotated[
-        float, typer.Option(min=0, help="Price of an hour of the machine with all its cores.")
+        float, typer.Option(min=0, help="Price per hour of the machine with all its cores.")
     ],
-    tokens: Annotated[int, typer.Option(min=1, help="Input tokens of a hosted question.")] = 300,
+    tokens: Annotated[
+        int, typer.Option(min=1, help="Input tokens per question to a hosted model.")
+    ] = 300,
     folder: Annotated[
-        Path | None, typer.Option(help="Of the measured rates; by default benchmarks/results.")
+        Path | None,
+        typer.Option(help="Folder with the measured rates; by default benchmarks/results."),
     ] = None,
 ) -> None:
     """Tell the cost of a million answers, from rates that were measured before."""

@@ -63,8 +63,10 @@ def decisions_of(ids: Sequence[str], label_names: Sequence[str], count: int) -> 
 
 def throughput(
     bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
-    seconds: Annotated[int, typer.Option(min=1, help="Of each run.")] = 5,
-    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; medians are told.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="Seconds per run.")] = 5,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Number of runs of each; medians are reported.")
+    ] = 3,
 ) -> None:
     """Compare stored nodes with a plain FastAPI route, on /v1/decisions, and 256 at once."""
     check_bundle(bundle, "taskset", "wrk")

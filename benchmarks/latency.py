@@ -228,13 +228,19 @@ def latency(
     bundles: Annotated[
         list[Path], typer.Argument(help="Bundles of one graph's students, of any text encoder.")
     ],
-    rounds: Annotated[int, typer.Option(min=10, help="Calls of each, at most.")] = 1_000,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each, about.")] = 10.0,
-    threads: Annotated[int, typer.Option(min=1, help="Of a teacher; a student has one.")] = 2,
+    rounds: Annotated[
+        int, typer.Option(min=10, help="Maximum number of calls of each model.")
+    ] = 1_000,
+    seconds: Annotated[float, typer.Option(min=1, help="Approximate seconds per model.")] = 10.0,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Number of threads of a teacher; a student has one.")
+    ] = 2,
     language_model: Annotated[
-        bool, typer.Option("--gemma/--no-gemma", help="Also Gemma 3 270M (extra gemma).")
+        bool, typer.Option("--gemma/--no-gemma", help="Also time Gemma 3 270M (extra gemma).")
     ] = True,
-    large: Annotated[bool, typer.Option(help="Also the 1.1B shape, which needs 3 GB.")] = True,
+    large: Annotated[
+        bool, typer.Option(help="Also time a model of 1.1B parameters, which needs 3 GB.")
+    ] = True,
 ) -> None:
     """Time students beside teachers: p50, p95, p99 and throughput."""
     for bundle in bundles:

@@ -151,8 +151,12 @@ def percentile(values: Sequence[float], rank: float) -> float:
 
 def overload(
     bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
-    seconds: Annotated[float, typer.Option(min=4, help="Of twice the sustainable rate.")] = 60.0,
-    queue_tokens: Annotated[int, typer.Option(min=1, help="That may wait.")] = 16_384,
+    seconds: Annotated[
+        float, typer.Option(min=4, help="Seconds at twice the sustainable rate.")
+    ] = 60.0,
+    queue_tokens: Annotated[
+        int, typer.Option(min=1, help="Estimated tokens that may wait in the queue.")
+    ] = 16_384,
 ) -> None:
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
     check_bundle(bundle, "taskset")

@@ -67,12 +67,18 @@ class ScaleResults:
 
 
 def scale(
-    folder: Annotated[Path, typer.Argument(help="Where the synthetic bundles are kept.")],
-    sizes: Annotated[str, typer.Option(help="Nodes, between commas.")] = SIZES,
-    starts: Annotated[int, typer.Option(min=1, help="Of each size; the median is told.")] = 3,
-    seconds: Annotated[int, typer.Option(min=1, help="Of stored nodes under load.")] = 5,
-    requests: Annotated[int, typer.Option(min=10, help="About unseen nodes.")] = 300,
-    changes: Annotated[int, typer.Option(min=2, help="Edges added and removed again.")] = 100,
+    folder: Annotated[Path, typer.Argument(help="Folder in which the synthetic bundles are kept.")],
+    sizes: Annotated[str, typer.Option(help="Numbers of nodes, separated by commas.")] = SIZES,
+    starts: Annotated[
+        int, typer.Option(min=1, help="Number of starts per size; the median is reported.")
+    ] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="Seconds of load on stored nodes.")] = 5,
+    requests: Annotated[
+        int, typer.Option(min=10, help="Number of requests about unseen nodes.")
+    ] = 300,
+    changes: Annotated[
+        int, typer.Option(min=2, help="Number of edges added and removed again.")
+    ] = 100,
 ) -> None:
     """Measure start, memory, stored and unseen nodes and changes as the graph grows."""
     counts = parse_sizes(sizes)

@@ -260,7 +260,7 @@ def worst_first(info: VariantInfo) -> tuple[float, float]:
 
 
 def refusal(what: str, verdict: Verdict) -> GateError:
-    return GateError(f"{what} is not written: {verdict.complaint}")
+    return GateError(f"{what} was not written: {verdict.complaint}")
 
 
 def save_activations(folder: Path, activations: Activations) -> None:

@@ -35,37 +35,49 @@ def export(
     ] = None,
     bundle: Annotated[Path | None, typer.Argument(help="Bundle folder to write.")] = None,
     graph: Annotated[
-        Path | None, typer.Option(help="The student's graph folder, where it was moved.")
+        Path | None, typer.Option(help="The student's graph folder, if it was moved.")
     ] = None,
     encoder_path: Annotated[
-        Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
+        Path | None, typer.Option(help="Folder with MiniLM, if its package is not installed.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Model name in answers.")] = None,
+    name: Annotated[str | None, typer.Option(help="Model name in the service's answers.")] = None,
     encoder_precision: Annotated[
         EncoderPrecision,
-        typer.Option(help="Of the served text encoder; auto: int8 if it costs no accuracy."),
+        typer.Option(
+            help="Precision of the served text encoder; auto: int8 if it costs no accuracy."
+        ),
     ] = "auto",
     student_precision: Annotated[
-        list[str] | None, typer.Option(help="Also write the student in int8 or fp16 (for CUDA).")
+        list[str] | None,
+        typer.Option(
+            help="Also write the student in this precision: int8, or fp16 for CUDA; may be given "
+            "several times."
+        ),
     ] = None,
     check: Annotated[
-        Path | None, typer.Option(help="Prove this bundle again, instead of writing one.")
+        Path | None, typer.Option(help="Verify this bundle again, instead of writing one.")
     ] = None,
     triton: Annotated[
         Path | None,
-        typer.Option(help="Write a Triton model repository of the bundle: export BUNDLE --triton."),
+        typer.Option(
+            help="Folder for a Triton model repository of the bundle; for an existing bundle: "
+            "export BUNDLE --triton FOLDER."
+        ),
     ] = None,
     ray: Ray = "",
     workers: Workers = 0,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace an output also if it is another kind of folder."),
+        typer.Option(
+            "--force",
+            help="Replace an output even if it is a folder of another kind that understudy wrote.",
+        ),
     ] = False,
 ) -> None:
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
     check_cluster(ray, workers)
     if check is not None:
-        refuse_unread(context, ("check",), "--check reads the bundle that it names alone", student)
+        refuse_unread(context, ("check",), "--check reads nothing but its bundle", student)
         report(check)
         return
     if student is None or (bundle is None and triton is None):
@@ -156,7 +168,7 @@ def report(folder: Path) -> None:
     from export.checks.bundle import check_bundle
 
     result = check_bundle(folder)
-    table = Table(title=f"{folder}: whole, and equal to what is stored", show_header=False)
+    table = Table(title=f"{folder}: complete, and equal to the stored values", show_header=False)
     for what, difference in result.differences.items():
         table.add_row(f"difference: {what}", f"{difference:.1e}")
     table.add_row("providers here", ", ".join(result.providers))

@@ -56,7 +56,7 @@ class ExportOptions:
         }
         if kind == "hashing" and (unread := [option for option, given in said.items() if given]):
             raise ExportError(
-                f"the student reads hashed texts, for which there is no encoder; leave "
+                "the student reads hashed texts and has no text encoder; leave "
                 f"{' and '.join(unread)} out"
             )
 
@@ -71,8 +71,8 @@ class ExportOptions:
         """
         if self.graph is None and not (Path(trained_on) / "meta.json").is_file():
             raise StaleError(
-                f"{trained_on}, where the student's graph was, is no graph folder any more; say "
-                "where it is now with --graph"
+                f"{trained_on}, where the student's graph was, is no longer a graph folder; give "
+                "its new place with --graph"
             )
         return self.graph or Path(trained_on)
 
@@ -95,6 +95,6 @@ def check_same_graph(name: str, trained_on: str, found: str) -> None:
     """
     if found != trained_on:
         raise StaleError(
-            f"the student was trained on {name} with content hash {trained_on[:12]}, the graph "
-            f"there now has {found[:12]}; train again, or name the right graph with --graph"
+            f"the student was trained on {name} with content hash {trained_on[:12]}, but the graph "
+            f"there now has {found[:12]}; train again, or give the right graph with --graph"
         )

@@ -95,7 +95,7 @@ def create_app(
         root_path=settings.root_path,
     )
     service.parts = parts
-    parts.metrics.gauge("running_requests", "Requests that run.", lambda: service.running)
+    parts.metrics.gauge("running_requests", "Requests in progress.", lambda: service.running)
     return service
 
 
@@ -194,7 +194,7 @@ def check_root(root_path: str) -> None:
     )
     if root_path and (taken or root_path == MCP_PATH):
         raise SettingsError(
-            f"--root-path is {root_path!r}, where the service has routes of its own: choose "
+            f"--root-path is {root_path!r}, but the service has its own routes there; choose "
             "another, such as /understudy",
             setting="root_path",
         )

@@ -112,9 +112,9 @@ def open_client(url: str, timeout_seconds: float, setting: str = "redis_url") ->
 def wrong_url(setting: str) -> SettingsError:
     """Makes the error without the URL or any part of it, which may hold a password."""
     return SettingsError(
-        f"{flag_name(setting)} is no URL of a Redis; expected redis://host:6379/0 or "
+        f"{flag_name(setting)} is not the URL of a Redis; expected redis://host:6379/0 or "
         "redis://user:password@host:6379/0 (or rediss:// or unix://) with special characters "
-        "percent-encoded, and no decode_responses",
+        "percent-encoded, and without decode_responses",
         setting=setting,
     )
 
@@ -152,7 +152,9 @@ class RedisLink:
                 return await operation(self.client)
         except ResponseError as error:
             self.metrics.cache_refusals.add()
-            self.refusals.warning("refused", "Redis refuses, going on without: %s", words(error))
+            self.refusals.warning(
+                "refused", "Redis refuses calls; continuing without it: %s", words(error)
+            )
             if writes_no_more(error):  # after a failover the address may lead to another Redis
                 with suppress(*AWAY):
                     await self.client.connection_pool.disconnect(inuse_connections=False)
@@ -166,7 +168,7 @@ class RedisLink:
         if not self.up:
             return
         self.up = False
-        logger.warning("Redis is down, going on without: %s", why)
+        logger.warning("Redis is down; continuing without it: %s", why)
         if monotonic() - self.back >= STEADY_SECONDS:
             self.pause = FIRST_PAUSE
         self.reconnecting = asyncio.create_task(self.reconnect(), name="redis")
@@ -181,7 +183,7 @@ class RedisLink:
                     await self.client.ping()
                 self.up = True
         self.back = monotonic()
-        logger.warning("Redis is back")
+        logger.warning("Redis is available again")
 
     async def close(self) -> None:
         if self.reconnecting is not None:

@@ -28,7 +28,7 @@ from understudy.standard_streams import announce
 
 logger = logging.getLogger(__name__)
 BundleFolder = Annotated[
-    Path, typer.Argument(metavar="BUNDLE", help="Folder made by `understudy export`.")
+    Path, typer.Argument(metavar="BUNDLE", help="Bundle folder made by `understudy export`.")
 ]
 
 
@@ -101,9 +101,13 @@ def serve_alone(bundle: Path, settings: Settings) -> None:
 
 
 def key(
-    keys_file: Annotated[Path, typer.Argument(help="File to add the key to; made if need be.")],
-    name: Annotated[str, typer.Option(help="Of the key, for logs and limits.")],
-    role: Annotated[str, typer.Option(help="read, write or admin.")] = Role.read.name,
+    keys_file: Annotated[
+        Path, typer.Argument(help="File to add the key to; it is created if needed.")
+    ],
+    name: Annotated[str, typer.Option(help="Name of the key in logs and rate limits.")],
+    role: Annotated[
+        str, typer.Option(help="Role of the key: read, write or admin.")
+    ] = Role.read.name,
 ) -> None:
     """Make an API key; it is printed once, and the file keeps only its digest."""
     if role not in Role.__members__ or Role[role] is Role.anyone:

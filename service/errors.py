@@ -89,7 +89,7 @@ class VersionNotReachedError(ServiceError):
 
     def __init__(self, wanted: int, version: int) -> None:
         super().__init__(
-            f"the graph is at version {version:,} here, and {wanted:,} did not come in time",
+            f"the graph is at version {version:,} here; version {wanted:,} did not arrive in time",
             graph_version=version,
             min_graph_version=wanted,
         )
@@ -223,7 +223,9 @@ class UnknownModelError(RequestError):
     code = "unknown_model"
 
     def __init__(self, name: str, served: str) -> None:
-        super().__init__(f"no model {shortened(name)!r}; {served!r} is served", served=served)
+        super().__init__(
+            f"there is no model {shortened(name)!r}; the served model is {served!r}", served=served
+        )
 
 
 class NoUpstreamError(RequestError):
@@ -231,9 +233,9 @@ class NoUpstreamError(RequestError):
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(
-            f"{reason and reason + ': '}the student answers choices alone whose options are among "
-            "its labels, about one node; this service has no upstream for anything else, see "
-            "--upstream-url"
+            f"{reason and reason + ': '}the student answers only choices whose options are all "
+            "labels of its own, about one node; this service has no upstream for anything else, "
+            "see --upstream-url"
         )
 
 

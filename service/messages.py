@@ -28,11 +28,14 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     id: Annotated[
         Annotated[str, Meta(max_length=LONGEST_ECHO)] | None,
-        Meta(description="Of a stored node. If there is a text, it is only echoed."),
+        Meta(
+            description="Id of a stored node. With a text, the node is unseen and the id is only "
+            "echoed."
+        ),
     ] = None
     text: Annotated[
         str | None,
-        Meta(description="Of an unseen node; the first line is its title."),
+        Meta(description="Text of an unseen node; its first line is the title."),
     ] = None
     neighbors: Annotated[
         tuple[str, ...],
@@ -60,8 +63,8 @@ class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 class ErrorDetail(Struct, frozen=True):
     """An error."""
 
-    code: Annotated[str, Meta(description="Stable; for clients to branch on.")]
-    message: Annotated[str, Meta(description="For people; may change.")]
+    code: Annotated[str, Meta(description="Stable code for clients to branch on.")]
+    message: Annotated[str, Meta(description="Message for people; may change.")]
     details: Annotated[
         dict[str, Detail], Meta(description="Named values, for example the field.")
     ] = {}
@@ -83,11 +86,11 @@ class Prediction(Struct, frozen=True):
     """The answer for one node; `label` and `score` are null if `error` is set."""
 
     index: Annotated[int, Meta(description="Position in the request.")]
-    id: Annotated[str | None, Meta(description="As in the request.")]
+    id: Annotated[str | None, Meta(description="Id as in the request.")]
     label: Annotated[str | None, Meta(description="The most probable label.")] = None
     score: Annotated[
         float | None,
-        Meta(description="Its calibrated probability; null if a teacher gives none."),
+        Meta(description="Calibrated probability of the label; null if the teacher gives none."),
     ] = None
     top: Annotated[tuple[LabelScore, ...], Meta(description="The top_k labels, best first.")] = ()
     route: Annotated[AnsweredBy, Meta(description="Which model answered.")] = "student"
@@ -95,9 +98,12 @@ class Prediction(Struct, frozen=True):
     error: ErrorDetail | None = None
     teacher_error: Annotated[
         ErrorDetail | UnsetType,
-        Meta(description="On route auto: why the teacher could not answer instead."),
+        Meta(description="With route auto: why the teacher could not answer instead."),
     ] = UNSET
-    explanation: Annotated[Explanation | UnsetType, Meta(description="If requested.")] = UNSET
+    explanation: Annotated[
+        Explanation | UnsetType,
+        Meta(description="Explanation of the student's answer, if requested."),
+    ] = UNSET
 
 
 class ClassifyResponse(Struct, frozen=True):
@@ -124,13 +130,18 @@ class Cost(Struct, frozen=True):
         Meta(description="Milliseconds of computing for all unseen nodes; 0 for look-ups."),
     ] = None
     input_tokens: Annotated[
-        int | None, Meta(description="Read by the teacher; estimated, four characters each.")
+        int | None,
+        Meta(description="Tokens that the teacher read, estimated as four characters each."),
     ] = None
-    output_tokens: Annotated[int | None, Meta(description="Written by it; estimated likewise.")] = (
-        None
-    )
+    output_tokens: Annotated[
+        int | None, Meta(description="Tokens that the teacher wrote, estimated in the same way.")
+    ] = None
     money: Annotated[
-        float | None, Meta(description="By --teacher-input-price and --teacher-output-price.")
+        float | None,
+        Meta(
+            description="Cost of the teacher's answers, by --teacher-input-price and "
+            "--teacher-output-price."
+        ),
     ] = None
 
 
@@ -140,14 +151,22 @@ class Comparison(Struct, frozen=True):
     index: Annotated[int, Meta(description="Position in the request.")]
     student: Prediction
     teacher: Prediction
-    agree: Annotated[bool | None, Meta(description="Null if one of them has no answer.")]
+    agree: Annotated[
+        bool | None,
+        Meta(
+            description="Whether student and teacher give the same label; null if one of them has "
+            "no answer."
+        ),
+    ]
     student_ms: Annotated[
         float, Meta(description="Milliseconds until the student had answered all nodes.")
     ]
-    teacher_ms: Annotated[float | None, Meta(description="Milliseconds for this one question.")]
+    teacher_ms: Annotated[
+        float | None, Meta(description="Milliseconds of this question to the teacher.")
+    ]
     auto: Annotated[
         AnsweredBy | None,
-        Meta(description="The model whose answer route auto takes; null without any."),
+        Meta(description="The model whose answer route auto takes; null if there is no answer."),
     ]
     student_cost: Cost
     teacher_cost: Cost

@@ -299,30 +299,40 @@ def add_gauges(
     def graph() -> GraphView:
         return slot.engine.writer.state.graph
 
-    metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: batcher.queued_nodes)
-    metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
-    metrics.gauge("ready", "1 while it is ready.", lambda: float(health.ready), min)
-    metrics.gauge("graph_version", "Changes of the graph.", lambda: graph().version.number, max)
+    metrics.gauge("queue_nodes", "Unseen nodes waiting in the queue.", lambda: batcher.queued_nodes)
+    metrics.gauge(
+        "queue_tokens", "Estimated tokens waiting in the queue.", lambda: batcher.queued_tokens
+    )
+    metrics.gauge("ready", "1 while the service is ready.", lambda: float(health.ready), min)
+    metrics.gauge(
+        "graph_version",
+        "Version of the graph: number of its changes.",
+        lambda: graph().version.number,
+        max,
+    )
     metrics.gauge("graph_nodes", "Stored nodes.", lambda: graph().num_nodes, max)
     metrics.gauge("graph_edges", "Stored edges.", lambda: graph().num_edges, max)
     metrics.gauge(
         "log_lag_records",
-        "Known, and not applied yet.",
+        "Records of the log that are known but not applied yet.",
         lambda: slot.engine.lag.entries,
         max,
     )
     metrics.gauge(
-        "log_lag_seconds", "Since all of the log was applied.", lambda: slot.engine.lag.seconds, max
+        "log_lag_seconds",
+        "Time since the whole log was last applied.",
+        lambda: slot.engine.lag.seconds,
+        max,
     )
     metrics.gauge(
         "stored_graph_version",
-        "Of the newest snapshot that is known to be stored; -1: none is.",
+        "Graph version of the newest snapshot known to be stored; -1: none.",
         lambda: slot.engine.uploads.figures.number,
         max,
     )
     metrics.gauge(
         "snapshot_failures",
-        "Snapshots that could not be stored, since the bundle was loaded.",
+        "Snapshots that could not be stored since the bundle was loaded.",
         lambda: slot.engine.uploads.figures.failures,
     )
     if link is not None:

@@ -239,7 +239,8 @@ def bounded_by_files(limits: WireLimits, ports: int = 1) -> WireLimits:
         return limits
     connections = max((soft - OTHER_FILES) // ports - REFUSED_CONNECTIONS, soft // (4 * ports), 1)
     logger.warning(
-        "at most %d connections instead of %d: this process may open %d files only (ulimit -n)",
+        "at most %d connections instead of %d, since this process may open only %d files (ulimit "
+        "-n)",
         connections,
         limits.connections,
         soft,
@@ -263,4 +264,4 @@ def leave(_: int, __: FrameType | None) -> None:
 
 
 def stay(_: int, __: FrameType | None) -> None:
-    logger.info("no reload: nothing is served yet")
+    logger.info("cannot reload: nothing is served yet")

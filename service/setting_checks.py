@@ -50,7 +50,8 @@ def check_root_path(path: str) -> None:
     if not ROOT_PATH.fullmatch(path):
         raise SettingsError(
             f"--root-path is {path!r}: expected a path such as /understudy or /apps/understudy, "
-            "with a slash before each part and none at the end, of letters, digits and . _ ~ -",
+            "with a slash before each part but none at the end, and only letters, digits and . _ ~ "
+            "-",
             setting="root_path",
         )
 
@@ -63,7 +64,7 @@ def check_alone(host: str) -> None:
     """
     if not is_local(host):
         raise SettingsError(
-            f"{host} can be reached from other machines and nobody would need a key; "
-            "listen on 127.0.0.1, give --keys-file, or say --allow-remote-without-key",
+            f"{host} can be reached from other machines, and there are no keys; listen on "
+            "127.0.0.1, give --keys-file, or accept this with --allow-remote-without-key",
             setting="host",
         )

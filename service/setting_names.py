@@ -98,9 +98,9 @@ def file_values(flags: dict[str, Any], known: Collection[str]) -> dict[str, Any]
 def unknown(name: str, value: Any, known: Collection[str]) -> str:
     """Explains what is wrong with an entry of the file, without its value, which may be secret."""
     if isinstance(value, dict):
-        return f"settings stand by themselves, in no table such as [{name}]"
+        return f"settings must be at the top level, not in a table such as [{name}]"
     near = get_close_matches(name.replace("-", "_").lower(), known, 1)
-    return f"no setting is called {name!r}" + (f"; is {near[0]!r} meant?" if near else "")
+    return f"unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def flag_name(setting: str) -> str:
@@ -118,7 +118,7 @@ def check_given(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
     annotation = cls.model_fields[info.field_name].annotation
     kinds = {annotation, *get_args(annotation)}
     if value == "" and Path in kinds:
-        raise ValueError("it is empty; name a path, or leave the setting out")
+        raise ValueError("it is empty; give a path, or leave the setting out")
     if isinstance(value, bool) and kinds & {int, float}:
         raise ValueError("expected a number")
     return value

@@ -33,13 +33,13 @@ class Settings(BaseSettings):
     check = field_validator("*", mode="before")(check_given)
 
     settings_file: Path | None = Field(
-        default=None, description="TOML file with settings, named as here, with underscores."
+        default=None, description="TOML file of settings, named as the flags, with underscores."
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.", min_length=1)
     port: int = Field(
         default=8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535
     )
-    workers: int = Field(default=1, description="Processes that serve on one port.", ge=1)
+    workers: int = Field(default=1, description="Number of processes that serve on one port.", ge=1)
     grpc_port: int | None = Field(
         default=None,
         description="Port of the Open Inference Protocol over gRPC; 0 picks a free one.",
@@ -51,227 +51,227 @@ class Settings(BaseSettings):
         default=None, description="File of accepted API keys, made with `understudy key`."
     )
     allow_remote_without_key: bool = Field(
-        default=False, description="Listen beyond loopback without keys; anyone may then ask."
+        default=False, description="Listen beyond loopback without keys: anyone may send requests."
     )
     allowed_hosts: str = Field(
-        default="",
-        description="Further host names of requests without keys, with commas.",
+        default="", description="Further host names for requests without keys, comma-separated."
     )
     trusted_proxies: str = Field(
         default="",
-        description="Proxies whose x-forwarded-for is trusted: addresses or networks, with commas.",
+        description="Comma-separated addresses or networks of proxies to trust (x-forwarded-for).",
     )
     root_path: str = Field(
         default="",
-        description="Path under which a proxy offers the service, such as /understudy.",
+        description="Path under which a proxy publishes the service, such as /understudy.",
     )
     page: bool = Field(default=True, description="Serve the web page at /.")
     rate_limit: float = Field(
-        default=0.0, description="Requests per second and key (or address); 0 for no limit.", ge=0
+        default=0.0, description="Requests per second per key (or address); 0: no limit.", ge=0
     )
-    rate_burst: int = Field(default=20, description="Requests at once after a pause.", ge=1)
-    threads: int = Field(default=1, description="Threads of one inference.", ge=1)
-    provider: Literal["cpu", "cuda"] = Field(default="cpu", description="What runs the networks.")
-    max_body_bytes: int = Field(default=DEFAULTS.body_bytes, description="Bytes of one body.", ge=1)
-    max_nodes: int = Field(default=DEFAULTS.nodes, description="Nodes of one request.", ge=1)
+    rate_burst: int = Field(default=20, description="Requests allowed at once after a pause.", ge=1)
+    threads: int = Field(default=1, description="Number of threads per inference.", ge=1)
+    provider: Literal["cpu", "cuda"] = Field(default="cpu", description="Device for the networks.")
+    max_body_bytes: int = Field(
+        default=DEFAULTS.body_bytes, description="Maximum bytes of a body.", ge=1
+    )
+    max_nodes: int = Field(default=DEFAULTS.nodes, description="Maximum nodes per request.", ge=1)
     max_text_characters: int = Field(
-        default=DEFAULTS.text_characters, description="Characters of one node's text.", ge=1
+        default=DEFAULTS.text_characters, description="Maximum characters of one node's text.", ge=1
     )
     max_neighbors: int = Field(
-        default=DEFAULTS.neighbors, description="Neighbors of one node.", ge=0
+        default=DEFAULTS.neighbors, description="Maximum number of neighbors of one node.", ge=0
     )
-    max_top_k: int = Field(default=DEFAULTS.top_k, description="Labels of one prediction.", ge=1)
+    max_top_k: int = Field(
+        default=DEFAULTS.top_k, description="Maximum labels in one prediction.", ge=1
+    )
     max_explained_nodes: int = Field(
-        default=DEFAULTS.explained_nodes, description="Nodes explained in one request.", ge=0
+        default=DEFAULTS.explained_nodes, description="Maximum nodes explained per request.", ge=0
     )
     max_explained_neighbors: int = Field(
         default=DEFAULTS.explained_neighbors,
-        description="Neighbors of one node left out one by one in an explanation.",
+        description="Maximum neighbors per node that an explanation leaves out one by one.",
         ge=0,
     )
     max_explained_words: int = Field(
         default=DEFAULTS.explained_words,
-        description="Words of one text left out one by one in an explanation.",
+        description="Maximum number of words per text that an explanation leaves out one by one.",
         ge=0,
     )
     max_mutations: int = Field(
-        default=4_096, description="Changes of the graph in one request.", ge=1
+        default=4_096, description="Maximum number of changes to the graph in one request.", ge=1
     )
     data_folder: Path | None = Field(
         default=None,
-        description="Folder for changes of the graph, outside the bundle; without it they end with "
-        "the process.",
+        description="Folder that keeps changes to the graph, outside the bundle; without it, "
+        "changes are lost when the process ends.",
     )
     log: str = Field(
         default="",
-        description="Redis with the log of changes, for processes on several machines, such as "
-        "redis://host:6379/0; by default the log is in the data folder, for one machine.",
+        description="Redis that holds the log of changes, such as redis://host:6379/0, for several "
+        "machines; by default the log is in the data folder, for one machine.",
         repr=False,
     )
     log_allow_loss: bool = Field(
-        default=False, description="Accept a Redis that may lose acknowledged changes."
+        default=False, description="Accept a Redis for --log that may lose acknowledged changes."
     )
     log_wait_disk: bool = Field(
         default=False,
-        description="Acknowledge once a change is on disk of that Redis (WAITAOF).",
+        description="Acknowledge changes once they are on disk of the log's Redis (WAITAOF).",
     )
     log_wait_replicas: int = Field(
-        default=0, description="Acknowledge once so many replicas of that Redis have it.", ge=0
+        default=0, description="Replicas of the log's Redis that must confirm a change.", ge=0
     )
     log_records: int = Field(
         default=100_000,
-        description="Records that Redis keeps before snapshots, for older snapshots.",
+        description="Records before the newest snapshot that Redis keeps for older snapshots.",
         ge=0,
     )
     log_bytes: int = Field(
         default=2**28,
-        description="Maximum bytes of these records; the oldest go first.",
+        description="Maximum bytes of those records; the oldest are removed first.",
         ge=0,
     )
     snapshots: str = Field(
         default="",
-        description="URL (fsspec) where replicas of that log store snapshots to start from.",
+        description="URL (fsspec) where replicas of a log store snapshots to start from.",
         repr=False,
     )
     max_lag_seconds: float | None = Field(
         default=None,
-        description="Seconds behind the log from which it is not ready; by default no limit.",
+        description="Seconds behind the log until the service is not ready; default: no limit.",
         ge=2,
     )
     max_head_bytes: int = Field(
-        default=WIRE.head_bytes, description="Bytes of a request before its body.", ge=1_024
+        default=WIRE.head_bytes, description="Maximum bytes of request line and headers.", ge=1_024
     )
-    max_connections: int = Field(default=WIRE.connections, description="Open connections.", ge=1)
+    max_connections: int = Field(
+        default=WIRE.connections, description="Maximum open connections.", ge=1
+    )
     receive_seconds: float = Field(
         default=WIRE.receive_seconds, description="Seconds that a request may take to arrive.", gt=0
     )
     keep_alive_seconds: float = Field(
         default=WIRE.keep_alive_seconds,
-        description="Seconds that a connection is kept after an answer.",
+        description="Seconds that an idle connection is kept open after an answer.",
         gt=0,
     )
     send_seconds: float = Field(
         default=WIRE.send_seconds,
-        description="Seconds after which a client that reads no answers is closed.",
+        description="Seconds until the connection of a client that reads no answers is closed.",
         gt=0,
     )
     request_seconds: float = Field(
-        default=30.0, description="Time limit of a request, seconds.", gt=0
+        default=30.0, description="Seconds that a request may take to be answered.", gt=0
     )
     batch_tokens: int = Field(
-        default=BATCHES.batch_tokens, description="Estimated tokens of one batch.", ge=1
+        default=BATCHES.batch_tokens, description="Maximum estimated tokens in one batch.", ge=1
     )
     batch_window_ms: float = Field(
         default=1_000 * BATCHES.window_seconds,
-        description="Milliseconds that a batch waits for further nodes, under load.",
+        description="Milliseconds that a batch waits for further nodes under load.",
         ge=0,
     )
     queue_tokens: int = Field(
-        default=BATCHES.queue_tokens, description="Estimated tokens that may wait.", ge=1
+        default=BATCHES.queue_tokens, description="Maximum estimated tokens in the queue.", ge=1
     )
     queue_seconds: float = Field(
         default=BATCHES.queue_seconds,
-        description="Estimated seconds that an unseen node may wait; beyond, newest run first.",
+        description="Maximum estimated seconds that an unseen node waits; beyond, newest first.",
         gt=0,
     )
     redis_url: str = Field(
-        default="", description="Shared cache and rate limits, such as redis://host:6379/0."
+        default="", description="Redis for shared cache and limits, such as redis://host:6379/0."
     )
     redis_timeout_ms: float = Field(
-        default=100.0, description="Milliseconds of one call of Redis.", gt=0
+        default=100.0, description="Milliseconds that one call to Redis may take.", gt=0
     )
     cache_memory_bytes: int = Field(
         default=CacheOptions().memory_bytes,
-        description="Bytes of the teacher's answers kept.",
+        description="Maximum bytes of the teacher's answers that are cached in memory.",
         ge=0,
     )
     cache_seconds: int = Field(
-        default=CacheOptions().seconds, description="Lifetime of a cached value, seconds.", ge=1
+        default=CacheOptions().seconds, description="Seconds that a cached value lives.", ge=1
     )
     cached_embeddings: int = Field(
-        default=10_000, description="Text embeddings kept in memory; 0 for none.", ge=0
+        default=10_000, description="Number of text embeddings kept in memory; 0: none.", ge=0
     )
     teacher_url: str = Field(
-        default="", description="OpenAI-compatible server, such as http://host:8001/v1."
+        default="", description="Teacher's OpenAI-compatible server, such as http://host:8001/v1."
     )
     teacher_model: str = Field(
-        default="", description="Its model name; by default the bundle's, or `teacher`."
+        default="", description="Model name of the teacher; by default the bundle's, or `teacher`."
     )
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
     teacher_wire: WireName = Field(
-        default="chat", description="Its API: chat completions, or a decision endpoint."
+        default="chat", description="API of the teacher: chat completions, or a decision endpoint."
     )
     teacher_constraint: Constraint = Field(
-        default="auto", description="How it is restricted to labels; auto: as it supports."
+        default="auto", description="How the teacher is restricted to labels; auto: as it supports."
     )
     teacher_thinking: Thinking = Field(
-        default="auto", description="How thinking is turned off; wait: not; auto: as it supports."
+        default="auto", description="How its thinking is disabled; wait: not; auto: as it supports."
     )
     teacher_seconds: float = Field(default=30.0, description="Seconds of one question.", gt=0)
     teacher_concurrency: int = Field(
-        default=TEACHER.concurrency, description="Questions at a time.", ge=1
+        default=TEACHER.concurrency, description="Maximum questions to the teacher at once.", ge=1
     )
     teacher_hops: int | None = Field(
-        default=None, description="Hops in a prompt; by default the bundle's, or 2.", ge=0
+        default=None, description="Hops described in a prompt; by default the bundle's, or 2.", ge=0
     )
     teacher_tokens: int | None = Field(
         default=None,
-        description="Tokens of a node in a prompt; by default the bundle's, or 380.",
+        description="Maximum tokens per node in a prompt; by default the bundle's, or 380.",
         ge=8,
     )
     teacher_nested: bool | None = Field(
-        default=None, description="Write prompts hop by hop; default: as in the bundle."
+        default=None, description="Write a prompt hop by hop; by default as in the bundle."
     )
     teacher_input_price: float = Field(
-        default=0.0, description="Price of a million input tokens; 0: unknown.", ge=0
+        default=0.0, description="Price of a million tokens of prompts; 0: unknown.", ge=0
     )
     teacher_output_price: float = Field(
-        default=0.0, description="Price of a million output tokens; 0: unknown.", ge=0
+        default=0.0, description="Price of a million tokens of answers; 0: unknown.", ge=0
     )
     teacher_label_descriptions: Path | None = Field(
-        default=None, description="File of label descriptions for prompts, as given to `teach`."
+        default=None, description="File of label descriptions for the prompts, as given to `teach`."
     )
     auto_threshold: float | None = Field(
         default=None,
-        description="Score from which auto trusts the student; by default the bundle's rule.",
+        description="Score from which auto trusts the student; default: the bundle's rule.",
         ge=0,
         le=1,
     )
     upstream_url: str = Field(
-        default="",
-        description="Server for requests below /v1 that the student cannot answer.",
+        default="", description="Upstream for requests below /v1 that the student cannot answer."
     )
     upstream_model: str = Field(
-        default="", description="Its model name; by default the one that the caller names."
+        default="", description="Upstream's model name; by default the one that the caller names."
     )
     upstream_key: str = Field(default="", description="Bearer token for it.", repr=False)
     upstream_seconds: float = Field(default=30.0, description="Seconds of one request.", gt=0)
     upstream_route: Literal["student", "auto"] = Field(
-        default="student", description="auto: it also gets what route auto would defer."
+        default="student", description="auto: the upstream also gets what route auto would defer."
     )
     shadow_share: float = Field(
-        default=0.0, description="Share of answers that the teacher checks aside.", ge=0, le=1
+        default=0.0, description="Share of answers that the teacher checks as well.", ge=0, le=1
     )
     grace_seconds: float = Field(
-        default=0.0,
-        description="Seconds after SIGTERM while it still listens, but is not ready.",
-        ge=0,
+        default=0.0, description="Seconds after SIGTERM of serving requests while not ready.", ge=0
     )
     drain_seconds: int = Field(
-        default=30, description="Seconds for running requests to finish at shutdown.", ge=0
+        default=30, description="Seconds that running requests have to finish at shutdown.", ge=0
     )
     probe_seconds: float = Field(
-        default=10.0,
-        description="Seconds for which a passed inference counts as ready.",
-        ge=0,
+        default=10.0, description="Seconds for which a successful inference counts as ready.", ge=0
     )
     probe_timeout_seconds: float = Field(
-        default=5.0, description="Seconds after which a hanging inference is not ready.", gt=0
+        default=5.0, description="Seconds until a hanging inference counts as failed.", gt=0
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level logged."
     )
-    log_format: Literal["json", "text"] = Field(default="json", description="Of a log line.")
+    log_format: Literal["json", "text"] = Field(default="json", description="Format of a log line.")
     log_requests: bool = Field(default=False, description="Log every answer, not only failures.")
 
     @property

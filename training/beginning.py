@@ -35,8 +35,8 @@ def like_its_start(choices: DistillChoices, given: Collection[str] = ()) -> Dist
         if meant and said != has:
             option = "--" + name.replace("_", "-")
             raise TrainingError(
-                f"{option} {said}: {choices.start}, whose weights are begun with, has {has}; leave "
-                f"{option} out, or --from"
+                f"{option} {said}: {choices.start}, the student of --from, has {has}; leave "
+                f"{option} or --from out"
             )
         taken[name] = has
     return replace(choices, **taken)
@@ -49,7 +49,7 @@ def no_student(folder: Path) -> CheckpointError:
             check_readable(folder / STUDENT.marker)
         except OSError as error:
             return CheckpointError(f"{folder / STUDENT.marker}: {error.strerror}")
-        return CheckpointError(f"{folder / STUDENT.marker} is damaged, or of something else")
+        return CheckpointError(f"{folder / STUDENT.marker} is damaged, or is not a student's")
     problem = url_problem(folder) or (
         f"{folder} is not a student folder (no {STUDENT.marker}); make one with `understudy "
         "distill`"

@@ -161,9 +161,9 @@ class DistillOptions:
         if not 0 <= self.auto_accuracy <= 1:
             raise TrainingError(f"auto_accuracy must be from 0 to 1, not {self.auto_accuracy}")
         if self.view is not None and self.teacher is None:
-            raise TrainingError("--view is a teacher's; name one with --teacher")
+            raise TrainingError("--view needs a teacher; give its folder with --teacher")
         if self.compare and self.teacher is None:
-            raise TrainingError("--compare needs a teacher; name its folder with --teacher")
+            raise TrainingError("--compare needs a teacher; give its folder with --teacher")
 
     def inputs(self, graph: Path) -> list[Path]:
         """Files and folders that are read."""
@@ -243,18 +243,21 @@ def refuse_unread(choices: DistillChoices) -> None:
     soft = choices.teacher is not None and (named or not choices.objectives)
     if not is_heard(choices.objectives) and (choices.compare or choices.view is not None):
         raise TrainingError(
-            f"{'compare' if choices.compare else 'view'} is of what a teacher says, and no "
-            "objective that has a weight reads it; name one, such as unlabeled, or leave it out"
+            f"{'compare' if choices.compare else 'view'} has no effect, since no objective with a "
+            "weight above 0 uses the teacher; add one, such as unlabeled, or leave it out"
         )
     if choices.temperature != CONSTANTS.temperature and not soft:
         raise TrainingError(
-            "temperature is that of a teacher's soft labels: it needs a teacher, and one of the "
-            f"objectives {', '.join(SOFT)} where any is named"
+            "temperature applies to a teacher's soft labels: it needs a teacher and, if objectives "
+            f"are given, one of {', '.join(SOFT)}"
         )
     if choices.encoder_path is not None and choices.encoder == "hashing":
-        raise TrainingError("encoder_path is MiniLM's folder, and hashing has none; leave it out")
+        raise TrainingError("encoder_path is for MiniLM, not for hashing; leave it out")
     if choices.fanout != TRAINING.fanout and choices.batch_size == 0:
-        raise TrainingError("fanout is of batches, and batch_size 0 takes the whole graph at once")
+        raise TrainingError(
+            "fanout applies to batches, but batch_size 0 trains on the whole graph at once; leave "
+            "one of them out"
+        )
 
 
 def reads_around(weights: Mapping[str, float]) -> bool:

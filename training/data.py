@@ -202,8 +202,8 @@ class Targets:
         """
         if self.features is None:
             raise TeacherError(
-                f"the objective {objective!r} needs a teacher's features, and an endpoint "
-                "shows none; use kd, unlabeled, bd, ff or mixup"
+                f"the objective {objective!r} needs a teacher's features, which an endpoint does "
+                "not provide; use kd, unlabeled, bd, ff or mixup"
             )
         return self.features
 

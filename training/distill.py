@@ -106,7 +106,9 @@ def placed(
     device = found_device(options.training.device)
     chosen = replace(options.training, device=str(device))
     if options.training.device == AUTO and device != PROCESSOR:
-        tell(logging.INFO, f"training on {device_title(device)}; --device cpu does not")
+        tell(
+            logging.INFO, f"training on {device_title(device)}; use --device cpu for the processor"
+        )
     if device == PROCESSOR and chosen.precision == "bfloat16":
         tell(logging.WARNING, "bfloat16 is slower on most processors; leave --precision out")
     if options.fitting:
@@ -114,7 +116,10 @@ def placed(
         tell(logging.WARNING if choice.seeds else logging.INFO, choice.reason)
         chosen = replace(chosen, batch_size=choice.seeds)
         if not choice.seeds and chosen.fanout != TRAINING.fanout:
-            tell(logging.WARNING, f"--fanout {chosen.fanout} is not read: it is of batches")
+            tell(
+                logging.WARNING,
+                f"--fanout {chosen.fanout} has no effect: it applies only to batches",
+            )
     return replace(options, training=chosen, fitting=False)
 
 
@@ -127,7 +132,7 @@ def shared(graph_folder: Path, options: DistillOptions, tell: Tell, workers: int
     size = graph_size(graph_folder)
     passed = size.train if options.teacher is None else size.nodes
     seeds = max(BATCH, min(BATCH * workers, passed // STEPS))
-    tell(logging.INFO, f"{seeds:,} nodes a step, shared by {workers} workers; see --batch-size")
+    tell(logging.INFO, f"{seeds:,} nodes per step, shared by {workers} workers; see --batch-size")
     return replace(options, training=replace(options.training, batch_size=seeds), fitting=False)
 
 
@@ -155,7 +160,7 @@ def distilled(
         if doubt := doubt_about(config, before):
             log.warning(doubt)
     if options.teacher is not None and not is_heard(options.objectives):
-        log.warning("no objective reads the teacher, which is measured for `route: auto` alone")
+        log.warning("no objective uses the teacher; it is only measured for `route: auto`")
     check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)
@@ -165,8 +170,8 @@ def distilled(
     validation = data.val.numpy()
     if len(validation) < FEW_NODES:
         log.warning(
-            "%d labelled nodes of validation alone choose the epoch and say how sure the student "
-            "is: its scores and accuracies may be far off; label more, or give more to validation",
+            "only %d labelled validation nodes decide the epoch and the calibration: scores and "
+            "accuracies may be far off; label more nodes, or put more into validation",
             len(validation),
         )
     calibration = calibrate_student(
@@ -303,8 +308,8 @@ def room_on(device: torch.device) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise DeviceError(
-            f"{device_title(device)} has too little memory for this: {first_line(error)}; give a "
-            "smaller --batch-size or --hidden, or --device cpu"
+            f"out of memory on {device_title(device)}: {first_line(error)}; choose a smaller "
+            "--batch-size or --hidden, or --device cpu"
         ) from error
 
 

@@ -243,9 +243,9 @@ def choose_batch(
     drawn = training_bytes(size, student, hashed, taught, False, fanout, around)
     return BatchChoice(
         BATCH,
-        f"{needed}, more than is free ({gibibytes(round(free))}): batches of {BATCH:,} nodes with "
-        f"drawn neighbours are taken, about {gibibytes(round(drawn))}, which is slower; "
-        "--batch-size 0 takes the whole graph all the same",
+        f"{needed}, more than is free ({gibibytes(round(free))}): training in batches of {BATCH:,} "
+        f"nodes with sampled neighbours instead, which takes about {gibibytes(round(drawn))} but "
+        "is slower; --batch-size 0 forces the whole graph",
         drawn,
     )
 

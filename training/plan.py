@@ -285,16 +285,16 @@ def advice(stages: Sequence[Stage], options: PlanOptions) -> list[str]:
         share = DAY / longest.seconds
         lines.append(
             f"asking takes {longest.seconds / DAY:,.1f} days: with `teach --budget` of {share:.0%} "
-            "of the questions it takes one, and the labels spread over edges do the rest"
+            "of the questions it takes one day, and labels spread over the edges cover the rest"
         )
     if any("in batches" in stage.remark for stage in stages) and not options.batches:
         lines.append(
-            "a student does not fit into memory whole: a machine with more of it is faster than "
-            "batches, and so is a smaller --hidden"
+            "a student does not fit into memory with the whole graph: more memory or a smaller "
+            "--hidden is faster than batches"
         )
     if options.workers > 1:
         lines.append(
             f"{options.workers} workers can share the teacher's questions, and the students, each "
             "of which is one worker's; they do not shorten what stays on one"
         )
-    return lines or ["one machine does all of it in its memory: take the defaults"]
+    return lines or ["one machine has enough memory for all stages: use the defaults"]

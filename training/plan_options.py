@@ -49,8 +49,8 @@ def check_plan_options(options: PlanOptions) -> None:
     known = options.parameters or kind in ("endpoint", "student")
     if options.teacher is not None and not (known or parameters_of(options.teacher)):
         raise TeacherError(
-            f"--teacher {options.teacher}: say how large it is, with --teacher-parameters such as "
-            "8e9"
+            f"--teacher {options.teacher}: give its number of parameters with "
+            "--teacher-parameters, such as 8e9"
         )
 
 

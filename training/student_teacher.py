@@ -96,8 +96,8 @@ def check_graph(folder: Path, checkpoint: Checkpoint, graph: TextGraph) -> None:
     if config.graph_hash != graph.content_hash:
         raise StaleTeacherError(
             f"{folder} was trained on {config.graph_name} with content hash "
-            f"{config.graph_hash[:12]}, {graph.name} has {graph.content_hash[:12]}, and may "
-            "test on what that trained on; run `understudy distill` on it"
+            f"{config.graph_hash[:12]}, but {graph.name} has {graph.content_hash[:12]} and may "
+            "test on nodes that were trained on; run `understudy distill` on this graph"
         )
 
 

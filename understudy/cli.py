@@ -42,10 +42,10 @@ COMMANDS = {
         "export.cli:export",
         "Turn a trained student into a bundle that can be served.",
     ),
-    "bundle": ("understudy.bundle.commands:bundle", "Look at a bundle."),
+    "bundle": ("understudy.bundle.commands:bundle", "Show what a bundle holds."),
     "refresh": (
         "understudy.retraining.refresh_command:refresh",
-        "Train a model anew on the graph that is served, and serve it if it is no worse.",
+        "Train a new model on the served graph, and serve it if it is not worse.",
     ),
     "predict": (
         "understudy.predict.commands:predict",
@@ -63,31 +63,31 @@ COMMANDS = {
     "key": ("service.commands:key", "Make an API key of the service."),
     "backup": (
         "understudy.engine.commands:backup",
-        "Copy the changes of a served graph, while it is served.",
+        "Copy the changes of a graph, even while it is served.",
     ),
     "restore": (
         "understudy.engine.commands:restore",
-        "Put such a copy into a data folder.",
+        "Restore a backup into a data folder.",
     ),
     "demo": ("understudy.demo:demo", "Run everything, from a graph to answers, on real data."),
     "collect-env": (
         "understudy.environment:collect_env",
-        "Print versions and machine facts, for a report of a fault.",
+        "Print versions and facts about the machine, for a bug report.",
     ),
 }
-ANEW = "nothing half-made is left; the same command starts from the beginning"
+ANEW = "no partial result is left; the same command starts from the beginning"
 # What an interrupted command leaves; serve and teacher-serve end at once and cannot be resumed.
 INTERRUPTED = {
     "data": ANEW,
-    "teach": "the same command goes on from the last checkpoint, which is kept beside OUT; what an "
-    "endpoint has answered, or a frozen encoder with --no-show-labels, is kept in the cache",
+    "teach": "the same command resumes from the last checkpoint, which is kept beside OUT; answers "
+    "of an endpoint, or of a frozen encoder with --no-show-labels, are kept in the cache",
     "distill": f"{ANEW}; encoded texts are kept",
-    "evaluate": "the same command goes on; runs that have ended are kept in OUT",
+    "evaluate": "the same command resumes; finished runs are kept in OUT",
     "export": ANEW,
-    "predict": "the same command goes on with the rows that no part holds",
+    "predict": "the same command resumes with the rows that are not answered yet",
     "bench": ANEW,
-    "refresh": "the same command goes on; nothing half-made is served",
-    "demo": "the same command starts again; its teacher goes on from the last checkpoint",
+    "refresh": "the same command resumes; no partial result is served",
+    "demo": "the same command starts again; its teacher resumes from the last checkpoint",
 }
 PREFIX = "UNDERSTUDY_"
 # In addition to the settings of `serve`; all but the first three are for tests.
@@ -178,7 +178,7 @@ def unread_variables() -> Iterator[str]:
             if name not in known:
                 closest = importlib.import_module("difflib").get_close_matches(name, known, 1)
                 hint = f"; did you mean {PREFIX}{closest[0]}?" if closest else ""
-                yield f"nothing reads {PREFIX}{name}{hint}"
+                yield f"the environment variable {PREFIX}{name} is unknown and ignored{hint}"
 
 
 def service_settings() -> Iterator[str]:
@@ -231,17 +231,17 @@ def message_of(error: Exception, extra: str) -> str:
     if isinstance(error, ModuleNotFoundError) and not is_own(str(error.name)):
         return advice(str(error.name), extra)
     if isinstance(error, ImportError):
-        return f"a package cannot be loaded; install understudy again: {error}"
+        return f"a package cannot be imported; reinstall understudy: {error}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"the memory is too small for this: {str(error) or 'none is left'}"
+        return f"out of memory: {str(error) or 'none is left'}"
     if isinstance(error, RuntimeError) and (found := FROM_TORCH.search(str(error))):
-        return f"the memory is too small for this: there is none for {int(found[1]):,} bytes more"
+        return f"out of memory: {int(found[1]):,} more bytes were needed"
     if isinstance(error, ValueError) and str(error).startswith(FROM_NUMPY):
-        return f"the memory is too small for this: {error}"
+        return f"out of memory: {error}"
     if isinstance(error, OSError):
         places = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*places, error.strerror or str(error)])
-    return f"an unexpected {type(error).__name__}: {error} ({where_it_is_written(error)})"
+    return f"unexpected {type(error).__name__}: {error} ({where_it_is_written(error)})"
 
 
 def where_it_is_written(error: Exception) -> str:
@@ -252,8 +252,8 @@ def where_it_is_written(error: Exception) -> str:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines(traceback.format_exception(error))
     except OSError as problem:
-        return f"where it was raised cannot be written: {problem}"
-    return f"where it was raised is written in {path}"
+        return f"its stack trace cannot be written to a file: {problem}"
+    return f"its stack trace is in {path}"
 
 
 def fail(message: str) -> NoReturn:

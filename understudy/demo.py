@@ -55,13 +55,25 @@ EXAMPLES = {
 
 
 def demo(
-    dataset: Annotated[Dataset, typer.Option(help="synthetic runs anywhere.")] = Dataset.debian,
-    nodes: Annotated[int, typer.Option(min=500, help="Nodes of the graph, at most.")] = 6_000,
+    dataset: Annotated[
+        Dataset,
+        typer.Option(
+            help="Graph to build: debian (from this machine's apt index) or synthetic (runs "
+            "anywhere)."
+        ),
+    ] = Dataset.debian,
+    nodes: Annotated[
+        int, typer.Option(min=500, help="Maximum number of nodes of the graph.")
+    ] = 6_000,
     encoder: Annotated[
-        Encoder, typer.Option(help="hashing answers unseen nodes faster, and less well.")
+        Encoder,
+        typer.Option(
+            help="Text encoder: minilm, or hashing, which answers unseen nodes faster but less "
+            "accurately."
+        ),
     ] = Encoder.minilm,
-    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("runs/demo"),
-    keep: Annotated[bool, typer.Option(help="Leave the service running.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for all results.")] = Path("runs/demo"),
+    keep: Annotated[bool, typer.Option(help="Keep the service running at the end.")] = False,
 ) -> None:
     """Build a graph, ask a teacher, distil a student, export it, serve it, and ask it."""
     started = time.monotonic()
@@ -82,7 +94,8 @@ def demo(
             )
         else:
             console.print(
-                f"Its page: `understudy serve {out / 'bundle'}`, and open the address that it says."
+                f"To see its page, run `understudy serve {out / 'bundle'}` and open the address "
+                "that it prints."
             )
 
 

@@ -120,9 +120,9 @@ def gpus() -> list[str]:
             [program, *GPU_QUERY], capture_output=True, text=True, timeout=GPU_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return [f"nvidia-smi gives no answer: {type(error).__name__}"]
+        return [f"nvidia-smi failed: {type(error).__name__}"]
     if ended.returncode:
-        return [f"nvidia-smi ends with status {ended.returncode}"]
+        return [f"nvidia-smi failed with status {ended.returncode}"]
     return [line.strip() for line in ended.stdout.splitlines() if line.strip()]
 
 

@@ -40,7 +40,7 @@ def announce(lines: Iterable[str], log: logging.Logger) -> None:
             typer.echo(line)
         sys.stdout.flush()
     except OSError as error:
-        log.warning("stdout takes nothing (%s): %s", error.strerror, "; ".join(told))
+        log.warning("stdout cannot be written (%s): %s", error.strerror, "; ".join(told))
         drop_stdout()
 
 

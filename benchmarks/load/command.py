@@ -46,21 +46,30 @@ TEACHER_MIX = "teacher=100"  # unseen nodes, answered by the teacher
 
 def load(
     bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
-    rates: Annotated[str, typer.Option(help="Requests a second, between commas.")] = RATES,
+    rates: Annotated[str, typer.Option(help="Requests per second, separated by commas.")] = RATES,
     mixes: Annotated[
         list[str] | None,
-        typer.Option("--mix", help=f"Shares of {', '.join(SORTS)}, such as {MIXES[-1]}."),
+        typer.Option(
+            "--mix",
+            help=f"Percentages of {', '.join(SORTS)}, such as {MIXES[-1]}; may be given several "
+            "times.",
+        ),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each rate.")] = 20.0,
-    deadline: Annotated[float, typer.Option(min=1, help="Milliseconds that count as good.")] = 50.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds per rate.")] = 20.0,
+    deadline: Annotated[
+        float, typer.Option(min=1, help="Milliseconds within which an answer counts as good.")
+    ] = 50.0,
     teacher: Annotated[
-        Path | None, typer.Option(help="Folder of a trained one, asked beside the student.")
+        Path | None, typer.Option(help="Folder of a trained teacher to ask beside the student.")
     ] = None,
     tell_deadline: Annotated[
         bool,
-        typer.Option("--tell-deadline", help="Again with requests that tell theirs; beside it."),
+        typer.Option(
+            "--tell-deadline",
+            help="Repeat each run with requests that state their deadline, for comparison.",
+        ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the arrivals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the arrival times.")] = 0,
 ) -> None:
     """Load the service at given rates: latency and goodput, mix by mix."""
     wanted = parse_rates(rates)

@@ -42,18 +42,31 @@ ENCODED = 200  # texts by which the encoder is timed
 
 def peers(
     bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
-    student: Annotated[Path, typer.Argument(help="Folder of the student that is in it.")],
+    student: Annotated[
+        Path, typer.Argument(help="Folder of the student that the bundle was exported from.")
+    ],
     python: Annotated[
         list[str] | None,
-        typer.Option(envvar="PEERS_PYTHON", help="Interpreters with rivals' packages, if any."),
+        typer.Option(
+            envvar="PEERS_PYTHON",
+            help="Python interpreters with the rivals' packages, if any; may be given several "
+            "times.",
+        ),
     ] = None,
     rivals: Annotated[
-        list[str] | None, typer.Option("--rival", help="By name; all where none is given.")
+        list[str] | None,
+        typer.Option(
+            "--rival", help="Name of a rival to run; may be given several times; by default all."
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each; medians are told.")] = 3,
-    seconds: Annotated[int, typer.Option(min=1, help="Of a turn under load.")] = 3,
-    requests: Annotated[int, typer.Option(min=10, help="Of a turn, one by one.")] = 200,
-    changes: Annotated[int, typer.Option(min=1, help="Edges of a turn.")] = 10,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Number of rounds of each; medians are reported.")
+    ] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="Seconds of load per round.")] = 3,
+    requests: Annotated[
+        int, typer.Option(min=10, help="Number of requests per round, sent one at a time.")
+    ] = 200,
+    changes: Annotated[int, typer.Option(min=1, help="Number of edges changed per round.")] = 10,
 ) -> None:
     """Compare stored nodes, unseen nodes and changes with other ways to serve them."""
     check_bundle(bundle, "taskset", "wrk")

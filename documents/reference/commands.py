@@ -10,8 +10,8 @@ from documents.reference.pages import Page, code
 from understudy.cli import COMMANDS, build_app
 
 INTRODUCTION = (
-    "`understudy COMMAND --help` says the same. A command that cannot go on says why in one line, "
-    "with exit status 1; one that a signal ends says whether the same command goes on."
+    "`understudy COMMAND --help` says the same. A command that fails says why in one line and ends "
+    "with status 1. A command that a signal ends says whether the same command resumes its work."
 )
 ELSEWHERE = {"serve": "Its options are the [settings of the service](settings.md)."}
 KINDS = {

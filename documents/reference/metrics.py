@@ -10,9 +10,9 @@ from documents.reference.pages import Page, code
 from service.telemetry.metrics import PREFIX, Counter, Histogram, Metrics
 
 INTRODUCTION = (
-    "`GET /metrics` tells them to Prometheus, without a key. Times are in seconds. Counters begin "
-    "at 0 with the process and appear once they are counted; a histogram has `_bucket`, `_sum` and "
-    "`_count`. Those of the process itself (`process_…`) are beside them."
+    "`GET /metrics` gives them to Prometheus, without a key. Times are in seconds. Counters start "
+    "at 0 with the process and appear once they have counted something; a histogram has `_bucket`, "
+    "`_sum` and `_count`. The metrics of the process itself (`process_…`) are there, too."
 )
 
 

@@ -9,8 +9,8 @@ import understudy
 from documents.reference.pages import Page
 
 INTRODUCTION = (
-    "What `import understudy` offers; each name is loaded when it is first used. A way through "
-    "them: [from Python](../guides/python.md)."
+    "What `import understudy` offers; each name is loaded when it is first used. "
+    "[From Python](../guides/python.md) is a guide to them."
 )
 HIDDEN = {"carry_out"}  # how the others are carried out
 TWINS = {"AsyncClient": "Its methods are those of [Client](#client), awaited."}

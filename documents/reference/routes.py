@@ -9,9 +9,9 @@ from documents.reference.pages import Page, code
 from service.app import ROUTES
 
 INTRODUCTION = (
-    "What `/openapi.json` of a running service tells, without its examples; at `/docs` it is laid "
-    "out to be read. How they are used, and their errors: [the HTTP interface](http.md). A role is "
-    "that of the key, where the service has keys: see "
+    "The contents of a running service's `/openapi.json` without its examples; `/docs` shows it in "
+    "a browser. [The HTTP interface](http.md) says how the routes are used and lists their errors. "
+    "If the service has keys, a route needs one with the role named here, see "
     "[who may ask](../guides/operations.md#who-may-ask)."
 )
 SCHEMAS = "#/components/schemas/"

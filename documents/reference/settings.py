@@ -13,9 +13,9 @@ from service.settings import Settings
 
 INTRODUCTION = (
     "Each setting is a flag of `understudy serve`, an environment variable, and a name in the TOML "
-    "file of `--settings-file`: the flag goes before the variable, the variable before the file, "
-    "and the file before the default. What they are for: "
-    "[running the service](../guides/operations.md)."
+    "file of `--settings-file`. The flag takes precedence over the variable, the variable over the "
+    "file, and the file over the default. [Running the service](../guides/operations.md) says what "
+    "they are for."
 )
 NAMES = {int: "whole number", float: "number", str: "text", bool: "yes or no", Path: "path"}
 BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}

@@ -84,7 +84,7 @@ def check_files(bundle: Bundle) -> None:
     for name in bundle.manifest.variants:
         prefix = name + "/" if name.startswith(variant_folder("")) else name
         if not any(path.startswith(prefix) for path in bundle.manifest.files):
-            raise ParityError(f"the manifest names the variant {name}, which is not there")
+            raise ParityError(f"the manifest names the variant {name}, which is missing")
 
 
 def stored_tables(bundle: Bundle, graph: TextGraph) -> list[NDArray[np.float32]]:
@@ -100,8 +100,8 @@ def stored_tables(bundle: Bundle, graph: TextGraph) -> list[NDArray[np.float32]]
         width = classes if name == LOGITS_FILE else info.hidden
         if table.shape != (graph.num_nodes, width) or table.dtype != np.float32:
             raise ParityError(
-                f"{name} is {table.dtype} {list(table.shape)}, "
-                f"the manifest promises float32 {[graph.num_nodes, width]}"
+                f"{name} is {table.dtype} {list(table.shape)}, but the manifest demands float32 "
+                f"{[graph.num_nodes, width]}"
             )
         if not np.isfinite(table).all():
             raise ParityError(f"{name} holds values that are not finite")
@@ -170,12 +170,14 @@ def check_whole_file(bundle: Bundle, graph: TextGraph, tables: list[NDArray[np.f
 def compare(what: str, found: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
     """The largest difference, relative for values above 1."""
     if found.shape != stored.shape:
-        raise ParityError(f"{what}: {list(found.shape)} where {list(stored.shape)} is stored")
+        raise ParityError(
+            f"{what}: has shape {list(found.shape)}, but {list(stored.shape)} is stored"
+        )
     scale = np.maximum(np.abs(stored), 1.0)
     difference = float((np.abs(found - stored) / scale).max(initial=0.0))
     if not difference <= MAX_LOGIT_DIFFERENCE:
         raise ParityError(
-            f"{what}: differs from what is stored by {difference:.2e}, more than "
+            f"{what}: differs from the stored values by {difference:.2e}, more than "
             f"{MAX_LOGIT_DIFFERENCE:.0e}; export the student again"
         )
     return difference

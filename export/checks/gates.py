@@ -44,7 +44,7 @@ def judge(
     members = members[graph.labels[members] != UNLABELED]
     if len(members) == 0:
         info = VariantInfo(precision, cosine, 0.0)
-        return Verdict(info, "there is no labelled validation node to judge it by")
+        return Verdict(info, "there is no labelled validation node to measure it on")
     change = 100 * (accuracy(graph, found, members) - accuracy(graph, expected, members))
     info = VariantInfo(precision, cosine, change)
     if not np.isfinite(found).all():

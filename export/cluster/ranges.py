@@ -136,5 +136,5 @@ def mapped(path: Path) -> NDArray[np.float32]:
     """
     if not path.is_file():
         check_seen(path.parent, "the place of the bundle and UNDERSTUDY_CACHE")
-        raise ClusterError(f"{path} is not there any more; was it removed by another program?")
+        raise ClusterError(f"{path} no longer exists; was it removed by another program?")
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

@@ -37,7 +37,7 @@ from understudy.graph.progress import Progress
 NODES_A_RANGE = 8_192  # a dying worker loses only a few seconds of work
 NEIGHBORS_A_RANGE = 2**19
 TEXTS_A_RANGE = 1_024  # a transformer takes milliseconds for each
-ENDED = "nothing half-made is left; the same command starts from the beginning"
+ENDED = "no partial result is left; the same command starts from the beginning"
 
 
 @contextmanager
@@ -133,8 +133,8 @@ def joined_shards(shards: Sequence[Path], count: int, path: Path) -> Path:
 def shard_rows(shard: Path) -> NDArray[np.float32]:
     if not shard.is_file():
         raise ClusterError(
-            f"a worker has written {shard}, which {socket.gethostname()} does not see; every "
-            "machine of the cluster must see the place of the bundle by the same path, as on a "
+            f"a worker has written {shard}, which does not exist on {socket.gethostname()}; every "
+            "machine of the cluster must have the place of the bundle at the same path, as on a "
             "shared file system"
         )
     rows: NDArray[np.float32] = np.load(shard, mmap_mode="r", allow_pickle=False)

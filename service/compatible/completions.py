@@ -22,7 +22,7 @@ UNLIKELY = -9_999.0  # OpenAI's log-probability for a probability of 0
 NO_BRAINER = 0.0  # log-probability of text that the constraint fixes
 UNREAD = ("system", "developer")  # roles whose messages are ignored
 REFERENCE = "#/$defs/"
-Constraint = Annotated[Any, Meta(description="What holds the answer to some texts.")]
+Constraint = Annotated[Any, Meta(description="Restricts the answer to given texts.")]
 
 
 class ChatPart(Struct):
@@ -42,7 +42,7 @@ class ChatMessage(Struct):
 class ChatRequest(Struct):
     """A chat; fields that are not listed are passed upstream unchanged."""
 
-    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    model: Annotated[str, Meta(description="Any name; only the upstream uses it.")]
     messages: Annotated[tuple[ChatMessage, ...], Meta(min_length=1)]
     response_format: Constraint = None
     structured_outputs: Constraint = None
@@ -51,7 +51,7 @@ class ChatRequest(Struct):
     top_logprobs: Annotated[int, Meta(ge=0, le=MOST_ALTERNATIVES)] | None = None
     n: int | None = None
     stream: bool | None = None
-    tools: Annotated[Any, Meta(description="With some, it is never the student's.")] = None
+    tools: Annotated[Any, Meta(description="A request with tools goes to the upstream.")] = None
 
 
 class Answered(Struct):
@@ -135,7 +135,9 @@ class AskedCompletion:
         self.reason = hindrance(request)
         self.constraint = None if self.reason else constraint_of(request)
         if self.constraint is None:
-            self.reason = self.reason or "the answer is held to no list of texts, or to several"
+            self.reason = (
+                self.reason or "the answer must be restricted to exactly one list of texts"
+            )
         self.questions = Questions(
             None, [None if self.constraint is None else self.constraint.options]
         )
@@ -210,7 +212,7 @@ def token_of(text: str, probability: float) -> LabelToken:
 def hindrance(request: ChatRequest) -> str:
     """Explains why the student cannot answer a request of this form; empty if it can."""
     if request.stream:
-        return "`stream` is set, and the student's answers come whole"
+        return "`stream` is set, but the student does not stream its answers"
     if request.n not in (None, 1):
         return "`n` asks for several answers"
     return "`tools` are given" if request.tools else ""

@@ -16,7 +16,7 @@ from service.messages import Name, Node, encode
 MOST_QUESTIONS, MOST_CHOICES = 400, 255
 OWN_TYPES = ("input_text", "input_json")  # types of parts that the student reads
 Instructions = Annotated[
-    Any, Meta(description="A text or a list of parts; the student reads none.")
+    Any, Meta(description="A text or a list of parts; the student ignores it.")
 ]
 
 
@@ -25,7 +25,7 @@ class InputPart(Struct):
 
     type: str
     text: str = ""
-    data: Annotated[Any, Meta(description="Of an input_json.")] = None
+    data: Annotated[Any, Meta(description="Content of an input_json part.")] = None
 
 
 class InputItem(Struct):
@@ -69,7 +69,7 @@ class ScoreQuestion(Struct, tag_field="type", tag="score"):
 DecisionQuestion = ChoiceQuestion | PredicateQuestion | ScoreQuestion
 DecisionInput = Annotated[
     str | tuple[InputItem, ...],
-    Meta(description='A text, or messages; a JSON part `{"node": …}` names a node.'),
+    Meta(description='A text or messages; a JSON part `{"node": …}` names a node.'),
 ]
 DecisionQuestions = Annotated[
     tuple[DecisionQuestion, ...], Meta(min_length=1, max_length=MOST_QUESTIONS)
@@ -79,7 +79,7 @@ DecisionQuestions = Annotated[
 class DecisionRequest(Struct):
     """Questions about one input; fields that are not listed are passed upstream unchanged."""
 
-    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    model: Annotated[str, Meta(description="Any name; only the upstream uses it.")]
     input: DecisionInput
     questions: DecisionQuestions
 
@@ -104,7 +104,13 @@ class ChoiceAnswer(Struct, tag_field="type", tag="choice"):
 
     name: str | None
     choice: str | bool
-    confidence: Annotated[float, Meta(description="(p - 1/n) / (1 - 1/n) of the choice's p.")]
+    confidence: Annotated[
+        float,
+        Meta(
+            description="(p - 1/n) / (1 - 1/n), where p is the choice's probability and n the "
+            "number of options."
+        ),
+    ]
     probabilities: list[ChoiceProbability]
 
 
@@ -288,9 +294,9 @@ def read_reply(content: bytes, questions: int) -> UpstreamResponse:
     try:
         answered = RESPONSE.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UpstreamError("does not answer like a decision endpoint") from error
+        raise UpstreamError("does not answer in the form of a decision endpoint") from error
     if len(answered.answers) != questions:
-        raise UpstreamError(f"answered {len(answered.answers)} of {questions} questions")
+        raise UpstreamError(f"answered only {len(answered.answers)} of {questions} questions")
     return answered
 
 

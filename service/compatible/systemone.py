@@ -14,7 +14,7 @@ from service.http.exchange import Headers, decode
 from service.messages import Name, Node, encode
 
 MOST_OPTIONS, MOST_LEVELS = 255, 10
-Text = Annotated[Any, Meta(description="A text, an object or an array; the student reads none.")]
+Text = Annotated[Any, Meta(description="A text, an object or an array; the student ignores it.")]
 
 
 class SystemOneChoice(Struct, tag_field="type", tag="choice"):
@@ -22,7 +22,11 @@ class SystemOneChoice(Struct, tag_field="type", tag="choice"):
 
     criteria: Annotated[
         dict[str, Any],
-        Meta(min_length=1, max_length=MOST_OPTIONS, description="Option → description or null."),
+        Meta(
+            min_length=1,
+            max_length=MOST_OPTIONS,
+            description="Options, each with its description or null.",
+        ),
     ]
     instructions: Text = None
 
@@ -54,7 +58,7 @@ SystemOneQuestions = Annotated[dict[Name, SystemOneQuestion], Meta(min_length=1)
 class SystemOneRequest(Struct):
     """Questions about one state; fields that are not listed are passed upstream unchanged."""
 
-    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    model: Annotated[str, Meta(description="Any name; only the upstream uses it.")]
     state: State
     questions: SystemOneQuestions
 
@@ -71,7 +75,13 @@ class SystemOneChoiceAnswer(Struct, tag_field="type", tag="choice"):
     """The most probable option."""
 
     choice: str
-    confidence: Annotated[float, Meta(description="(p - 1/n) / (1 - 1/n) of the choice's p.")]
+    confidence: Annotated[
+        float,
+        Meta(
+            description="(p - 1/n) / (1 - 1/n), where p is the choice's probability and n the "
+            "number of options."
+        ),
+    ]
     probabilities: dict[str, float]
 
 
@@ -232,7 +242,7 @@ def read_reply(content: bytes) -> UpstreamAnswers:
     try:
         return RESPONSE.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UpstreamError("does not answer like /v1/systemone") from error
+        raise UpstreamError("does not answer in the form of /v1/systemone") from error
 
 
 REQUEST = msgspec.json.Decoder(SystemOneRequest)

@@ -16,7 +16,9 @@ from service.inference.classifier import Classified
 from service.messages import Node, Prediction, Route, encode, refuse_if_any_failed
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
 
-Text = Annotated[str, Meta(description='Of a node, or `{"node": …}` as JSON.')]
+Text = Annotated[
+    str, Meta(description='Text of an unseen node, or a node as the JSON text `{"node": …}`.')
+]
 PAIR = 'a list of texts is a pair of them on this wire; send several nodes as [["…"], ["…"]]'
 
 
@@ -24,7 +26,9 @@ class PredictRequest(Struct, frozen=True):
     """One text, or a list of lists of one text each, as in text-embeddings-inference."""
 
     inputs: Text | Annotated[tuple[Text | tuple[Text, ...], ...], Meta(min_length=1)]
-    raw_scores: Annotated[bool, Meta(description="The scores before the softmax.")] = False
+    raw_scores: Annotated[bool, Meta(description="Answer with the scores before the softmax.")] = (
+        False
+    )
     truncate: bool | None = None
 
 
@@ -40,7 +44,9 @@ class ClassifiedText(Struct):
 
     index: int
     label: str
-    probs: Annotated[list[float], Meta(description="In the order of the labels of /info.")]
+    probs: Annotated[
+        list[float], Meta(description="Probabilities in the order of the labels in /info.")
+    ]
     num_classes: int
 
 
@@ -118,7 +124,7 @@ def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
     look_through(content)
     texts = (given,) if isinstance(given, str) else given
     if not texts:
-        raise InvalidFieldError("input", "expected a text, or several")
+        raise InvalidFieldError("input", "expected a text or a list of texts")
     nodes = tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts))
     wishes = (outline.use_activation, outline.activation, outline.softmax)
     return TextsRequest(nodes, raw_scores=False in wishes)

@@ -101,7 +101,7 @@ class Upstream:
         if answer.status_code in OF_OUR_KEY:
             raise UpstreamError(f"refuses this service's key with status {answer.status_code}")
         if answer.is_redirect:
-            raise UpstreamError("leads to another address, which is not followed")
+            raise UpstreamError("redirects to another address, which is not followed")
         content = answer.content
         if self.secret:
             content = content.replace(self.secret, MASK)
@@ -115,7 +115,7 @@ class Upstream:
 def failure(error: Exception) -> UpstreamError:
     """Converts an error to one of this room."""
     if isinstance(error, httpx2.TimeoutException | TimeoutError):
-        return UpstreamError("gave no answer in time")
+        return UpstreamError("did not answer in time")
     if isinstance(error, EndpointError):
-        return UpstreamError(f"cannot be understood: {error}")
+        return UpstreamError(f"sent an invalid answer: {error}")
     return UpstreamError(f"cannot be reached ({type(error).__name__})")

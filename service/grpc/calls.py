@@ -80,7 +80,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             seconds = self.receive_seconds
             raise SlowBodyError(f"the message did not arrive within {seconds:g} s")
         if sent is None:
-            raise MessageNotReadError("the message is too large, or none came")
+            raise MessageNotReadError("the message is too large or missing")
         return sent
 
     def answered(self, size: int) -> None:
@@ -99,7 +99,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             end.cancel()
         if call in self.unread:
             self.unread.remove(call)
-            self.count(MessageNotReadError("its sender left"))
+            self.count(MessageNotReadError("the client disconnected"))
 
 
 def current_call() -> Call:

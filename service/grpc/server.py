@@ -169,7 +169,7 @@ class GrpcServer:
             try:
                 request = parse(sent)
             except DecodeError:
-                malformed = MalformedMessageError(f"the message is no inference.{name}Request")
+                malformed = MalformedMessageError(f"the message is not an inference.{name}Request")
                 return await self.refuse(context, malformed)
             reply = await method(request, context)
             self.calls.answered(reply.ByteSize())

@@ -49,7 +49,7 @@ def http_request(request: Any) -> tuple[bytes, int]:
     """
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):
-        raise InvalidFieldError("raw_input_contents", "expected one for each input, or none")
+        raise InvalidFieldError("raw_input_contents", "expected one entry per input, or no entry")
     data = raw or [joined_texts(tensor.contents.bytes_contents) for tensor in request.inputs]
     inputs = tuple(
         Tensor(

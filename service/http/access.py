@@ -181,7 +181,7 @@ def load_keys(path: Path) -> tuple[Key, ...]:
     """
     keys = keys_in(path)
     if not keys:
-        raise SettingsError(f"{path} holds no keys; make one with `understudy key`")
+        raise SettingsError(f"{path} contains no keys; make one with `understudy key`")
     return keys
 
 
@@ -197,21 +197,22 @@ def keys_in(path: Path) -> tuple[Key, ...]:
         keys = tuple(read_key(value, path) for value in values)
         if path.stat().st_mode & stat.S_IWOTH:
             logger.warning(
-                "every user of this machine may write %s and let themselves in: chmod 600 it", path
+                "every user of this machine can write %s and add a key: run chmod 600 on it", path
             )
     except OSError as error:
         raise SettingsError(f"cannot read the keys in {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"{path} is damaged, or no file of keys ({type(error).__name__}: {error}); name "
-            "another one, which `understudy key` makes"
+            f"{path} is damaged or not a keys file ({type(error).__name__}: {error}); give a file "
+            "made by `understudy key`"
         ) from error
     for attribute, word in (("name", "name"), ("sha256", "secret")):
         counts = Counter(getattr(key, attribute) for key in keys)
         twice = [key.name for key in keys if counts[getattr(key, attribute)] > 1]
         if twice:
             raise SettingsError(
-                f"{path} has several keys of one {word}, {', '.join(twice)}: take all but one out"
+                f"{path} has several keys with the same {word}, {', '.join(twice)}: remove all but "
+                "one"
             )
     return keys
 
@@ -231,8 +232,8 @@ def read_key(value: Any, path: Path) -> Key:
         )
     if not DIGEST.fullmatch(digest):
         raise SettingsError(
-            f"{path}: the key {name!r} has no SHA-256 in hexadecimal, and would open nothing; make "
-            "one with `understudy key`"
+            f"{path}: the key {name!r} has no hexadecimal SHA-256, so nobody can use it; make a "
+            "new one with `understudy key`"
         )
     return Key(name, Role[role], digest.lower())
 
@@ -256,7 +257,7 @@ def add_alone(path: Path, name: str, role: Role) -> str:
     """Adds a key under the lock of `add_key`."""
     keys = list(keys_in(path)) if path.exists() else []
     if any(key.name == name for key in keys):
-        raise SettingsError(f"{path} has a key {name!r} already")
+        raise SettingsError(f"{path} already has a key {name!r}")
     secret = PREFIX + secrets.token_urlsafe(KEY_BYTES)
     keys.append(Key(name, role, digest_of(secret.encode())))
     values = [{"name": key.name, "role": key.role.name, "sha256": key.sha256} for key in keys]
@@ -325,4 +326,6 @@ def check_role(key: Key | None, role: Role) -> None:
     if key is None:
         raise UnauthorizedError("send a key as `Authorization: Bearer …`")
     if key.role < role:
-        raise ForbiddenError(f"this needs a key of the role {role.name}, yours has {key.role.name}")
+        raise ForbiddenError(
+            f"this needs a key with the role {role.name}; yours has the role {key.role.name}"
+        )

@@ -101,7 +101,7 @@ class Inflater:
         if self.left < 0:
             raise BodyTooLargeError(self.limit)
         if self.stream.unused_data:
-            raise MalformedEncodingError(f"more follows after the end of the {self.encoding} body")
+            raise MalformedEncodingError(f"there is data after the end of the {self.encoding} body")
         if last and not self.stream.eof:
             raise MalformedEncodingError(f"the {self.encoding} body is cut off")
         return inflated

@@ -22,10 +22,10 @@ OpenAIErrorType = Literal[
 class OpenAIError(Struct, frozen=True):
     """An error in OpenAI's form."""
 
-    message: Annotated[str, Meta(description="For people; may change.")]
+    message: Annotated[str, Meta(description="Message for people; may change.")]
     type: OpenAIErrorType
-    param: Annotated[str | None, Meta(description="The field, where one is to blame.")]
-    code: Annotated[str, Meta(description="Stable; the same as on other routes.")]
+    param: Annotated[str | None, Meta(description="Field at fault, if it is one.")]
+    code: Annotated[str, Meta(description="Stable code, the same as on other routes.")]
 
 
 class OpenAIErrorBody(Struct, frozen=True):
@@ -38,13 +38,13 @@ class Failure(Struct, frozen=True):
     """An error in the form of /v1/systemone."""
 
     error_type: str
-    message: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
+    message: Annotated[str, Meta(description="Stable code, a colon, and a message for people.")]
 
 
 class Violation(Struct, frozen=True):
     """A problem of a request's body."""
 
-    loc: Annotated[tuple[str, ...], Meta(description="`body`, and the way to the field.")]
+    loc: Annotated[tuple[str, ...], Meta(description="`body`, then the path to the field.")]
     msg: str
     type: str
 
@@ -54,7 +54,7 @@ class SystemOneErrorBody(Struct, frozen=True):
 
     detail: Annotated[
         Failure | tuple[Violation, ...],
-        Meta(description="A list where the body is no request, with status 422."),
+        Meta(description="An error; with status 422, a list of the body's problems."),
     ]
 
 

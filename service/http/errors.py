@@ -88,7 +88,7 @@ def failure_response(error: Exception, path: str) -> Response:
         path: of the request.
     """
     if not isinstance(error, EngineError):
-        message = "something went wrong here; the log has it under this request's id"
+        message = "internal error; the log has it under this request's id"
         return error_response(500, ErrorDetail(INTERNAL_ERROR, message), path)
     headers = {}
     seconds = error.retry_after or RETRY_OF_CODE.get(errors.code_of(error))

@@ -105,7 +105,7 @@ class Exchange:
         except ValueError:
             seconds = 0.0
         if not seconds > 0:
-            raise InvalidFieldError(TIMEOUT.decode(), "expected seconds, above 0")
+            raise InvalidFieldError(TIMEOUT.decode(), "expected a number of seconds above 0")
         return seconds
 
     async def receive(self) -> Message:
@@ -191,7 +191,9 @@ async def refuse_body(receive: Receive) -> None:
     """
     content = await read_body(receive)
     if content.strip() not in NO_BODIES:
-        raise InvalidFieldError("", "this takes no body; send what it takes in path and query")
+        raise InvalidFieldError(
+            "", "this route takes no body; send its parameters in the path and query"
+        )
 
 
 def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Body:
@@ -210,7 +212,7 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
             f"the body is not JSON: {why_unread(bytes(body)) or error}"
         ) from error
     except RecursionError as error:
-        raise MalformedJsonError("the body is nested too deep") from error
+        raise MalformedJsonError("the body is nested too deeply") from error
 
 
 def why_unread(body: bytes) -> str:

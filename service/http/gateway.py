@@ -47,8 +47,8 @@ logger = logging.getLogger(__name__)
 # Errors that the operator has to fix, although the client is only told to try again.
 OURS_TO_MEND = (JournalFailedError, ChangeUnsureError)
 CUT_OFF = (
-    "the service ends, and this was not answered in time; a change may be made: send it again "
-    "under its idempotency key"
+    "the service is shutting down, and this was not answered in time; a change may have been made: "
+    "send it again with the same idempotency key"
 )
 
 
@@ -200,11 +200,11 @@ class Gateway:
             await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             self.metrics.rejections.add("client_left")
-            logger.debug("the client left")
+            logger.debug("the client disconnected")
         except asyncio.CancelledError:
             if not self.draining:
                 raise
-            logger.warning("a request was cut off, since the time to drain is over")
+            logger.warning("a request was cancelled, since --drain-seconds are over")
             await self.fail(NotReadyError(CUT_OFF), scope, exchange)
         except Exception as error:  # noqa: BLE001 - the boundary: every error gets an answer
             await self.fail(error, scope, exchange)

@@ -72,7 +72,7 @@ def parse_networks(text: str, setting: str) -> tuple[Network, ...]:
     except ValueError as error:
         raise SettingsError(
             f"--{setting.replace('_', '-')}: {error}; expected addresses or networks such as "
-            "10.0.0.0/8, with commas between them",
+            "10.0.0.0/8, separated by commas",
             setting=setting,
         ) from error
 
@@ -87,9 +87,8 @@ def parse_hosts(text: str) -> tuple[str, ...]:
     for host in hosts:
         if not HOST.fullmatch(host) and not is_ipv6(host.removeprefix("[").removesuffix("]")):
             raise SettingsError(
-                f"--allowed-hosts: {host!r} is no host; expected names such as app.example, "
-                ".inner.example, or addresses, without scheme, port and path, with commas between "
-                "them",
+                f"--allowed-hosts: {host!r} is not a host; expected names such as app.example or "
+                ".inner.example, or addresses, without scheme, port and path, separated by commas",
                 setting="allowed_hosts",
             )
     return hosts
@@ -186,20 +185,20 @@ class Hosts:
         host = headers.get(b"host")
         if host is not None and host not in self:
             raise ForeignHostError(
-                f"the host {shown(host)} is not this service's; without keys it answers to its own "
-                "address alone: start it with --allowed-hosts, or with --keys-file"
+                f"the host {shown(host)} is not this service's: without keys it answers only at "
+                "its own address; start it with --allowed-hosts or with --keys-file"
             )
         origin = headers.get(b"origin")
         if origin is not None and not self.is_own(origin, host):
             raise ForeignOriginError(
-                f"the origin {shown(origin)} is another site's; without keys only pages of this "
-                "service may ask: start it with --allowed-hosts, or with --keys-file"
+                f"the origin {shown(origin)} is another site: without keys only pages of this "
+                "service may send requests; start it with --allowed-hosts or with --keys-file"
             )
         site = headers.get(b"sec-fetch-site", b"none")
         if site not in OWN_FETCHES and not is_visit(scope, headers):
             raise ForeignOriginError(
-                "a page of another site sends this; without keys only pages of this service may "
-                "ask: start it with --keys-file"
+                "a page of another site sent this: without keys only pages of this service may "
+                "send requests; start it with --keys-file"
             )
 
     def is_own(self, origin: bytes, host: bytes | None) -> bool:
@@ -264,7 +263,7 @@ def check_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
     seen = set()
     for name, _ in headers:
         if name in ONCE and name in seen:
-            raise MalformedHttpError(f"the header `{name.decode()}` came more than once")
+            raise MalformedHttpError(f"the header `{name.decode()}` was sent more than once")
         seen.add(name)
 
 

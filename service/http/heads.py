@@ -18,7 +18,7 @@ def head_size(target: bytes, headers: Headers) -> int:
 def too_large(target: bytes, limit: int) -> WireError:
     """Makes the error of a head of more than `limit` bytes."""
     if 2 * len(target) > limit:
-        return TargetTooLongError("the target is too long", limit=limit)
+        return TargetTooLongError("the request's path is too long", limit=limit)
     return HeadTooLargeError(f"the request's head has more than {limit:,} bytes", limit=limit)
 
 
@@ -43,9 +43,9 @@ def origin_form(target: bytes) -> tuple[bytes, bytes]:
     try:
         url = httptools.parse_url(target)
     except httptools.HttpParserError as error:
-        raise MalformedHttpError("the target is no path") from error
+        raise MalformedHttpError("the request's target is not a path") from error
     if url.schema not in (b"http", b"https") or not url.host or url.userinfo is not None:
-        raise MalformedHttpError("the target is no path")
+        raise MalformedHttpError("the request's target is not a path")
     host = b"[%s]" % url.host if b":" in url.host else url.host
     authority = b"%s:%d" % (host, url.port) if url.port else host
     path = url.path or b"/"

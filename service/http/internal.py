@@ -75,7 +75,7 @@ async def ask(
 
     await app(scope, receive, send)
     if not sent:
-        raise ConnectionError("the application gave no answer")
+        raise ConnectionError("the application did not answer")
     start, *parts = sent
     content = b"".join(part.get("body", b"") for part in parts)
     return Answer(start["status"], dict(start["headers"]), content)

@@ -288,8 +288,8 @@ class WireProtocol(Connection):
         if isinstance(cause, ServiceError):
             return cause
         if not isinstance(cause, httptools.HttpParserError | UnicodeError | None):
-            logger.error("a request could not be begun", exc_info=cause)
-        return MalformedHttpError("this is not HTTP/1.1, or not as it should be")
+            logger.error("a request could not be started", exc_info=cause)
+        return MalformedHttpError("this is not a valid HTTP/1.1 request")
 
     def check_size(self) -> None:
         """Ends a head, or the framing of a body, that is too long."""
@@ -300,7 +300,7 @@ class WireProtocol(Connection):
             elif len(self.headers) > self.limits.headers:
                 self.refuse(self.too_many_headers())
         elif self.framed_bytes > limit + self.body_bytes * BYTES_OF_FRAMING:
-            self.refuse(MalformedHttpError("more is said about the body's chunks than in them"))
+            self.refuse(MalformedHttpError("the body's chunks carry more metadata than content"))
 
     def too_many_headers(self) -> HeadTooLargeError:
         count = self.limits.headers
@@ -330,7 +330,7 @@ class WireProtocol(Connection):
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise MalformedHttpError("this is no proxy: it connects to nobody")
+                raise MalformedHttpError("this is not a proxy; CONNECT is not supported")
             return
         self.check_head()
         super().on_headers_complete()
@@ -351,11 +351,11 @@ class WireProtocol(Connection):
             if head_size(self.url, self.headers) > limit:
                 raise too_large(self.url, limit)
             if len(self.url) > LONGEST_TARGET:
-                raise TargetTooLongError("the target is too long", limit=LONGEST_TARGET)
+                raise TargetTooLongError("the request's path is too long", limit=LONGEST_TARGET)
         if len(self.headers) > self.limits.headers:
             raise self.too_many_headers()
         if b"#" in self.url:  # the parser would silently drop it and what follows
-            raise MalformedHttpError("the target holds a `#`; in an id it is sent as %23")
+            raise MalformedHttpError("the path contains a `#`; in an id, send it as %23")
         if self.url[:1] != b"/":
             self.url, host = origin_form(self.url)
             if host:  # takes precedence over the header

@@ -152,7 +152,7 @@ class Batcher:
                 limit or this request's time.
         """
         if self.closed:
-            raise NotReadyError("the service is ending")
+            raise NotReadyError("the service is shutting down")
         if self.left:
             self.drop_left()
         options, rate = self.options, self.tokens_per_second
@@ -163,14 +163,14 @@ class Batcher:
         # What fits into one batch with the running one is not a queue, however slow batches were.
         if rate and before > options.batch_tokens and before / rate > options.queue_seconds:
             seconds, longest = before / rate, options.queue_seconds
-            what = f"about {seconds:.1f} s of unseen nodes wait, more than {longest:g} s"
+            what = f"unseen nodes would wait about {seconds:.1f} s, more than {longest:g} s"
             raise self.refusal("queue_slow", what)
         if self.overload.goes_on(monotonic()):  # newest first: the others let this one pass
             before = self.running_tokens + min(self.queued_tokens, options.batch_tokens)
         wait = hopeless_wait(before + tokens, rate) if before else None
         if wait is not None:
             self.metrics.rejections.add("queue_slow")
-            what = f"about {wait:.1f} s would pass, more than this request has"
+            what = f"the answer would take about {wait:.1f} s, longer than this request may take"
             raise OverloadedError(what, self.retry_after())
 
     def drop_left(self) -> None:
@@ -241,7 +241,7 @@ class Batcher:
                 self.metrics.abandoned.add(amount=len(passed))
             else:  # the caller waits for the first row, and for no other after its error
                 self.metrics.rejections.add("queue_slow")
-                what = "too many unseen nodes came after these"
+                what = "too many newer unseen nodes are waiting"
                 passed[0].row.set_exception(OverloadedError(what, self.retry_after()))
 
     def take(self) -> list[Entry]:
@@ -282,7 +282,7 @@ class Batcher:
         started = monotonic()
         first = batch[0]
         together = Resolution(first.resolution.state, unseen=[entry.node for entry in batch])
-        error: Exception = InferenceError("the inference was given up")
+        error: Exception = InferenceError("the inference was cancelled")
         self.running_tokens = sum(entry.tokens for entry in batch)
         tells = self.tells_rate()
         try:
@@ -313,9 +313,7 @@ class Batcher:
 
     def resolve(self, batch: Sequence[Entry], inference: Inference, started: float) -> None:
         if len(inference.logits) != len(batch):
-            raise InferenceError(
-                f"{len(batch)} nodes went in and {len(inference.logits)} answers came out"
-            )
+            raise InferenceError(f"{len(inference.logits)} answers for {len(batch)} nodes")
         took = inference.encode_ms, inference.inference_ms
         a_token = sum(took) / sum(entry.tokens for entry in batch)
         rows = zip(batch, inference.logits, inference.hidden, strict=True)
@@ -340,7 +338,7 @@ class Batcher:
             InferenceError: it failed.
         """
         if self.closed:
-            raise InferenceError("the service is ending")
+            raise InferenceError("the service is shutting down")
         if self.worker is not None and self.worker.done():
             raise InferenceError("the batch worker ended")
         await asyncio.get_running_loop().run_in_executor(self.thread, engine.probe)
@@ -353,7 +351,7 @@ class Batcher:
             with suppress(asyncio.CancelledError):
                 await self.worker
         for entry in chain(self.begun, *self.queue):
-            entry.fail(NotReadyError("the service is ending"))
+            entry.fail(NotReadyError("the service is shutting down"))
         self.queue.clear()
         self.begun.clear()
         self.queued_nodes = 0

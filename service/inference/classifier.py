@@ -208,9 +208,11 @@ class Classifier:
         engine = self.slot.engine
         limits = engine.limits
         if len(nodes) > limits.nodes:
-            raise InvalidFieldError("nodes", f"at most {limits.nodes:,} nodes a request")
+            raise InvalidFieldError(
+                "nodes", f"at most {limits.nodes:,} nodes per request are allowed"
+            )
         if top_k > limits.top_k:
-            raise InvalidFieldError("top_k", f"at most {limits.top_k}")
+            raise InvalidFieldError("top_k", f"at most {limits.top_k} is allowed")
         if route != "student":
             self.check_route()
         return Classified(engine, nodes, top_k, route, engine.resolve(nodes), large, [])
@@ -239,7 +241,7 @@ class Classifier:
             async with asyncio.timeout(spared()):
                 return await self.identity_check.refusal(manifest)
         except TimeoutError:
-            return TeacherError("the teacher did not say in time who it is")
+            return TeacherError("the teacher did not identify itself in time")
 
     async def answer(self, asked: Classified) -> None:
         """Answers a request by its route."""

@@ -98,7 +98,7 @@ class Reloader:
             # Only the message: a kept log record would keep both engines in memory.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
             reason = str(error) if isinstance(error, TOLD) else "see the log"
-            raise ReloadError(f"the old bundle goes on: {reason}") from error
+            raise ReloadError(f"the old bundle stays in service: {reason}") from error
         self.metrics.reloads.add("done")
         seconds = perf_counter() - started
         logger.info("serving %s instead of %s", engine.model_version, old.model_version)
@@ -133,7 +133,7 @@ class Reloader:
             return
         self.waiting = True
         if self.lock.locked():
-            logger.info("SIGHUP: a reload is running; the folder is opened again after it")
+            logger.info("SIGHUP: a reload is running; the folder will be opened again after it")
         self.task = asyncio.get_running_loop().create_task(self.reload_quietly())
 
     async def reload_quietly(self) -> None:
@@ -185,8 +185,8 @@ class Changes:
             if outcome.cancelled():
                 raise DeadlineError(seconds) from error
             raise ChangeUnsureError(
-                f"the change has begun and was not done within {seconds:.3g} s; send it again "
-                "under the same idempotency key to hear what became of it"
+                f"the change has started but was not done within {seconds:.3g} s; send it again "
+                "with the same idempotency key to learn its result"
             ) from error
         finally:
             self.waiting -= 1
@@ -196,4 +196,6 @@ class Changes:
 
     def check_number(self, mutations: int) -> None:
         if mutations > self.max_mutations:
-            raise InvalidFieldError("mutations", f"at most {self.max_mutations:,} a request")
+            raise InvalidFieldError(
+                "mutations", f"at most {self.max_mutations:,} per request are allowed"
+            )

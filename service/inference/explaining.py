@@ -44,9 +44,9 @@ def check_explained(request: ClassifyRequest, route: Route, limits: Limits) -> N
     if not request.explain:
         return
     if route != "student":
-        raise InvalidFieldError("explain", "only the route student explains its answers")
+        raise InvalidFieldError("explain", "only answers of the route student can be explained")
     if len(request.nodes) > limits.explained_nodes:
-        problem = f"at most {limits.explained_nodes:,} nodes a request are explained"
+        problem = f"at most {limits.explained_nodes:,} nodes per request can be explained"
         raise InvalidFieldError("nodes", problem)
 
 

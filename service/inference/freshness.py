@@ -36,7 +36,7 @@ class Freshness:
         if sent is None:
             return
         if not sent.isdigit() or len(sent) > DIGITS:
-            raise InvalidFieldError(MIN_VERSION.decode(), "expected a graph_version, 0 or more")
+            raise InvalidFieldError(MIN_VERSION.decode(), "expected a graph version of at least 0")
         wanted = int(sent)
         until = asyncio.get_running_loop().time() + seconds_left(exchange, self.seconds)
         while (engine := self.slot.engine).state.version < wanted:
@@ -46,4 +46,4 @@ class Freshness:
             except TimeoutError as error:
                 raise VersionNotReachedError(wanted, self.slot.engine.state.version) from error
             if engine is self.slot.engine and engine.state.version < wanted:
-                raise NotReadyError("the service is ending")
+                raise NotReadyError("the service is shutting down")

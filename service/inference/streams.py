@@ -43,7 +43,7 @@ class Stream(StreamingResponse):
             OverloadedError: too many streams run.
         """
         if self.streams.running >= self.most:
-            raise OverloadedError("others are reading the whole graph", PAUSE_SECONDS)
+            raise OverloadedError("others are already reading the whole graph", PAUSE_SECONDS)
         exchange: Exchange = scope[SCOPE_KEY]
         if exchange.scope["method"] == "HEAD":  # the server would discard the body
             self.body_iterator = nothing()

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 OPERATION = "mcp"
 MOST_BYTES = 2**20  # of a message, which is decoded on the event loop
 INSTRUCTIONS = """
-A graph whose nodes carry text, and a model that classifies its nodes. Ask about nodes by their ids,
-or about new ones by a text and the ids of the stored nodes that they are linked to.
+A graph whose nodes carry text, and a model that classifies its nodes. Ask about stored nodes by
+their ids, or about new ones by a text and the ids of the stored nodes that they are linked to.
 """
 READING = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
@@ -78,7 +78,7 @@ class Endpoint:
         await self.parts.access.check(Role.read, scope, exchange)
         exchange.operation = OPERATION
         if scope["method"] != "POST":  # there are no streams or sessions
-            detail = ErrorDetail(CODE_OF_STATUS[405], f"{PATH} answers POST alone")
+            detail = ErrorDetail(CODE_OF_STATUS[405], f"{PATH} accepts only POST")
             response = error_response(405, detail, PATH, {"allow": "POST"})
             await response(scope, receive, send)
             return
@@ -118,7 +118,7 @@ class Endpoint:
         """
         tool = next((tool for tool in TOOLS if tool.name == asked.name), None)
         if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"no tool is named {shortened(asked.name)!r}")
+            raise MCPError(types.INVALID_PARAMS, f"there is no tool {shortened(asked.name)!r}")
         assert context.request is not None
         exchange: Exchange = context.request.scope[SCOPE_KEY]
         return await self.answer(tool, exchange, asked.arguments or {})
@@ -134,7 +134,7 @@ class Endpoint:
             return failure(code, str(error))
         except Exception:
             logger.exception("a tool failed")
-            return failure(INTERNAL_ERROR, "something went wrong here; the log has it")
+            return failure(INTERNAL_ERROR, "internal error; the log has it")
         return types.CallToolResult(
             content=[types.TextContent(text=content.decode())],
             structured_content=json.loads(content),

@@ -24,14 +24,16 @@ SHOWN_LABELS = 50  # in a tool's description
 SHOWN_NEIGHBORS = 50  # unless more are requested
 MOST_NEIGHBORS = 1_000
 
-Nodes = Annotated[tuple[Node, ...], Meta(min_length=1, description="Stored and unseen nodes.")]
+Nodes = Annotated[
+    tuple[Node, ...], Meta(min_length=1, description="Stored and unseen nodes to classify.")
+]
 
 
 class ClassifyArguments(Struct, frozen=True, forbid_unknown_fields=True):
     """The nodes to classify."""
 
     nodes: Nodes
-    top_k: Annotated[int, Meta(ge=1, description="How many labels to list, best first.")] = 3
+    top_k: Annotated[int, Meta(ge=1, description="Number of labels to list, best first.")] = 3
 
 
 class ExplainArguments(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,9 +46,9 @@ class NeighborsArguments(Struct, frozen=True, forbid_unknown_fields=True):
     """The stored node to look around."""
 
     id: str
-    limit: Annotated[int, Meta(ge=1, le=MOST_NEIGHBORS, description="Neighbors to list.")] = (
-        SHOWN_NEIGHBORS
-    )
+    limit: Annotated[
+        int, Meta(ge=1, le=MOST_NEIGHBORS, description="Maximum number of neighbors to list.")
+    ] = SHOWN_NEIGHBORS
 
 
 class NamedNode(Struct, frozen=True):
@@ -62,7 +64,7 @@ class Surroundings(Struct, frozen=True):
     id: str
     text: str
     label: str
-    degree: Annotated[int, Meta(description="How many nodes it is linked to, listed or not.")]
+    degree: Annotated[int, Meta(description="Number of all its neighbors, listed or not.")]
     neighbors: tuple[NamedNode, ...]
     graph_version: int
 
@@ -122,24 +124,24 @@ def surroundings(engine: Engine, state: GraphState, row: int, limit: int) -> Sur
 TOOLS = (
     Tool(
         "classify",
-        "Classifies nodes of the graph: stored ones by their id, unseen ones by a text and the ids "
-        "of stored nodes that they are linked to.",
+        "Classifies nodes of the graph: stored nodes by their id, unseen nodes by a text and the "
+        "ids of the stored nodes that they are linked to.",
         ClassifyArguments,
         ClassifyResponse,
         classify,
     ),
     Tool(
         "neighbors",
-        "Shows a stored node: its text, its label as predicted, and the nodes that it is linked to "
-        "with theirs.",
+        "Shows a stored node: its text, its predicted label, and its neighbors with their "
+        "predicted labels.",
         NeighborsArguments,
         Surroundings,
         neighbors,
     ),
     Tool(
         "explain",
-        "Classifies nodes and tells what each answer rests on: how far the label's log-odds fall "
-        "when a neighbor, or a word of the text, is left out.",
+        "Classifies nodes and explains each answer: by how much the label's log-odds fall when a "
+        "neighbor, or a word of the text, is left out.",
         ExplainArguments,
         ClassifyResponse,
         explain,

@@ -35,9 +35,9 @@ class Info(Struct, frozen=True):
     durable: Annotated[bool, Meta(description="Whether changes outlive the process.")]
     labels: tuple[str, ...]
     metrics: Annotated[
-        dict[str, float], Meta(description="Of the student, measured when it was trained.")
+        dict[str, float], Meta(description="Metrics of the student, measured when it was trained.")
     ]
-    provider: Annotated[str, Meta(description="What runs the networks: cpu or cuda.")]
+    provider: Annotated[str, Meta(description="Device that runs the networks: cpu or cuda.")]
     limits: Limits
     teacher: Annotated[bool, Meta(description="Whether there is a teacher to ask.")]
     auto: Annotated[str, Meta(description="The rule of route auto, in one line.")]
@@ -49,7 +49,7 @@ class Info(Struct, frozen=True):
     ]
     served_teacher: Annotated[
         Verdict | None,
-        Meta(description="Whether the current teacher is that one; null before the check."),
+        Meta(description="Whether the current teacher is the measured one; null before the check."),
     ]
 
 
@@ -83,22 +83,27 @@ class Reloaded(Struct, frozen=True):
 
     model: str
     model_version: str
-    previous_version: Annotated[str, Meta(description="Of the bundle that answered before.")]
-    seconds: Annotated[float, Meta(description="Duration of opening and checking it.")]
+    previous_version: Annotated[
+        str, Meta(description="Version of the bundle that was served before.")
+    ]
+    seconds: Annotated[
+        float, Meta(description="Seconds that opening and checking the bundle took.")
+    ]
 
 
 router = APIRouter(tags=["operations"], route_class=StructRoute)
 beside = APIRouter(include_in_schema=False)  # routes outside the OpenAPI document
 
 
-@router.get("/health/live", summary="Whether the process is up", dependencies=[ANYONE])
+@router.get("/health/live", summary="Check that the process is up", dependencies=[ANYONE])
 async def live() -> Status:
     return Status()
 
 
 @router.get(
     "/health/ready",
-    summary="Whether a real inference passed lately, and it is not ending",
+    summary="Check that the service is ready: a real inference succeeded lately, and it is not "
+    "shutting down",
     dependencies=[ANYONE],
     responses={503: {}},
 )
@@ -107,14 +112,14 @@ async def ready(served: Served) -> Status:
     return Status()
 
 
-@router.get("/info", summary="What is being served", dependencies=[READ])
+@router.get("/info", summary="Show what is served", dependencies=[READ])
 async def info(served: Served) -> Info:
     return describe_service(served)
 
 
 @router.post(
     "/admin/reload",
-    summary="Serve the bundle that lies in its folder now",
+    summary="Reload the bundle from its folder",
     dependencies=[ADMIN],
     responses={409: {}, 422: {}},
 )

@@ -32,9 +32,13 @@ class NodesQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The nodes to list."""
 
     after: Annotated[str, Meta(description="Id after which the page starts.")] = ""
-    limit: Annotated[int, Meta(ge=1, le=MOST_LISTED, description="Nodes at most.")] = 100
-    label: Annotated[str, Meta(description="Only nodes with this given label; empty: any.")] = ""
-    split: Annotated[str, Meta(description="Only of this split, such as train; empty: any.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=MOST_LISTED, description="Maximum number of nodes.")] = 100
+    label: Annotated[
+        str, Meta(description="List only nodes with this given label; empty: all.")
+    ] = ""
+    split: Annotated[
+        str, Meta(description="List only nodes of this split, such as train; empty: all.")
+    ] = ""
 
 
 class ListedNode(Struct, frozen=True):
@@ -42,8 +46,8 @@ class ListedNode(Struct, frozen=True):
 
     id: str
     text: str
-    label: Annotated[str | None, Meta(description="Given, not predicted.")]
-    split: Annotated[str | None, Meta(description="Of the exported graph.")]
+    label: Annotated[str | None, Meta(description="The given label, not the predicted one.")]
+    split: Annotated[str | None, Meta(description="Split of the exported graph.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
 
 
@@ -51,15 +55,20 @@ class NodePage(Struct, frozen=True):
     """Nodes in the order of their ids."""
 
     nodes: tuple[ListedNode, ...]
-    next: Annotated[str | None, Meta(description="The `after` of the next page; null: none.")]
+    next: Annotated[
+        str | None,
+        Meta(description="Value of `after` for the next page; null: this is the last page."),
+    ]
     graph_version: int
 
 
 class SearchQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The words to search for."""
 
-    q: Annotated[str, Meta(max_length=200, description="Start of an id, or words of id and text.")]
-    limit: Annotated[int, Meta(ge=1, le=MOST_FOUND, description="Nodes at most.")] = 10
+    q: Annotated[
+        str, Meta(max_length=200, description="Start of an id, or words of the id and text.")
+    ]
+    limit: Annotated[int, Meta(ge=1, le=MOST_FOUND, description="Maximum number of nodes.")] = 10
 
 
 class ShownNode(Struct, frozen=True):
@@ -67,9 +76,9 @@ class ShownNode(Struct, frozen=True):
 
     id: str
     title: Annotated[str, Meta(description="The first line of its text.")]
-    label: Annotated[str | None, Meta(description="Given, not predicted.")]
-    predicted: Annotated[str, Meta(description="The student's answer.")]
-    score: Annotated[float, Meta(description="Its calibrated probability.")]
+    label: Annotated[str | None, Meta(description="The given label, not the predicted one.")]
+    predicted: Annotated[str, Meta(description="Label that the student predicts.")]
+    score: Annotated[float, Meta(description="Calibrated probability of the predicted label.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
 
 
@@ -85,20 +94,29 @@ class SurroundingsBody(Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     id: str
     limit: Annotated[
-        int, Meta(ge=0, le=MOST_SHOWN, description="Maximum of neighbors that are not in `beside`.")
+        int,
+        Meta(
+            ge=0, le=MOST_SHOWN, description="Maximum number of neighbors that are not in `beside`."
+        ),
     ] = 24
     beside: Annotated[
         tuple[str, ...],
-        Meta(max_length=MOST_SHOWN, description="Ids that are shown; unknown ones are ignored."),
+        Meta(
+            max_length=MOST_SHOWN,
+            description="Ids of nodes that are shown already; unknown ones are ignored.",
+        ),
     ] = ()
 
 
 class Surroundings(Struct, frozen=True):
     """A node and some of its neighbors; of many, those that share the most neighbors with it."""
 
-    nodes: Annotated[tuple[ShownNode, ...], Meta(description="The node itself is the first.")]
+    nodes: Annotated[
+        tuple[ShownNode, ...], Meta(description="The node itself, then its neighbors.")
+    ]
     edges: Annotated[
-        tuple[tuple[str, str], ...], Meta(description="Among these nodes and those in `beside`.")
+        tuple[tuple[str, str], ...],
+        Meta(description="Edges among these nodes and those in `beside`."),
     ]
     graph_version: int
 
@@ -110,13 +128,16 @@ Around = Annotated[SurroundingsBody, Depends(OnceBody(SurroundingsBody))]
 LATE: dict[int | str, dict[str, str]] = {504: {}}
 
 
-@router.get("/nodes", summary="All nodes, in pages", dependencies=[READ], responses=LATE)
+@router.get("/nodes", summary="List nodes in pages", dependencies=[READ], responses=LATE)
 async def list_nodes(query: Listed, exchange: Timed, served: Served) -> NodePage:
     return await in_time(served, exchange, page_of, served, query)
 
 
 @router.get(
-    "/search", summary="Nodes by words of their ids and texts", dependencies=[READ], responses=LATE
+    "/search",
+    summary="Search nodes by words of their ids and texts",
+    dependencies=[READ],
+    responses=LATE,
 )
 async def search(query: Sought, exchange: Timed, served: Served) -> Found:
     return await in_time(served, exchange, found_nodes, served, query)
@@ -124,7 +145,7 @@ async def search(query: Sought, exchange: Timed, served: Served) -> Found:
 
 @router.post(
     "/surroundings",
-    summary="A node and its neighbors, to be drawn",
+    summary="Get a node and its neighbors for drawing",
     dependencies=[READ],
     responses={404: {}, **LATE},
 )
@@ -141,12 +162,10 @@ def page_of(parts: Parts, query: NodesQuery) -> NodePage:
     state = parts.slot.engine.state
     view, base = state.graph, state.graph.parts.base
     if query.label and query.label not in view.label_names:
-        raise InvalidFieldError(
-            "label", f"no label is called {shortened(query.label)!r}; see /info"
-        )
+        raise InvalidFieldError("label", f"there is no label {shortened(query.label)!r}; see /info")
     if query.split and query.split not in base.splits:
         known = ", ".join(base.splits) or "none"
-        problem = f"no split is called {shortened(query.split)!r}; there are: {known}"
+        problem = f"there is no split {shortened(query.split)!r}; the splits are: {known}"
         raise InvalidFieldError("split", problem)
     label = view.label_names.index(query.label) if query.label else None
     listing = parts.directory.listing(view)

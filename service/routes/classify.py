@@ -25,30 +25,32 @@ from service.routes.structs import Examples, Lists, StructRoute
 from understudy.engine.engine import Engine
 
 CLASSIFY_DESCRIPTION = """
-A node is either `{"id"}`, a stored one, or `{"text", "neighbors"}`, an unseen one. Messages flow
-from the stored neighbors into the unseen node and not back; nothing is stored.
+A node is either stored, given as `{"id"}`, or unseen, given as `{"text", "neighbors"}`. Messages
+flow from the stored neighbors into the unseen node and not back; nothing is stored.
 
-A node that cannot be answered has its `error` set while the others are answered, and the status is
-200. If none can be answered, the status is the first one's, with the error body.
+If some nodes cannot be answered, the status is 200 and each of them has its `error` set. If no node
+can be answered, the status and the error body are those of the first.
 
-With `explain` each answer of the student also tells what it rests on: the neighbors, and the words
-where texts are hashed, each left out once.
+With `explain`, each answer of the student also has an explanation: the effect of leaving out each
+neighbor and, if texts are hashed, each word.
 
-Headers: `x-queue-time`, `x-encode-time` and `x-inference-time`, the milliseconds that unseen nodes
-took.
+The headers `x-queue-time`, `x-encode-time` and `x-inference-time` give the milliseconds that unseen
+nodes took.
 
-A body of vLLM's route of this name, `{"input": …}` with one text or several, is told from ours by
-its fields, and answered as vLLM answers it, with the probability of every label.
+A body of vLLM's `/classify`, `{"input": …}` with one text or several, is recognised by its fields
+and answered in vLLM's form, with the probability of every label.
 """
 PREDICT_DESCRIPTION = """
-As text-embeddings-inference is asked: a text, or a list of lists of one text each, and every label
-with its calibrated probability, best first. A text may be `{"node": …}` as JSON. A node that cannot
-be answered fails the request.
+The API of text-embeddings-inference: takes a text, or a list of lists of one text each, and answers
+with every label and its calibrated probability, best first. A text may be a node as the JSON text
+`{"node": …}`. If a node cannot be answered, the whole request fails.
 """
-TEACHER_DESCRIPTION = "The same as `/classify` with the route `teacher`; `route` is not read."
+TEACHER_DESCRIPTION = (
+    "The same as `/classify` with the route `teacher`; the field `route` is ignored."
+)
 COMPARE_DESCRIPTION = """
-Asks the student about all nodes, then the teacher, so that neither slows the other down. A cached
-answer of the teacher says so.
+Asks the student about all nodes and then the teacher, so that neither slows the other down. A
+teacher's answer from the cache is marked as such.
 """
 ERRORS: dict[int | str, dict[str, str]] = {s: {} for s in (404, 422, 424, 429, 503, 504)}
 CLASSIFY_BODY = JsonBody(ClassifyRequest, other=read_texts, once=look_through)
@@ -75,7 +77,7 @@ async def classify(asked: Asked, exchange: Timed, served: Served) -> EncodedResp
 
 @router.post(
     "/classify/teacher",
-    summary="Classify nodes by the teacher",
+    summary="Classify nodes with the teacher",
     description=TEACHER_DESCRIPTION,
     response_model=ClassifyResponse,
 )
@@ -87,7 +89,7 @@ async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Enc
 
 @router.post(
     "/predict",
-    summary="Classify texts, as text-embeddings-inference is asked",
+    summary="Classify texts (text-embeddings-inference)",
     description=PREDICT_DESCRIPTION.strip(),
     response_model=Lists(TextScore),
 )
@@ -98,7 +100,7 @@ async def predict(asked: Predicted, exchange: Timed, served: Served) -> EncodedR
 
 @router.post(
     "/compare",
-    summary="Ask the student and the teacher",
+    summary="Compare the student's answers with the teacher's",
     description=COMPARE_DESCRIPTION.strip(),
 )
 async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareResponse:

@@ -43,9 +43,9 @@ from service.routes.structs import Examples, StructRoute
 from understudy.bundle import Manifest
 
 DESCRIPTION = """
-A `choice` whose options are all labels of the student, about an input that is one node, is the
-student's. Anything else goes to the upstream, if there is one. The header `x-understudy-route` says
-who answered: `student`, `upstream`, `mixed`, or `refused` for nobody. See
+The student answers a `choice` whose options are all labels of the student and whose input is one
+node. Everything else goes to the upstream, if there is one. The header `x-understudy-route` says
+who answered: `student`, `upstream`, `mixed`, or `refused` if nobody did. See
 docs/reference/decisions.md.
 """
 PROXY_ERRORS: dict[int | str, dict[str, str]] = {**ERRORS, 400: {}, 502: {}}
@@ -54,9 +54,9 @@ SYSTEM_ONE = JsonBody(SystemOneRequest, read_system_one)
 CHAT = JsonBody(ChatRequest, read_completion)
 EXAMPLE_LABELS = 3
 CHAT_DESCRIPTION = """
-The student's where the answer is held to some of its labels, by `response_format` with a JSON
-schema, `structured_outputs` or `guided_choice`, and the chat is one message of a user, which is the
-node. Anything else goes to the upstream, if there is one. See docs/reference/decisions.md.
+The student answers if the answer is restricted to some of its labels, by `response_format` with a
+JSON schema, `structured_outputs` or `guided_choice`, and the chat is one user message, which is the
+node. Everything else goes to the upstream, if there is one. See docs/reference/decisions.md.
 """
 
 
@@ -90,7 +90,7 @@ router = APIRouter(
 
 @router.post(
     "/decisions",
-    summary="Decide, as OpenAI's clients ask",
+    summary="Decide (OpenAI's decisions API)",
     description=DESCRIPTION.strip(),
     response_model=DecisionResponse,
     responses=PROXY_ERRORS,
@@ -103,7 +103,7 @@ async def decide(
 
 @router.post(
     "/systemone",
-    summary="Decide, as Jev's clients ask",
+    summary="Decide (Jev's systemone API)",
     description=DESCRIPTION.strip(),
     response_model=SystemOneResponse,
     responses=PROXY_ERRORS,
@@ -116,7 +116,7 @@ async def system_one(
 
 @router.post(
     "/chat/completions",
-    summary="Choose a label, as a chat",
+    summary="Choose a label (OpenAI's chat completions API)",
     description=CHAT_DESCRIPTION.strip(),
     response_model=ChatResponse,
     responses=PROXY_ERRORS,
@@ -127,7 +127,7 @@ async def complete_chat(
     return await served.decision_proxy.answer(exchange, asked)
 
 
-@router.get("/models", summary="The model, as either kind of client asks")
+@router.get("/models", summary="List the served model (OpenAI's and Jev's APIs)")
 async def list_models(served: Served) -> ModelList:
     listed = (listed_model(served.slot.engine.manifest),)
     return ModelList(listed, listed)
@@ -135,7 +135,7 @@ async def list_models(served: Served) -> ModelList:
 
 @router.get(
     "/models/{model:id}",
-    summary="The model by its id, as OpenAI's clients ask",
+    summary="Get the served model by its id (OpenAI's API)",
     responses={404: {}},
 )
 async def get_model(engine: Model) -> ListedModel:

@@ -43,7 +43,7 @@ def decode_part(sent: str) -> str:
     try:
         return unquote_to_bytes(sent.encode("latin-1")).decode("utf-8")
     except UnicodeError as error:
-        raise MalformedPathError("what the path encodes is not UTF-8") from error
+        raise MalformedPathError("the decoded path is not UTF-8") from error
 
 
 class Identifier(Convertor[str]):
@@ -154,7 +154,7 @@ async def timed_exchange(
         str | None,
         Header(
             alias=TIMEOUT.decode(),
-            description="Seconds after which the answer is not wanted any more.",
+            description="Seconds after which the client no longer needs the answer.",
         ),
     ] = None,
 ) -> Exchange:
@@ -184,12 +184,14 @@ Served = Annotated[Parts, Depends(parts_of)]
 Timed = Annotated[Exchange, Depends(timed_exchange)]
 PathName = Annotated[
     str,
-    Path(min_length=1, description="As `GET /info` tells it, percent-encoded."),
+    Path(min_length=1, description="Name or version as in `GET /info`, percent-encoded."),
     AfterValidator(decode_part),
 ]
 PathId = Annotated[
     str,
-    Path(alias="id", min_length=1, description="Of the node, percent-encoded as one part."),
+    Path(
+        alias="id", min_length=1, description="Id of the node, percent-encoded as one path segment."
+    ),
     AfterValidator(decode_part),
 ]
 

@@ -46,7 +46,11 @@ class NodeBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     text: Text = None
     label: Label = None
     neighbors: Annotated[
-        tuple[NodeId, ...], Meta(description="Stored nodes to link it to, in addition.")
+        tuple[NodeId, ...],
+        Meta(
+            description="Ids of stored nodes to link the node to, in addition to its existing "
+            "edges."
+        ),
     ] = ()
 
 
@@ -83,9 +87,13 @@ class MutationsBody(Struct, frozen=True, forbid_unknown_fields=True):
 class Changed(Struct, frozen=True):
     """A visible change, which is durable if the service has a data folder."""
 
-    graph_version: Annotated[int, Meta(description="The first one that includes it.")]
+    graph_version: Annotated[int, Meta(description="First graph version that includes the change.")]
     repeated: Annotated[
-        bool, Meta(description="Whether it was applied before under this key; nothing was done.")
+        bool,
+        Meta(
+            description="Whether the change was made before under this idempotency key, so that "
+            "nothing was done now."
+        ),
     ] = False
 
 
@@ -94,7 +102,7 @@ class StoredNode(Struct, frozen=True):
 
     id: str
     text: str
-    label: Annotated[str | None, Meta(description="Given, not predicted.")]
+    label: Annotated[str | None, Meta(description="The given label, not the predicted one.")]
     degree: Annotated[int, Meta(description="Number of neighbors.")]
     graph_version: int
 
@@ -119,8 +127,7 @@ async def changing_exchange(
         str | None,
         Header(
             alias=IDEMPOTENCY_KEY.decode(),
-            description="The same change under the same key is made once, however often it is "
-            "sent.",
+            description="Key under which this change is made only once, however often it is sent.",
         ),
     ] = None,
 ) -> Exchange:
@@ -138,7 +145,7 @@ Changing = Annotated[Exchange, Depends(changing_exchange)]
 
 @router.get(
     "/nodes/{id:id}/neighbors",
-    summary="The nodes that a node is linked to",
+    summary="List the neighbors of a node",
     dependencies=[READ],
     responses={404: {}},
 )
@@ -150,7 +157,9 @@ async def get_neighbors(node_id: PathId, served: Served) -> Neighbors:
     return await served.executor.run(named_neighbors, state, row, rows)
 
 
-@router.get("/nodes/{id:node}", summary="A stored node", dependencies=[READ], responses={404: {}})
+@router.get(
+    "/nodes/{id:node}", summary="Get a stored node", dependencies=[READ], responses={404: {}}
+)
 async def get_node(node_id: PathId, served: Served) -> StoredNode:
     state, row = find(served.slot.engine, node_id)
     view = state.graph
@@ -168,7 +177,7 @@ async def get_node(node_id: PathId, served: Served) -> StoredNode:
 async def put_node(node_id: PathId, node: Node, served: Served, exchange: Changing) -> Changed:
     most = served.changes.max_mutations - 1
     if len(node.neighbors) > most:
-        problem = f"at most {most:,} at once; link further ones by further requests"
+        problem = f"at most {most:,} per request; link more with further requests"
         raise InvalidFieldError("neighbors", problem)
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
@@ -190,7 +199,7 @@ async def remove_edge(edge: Edge, served: Served, exchange: Changing) -> Changed
     return await make(served, exchange, [RemoveEdge(edge.source, edge.target)])
 
 
-@router.post("/mutations", summary="Make several changes, all or none", **CHANGE)
+@router.post("/mutations", summary="Make several changes, all or none of them", **CHANGE)
 async def mutate(body: Mutations, served: Served, exchange: Changing) -> Changed:
     return await make(served, exchange, body.mutations)
 
@@ -228,7 +237,7 @@ def refuse_conditions(exchange: Exchange) -> None:
     for name in CONDITIONS:
         if name in exchange.headers:
             raise InvalidFieldError(
-                name.decode(), "nodes have no entity tags or dates to compare; leave it out"
+                name.decode(), "conditional requests are not supported; leave this header out"
             )
 
 

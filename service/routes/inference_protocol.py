@@ -82,12 +82,12 @@ INPUTS = tuple(TensorMetadata(name, TEXT_TYPE) for name in ("id", "text", "neigh
 OUTPUTS = (TensorMetadata("label", TEXT_TYPE), TensorMetadata("score", SCORE_TYPE))
 NEIGHBORS = msgspec.json.Decoder(tuple[str, ...])
 DESCRIPTION = """
-Inputs, each of type BYTES and of shape [N] or [N, 1]: `id` of stored nodes; `text` of unseen ones;
-`neighbors`, each a JSON array of ids. An empty string stands for none. Outputs, of shape [N]:
-`label` and `score`. Both ways tensors may be sent as bytes behind the JSON, as the binary tensor
-data extension says. A node that cannot be answered fails the request, since the protocol has no
-error of one item. The parameter `timeout` is in microseconds; parameters that are not known are
-not read.
+Inputs, each of type BYTES and of shape [N] or [N, 1]: `id` of stored nodes; `text` of unseen nodes;
+`neighbors` of unseen nodes, each a JSON array of ids. An empty string means none. Outputs, of shape
+[N]: `label` and `score`. In both directions, tensors may be sent as bytes after the JSON, as
+specified by the binary tensor data extension. If a node cannot be answered, the whole request
+fails, since the protocol has no errors of single items. The parameter `timeout` is in microseconds;
+unknown parameters are ignored.
 """
 
 
@@ -112,30 +112,39 @@ async def version_of(served: Served, model: PathName, version: PathName) -> Engi
 Version = Annotated[Engine, Depends(version_of)]
 
 
-@router.get("/health/live", summary="Liveness", dependencies=[ANYONE], responses=PLAIN)
+@router.get(
+    "/health/live", summary="Check that the server is live", dependencies=[ANYONE], responses=PLAIN
+)
 async def oip_live() -> Live:
     return Live()
 
 
-@router.get("/health/ready", summary="Readiness", dependencies=[ANYONE], responses=PLAIN)
+@router.get(
+    "/health/ready",
+    summary="Check that the server is ready",
+    dependencies=[ANYONE],
+    responses=PLAIN,
+)
 async def oip_ready(served: Served) -> Ready:
     await served.health.check()
     return Ready()
 
 
-@router.get("", summary="What answers", dependencies=[READ], responses=PLAIN)
+@router.get("", summary="Show the server's metadata", dependencies=[READ], responses=PLAIN)
 async def oip_server(served: Served) -> ServerMetadata:
     return ServerMetadata("understudy", served.slot.engine.model_version, EXTENSIONS)
 
 
-@router.get("/models/{model}", summary="The model", dependencies=[READ], responses=PLAIN)
+@router.get(
+    "/models/{model}", summary="Show the model's metadata", dependencies=[READ], responses=PLAIN
+)
 async def oip_model(engine: Model) -> ModelMetadata:
     return metadata_of(engine)
 
 
 @router.get(
     "/models/{model}/versions/{version}",
-    summary="The model",
+    summary="Show the model's metadata",
     dependencies=[READ],
     responses=PLAIN,
 )
@@ -143,7 +152,12 @@ async def oip_version_model(engine: Version) -> ModelMetadata:
     return metadata_of(engine)
 
 
-@router.get("/models/{model}/ready", summary="Its readiness", dependencies=[READ], responses=PLAIN)
+@router.get(
+    "/models/{model}/ready",
+    summary="Check that the model is ready",
+    dependencies=[READ],
+    responses=PLAIN,
+)
 async def oip_model_ready(engine: Model, served: Served) -> ModelReady:
     await served.health.check()
     return ModelReady(engine.manifest.name)
@@ -151,7 +165,7 @@ async def oip_model_ready(engine: Model, served: Served) -> ModelReady:
 
 @router.get(
     "/models/{model}/versions/{version}/ready",
-    summary="Its readiness",
+    summary="Check that the model is ready",
     dependencies=[READ],
     responses=PLAIN,
 )
@@ -161,7 +175,7 @@ async def oip_version_model_ready(engine: Version, served: Served) -> ModelReady
 
 @router.post(
     "/models/{model}/infer",
-    summary="Classify nodes as tensors",
+    summary="Classify nodes given as tensors",
     description=DESCRIPTION.strip(),
     dependencies=[READ],
     responses=ERRORS,
@@ -173,7 +187,7 @@ async def oip_infer(body: Body, _: Model, exchange: Timed, served: Served) -> En
 
 @router.post(
     "/models/{model}/versions/{version}/infer",
-    summary="Classify nodes as tensors",
+    summary="Classify nodes given as tensors",
     description=DESCRIPTION.strip(),
     dependencies=[READ],
     responses=ERRORS,
@@ -236,7 +250,7 @@ def timeout_seconds(request: InferRequest) -> float | None:
     """
     timeout = request.parameters.get("timeout", 0)
     if type(timeout) is not int or not 0 <= timeout <= MOST_MICROSECONDS:
-        raise InvalidFieldError("parameters.timeout", "expected microseconds, a whole number")
+        raise InvalidFieldError("parameters.timeout", "expected a whole number of microseconds")
     return timeout / 1_000_000 if timeout else None
 
 
@@ -255,11 +269,13 @@ def nodes_of(inputs: Sequence[Tensor]) -> tuple[Node, ...]:
         if tensor.datatype != TEXT_TYPE or not all(isinstance(v, str) for v in tensor.data):
             raise InvalidFieldError(f"{where}.datatype", f"expected {TEXT_TYPE}, and strings")
         if tensor.shape not in ((count,), (count, 1)) or not count:
-            problem = f"expected [N] or [N, 1] for N values, at least one; there are {count:,}"
+            problem = (
+                f"expected [N] or [N, 1] for N values, and at least one value; there are {count:,}"
+            )
             raise InvalidFieldError(f"{where}.shape", problem)
         columns[tensor.name] = tuple(map(str, tensor.data))
     if len({len(column) for column in columns.values()}) != 1:
-        raise InvalidFieldError("inputs", "expected as many values in each")
+        raise InvalidFieldError("inputs", "all inputs must have the same number of values")
     count = len(next(iter(columns.values())))
     empty = ("",) * count
     rows = zip(*(columns.get(name, empty) for name in known), strict=True)

@@ -41,14 +41,18 @@ class QueryFields:
         try:
             pairs = parse_qsl(sent.decode("utf-8"), keep_blank_values=True, errors="strict")
         except UnicodeError as error:
-            raise MalformedPathError("what the query encodes is not UTF-8") from error
+            raise MalformedPathError("the decoded query is not UTF-8") from error
         known, fields = self.kind.__struct_fields__, dict[str, str]()
         for name, value in pairs:
             if name in self.passed_by:
                 continue
             if name not in known:
-                accepted = f"there are {', '.join(known)}" if known else "this route takes none"
-                raise InvalidFieldError(name, f"no parameter of the query is called so; {accepted}")
+                accepted = (
+                    (f"the parameters are {', '.join(known)}")
+                    if known
+                    else "this route takes no parameters"
+                )
+                raise InvalidFieldError(name, f"unknown query parameter; {accepted}")
             if name in fields:
                 raise InvalidFieldError(name, "given more than once")
             fields[name] = value

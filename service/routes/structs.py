@@ -20,38 +20,38 @@ from service.routes.queries import QueryFields, query_of_path
 
 REFERENCE = "#/components/schemas/{name}"
 MEANINGS = {
-    400: "The body is not JSON, or the path or the query is badly encoded.",
-    401: "No key, or an unknown one.",
-    403: "The key's role does not suffice, or a page of another site sends it.",
-    404: "What is named is not there.",
-    408: "The body did not come in time.",
-    409: "It contradicts what is there.",
-    413: "The body has too many bytes.",
-    415: "The body does not say that it is JSON, or is compressed in an unknown way.",
-    421: "The request is for another host.",
-    422: "A field or parameter is missing, unknown, wrong or beyond a limit; it is named.",
+    400: "The body is not JSON, or the path or the query is encoded incorrectly.",
+    401: "The key is missing or unknown.",
+    403: "The key's role is not sufficient, or the request comes from a page of another site.",
+    404: "The named node, model or path does not exist.",
+    408: "The body did not arrive in time.",
+    409: "The request conflicts with the current state.",
+    413: "The body is too large.",
+    415: "The body's content type is not JSON, or its compression is unknown.",
+    421: "The request is addressed to another host.",
+    422: "A field or parameter is missing, unknown, invalid or beyond a limit; the error names it.",
     424: "The teacher failed.",
-    429: "Too much at once; see the header `retry-after`.",
-    500: "Something went wrong here; the log has it under the request's id.",
-    502: "The upstream gave no answer.",
+    429: "Too many requests or too much work at once; see the header `retry-after`.",
+    500: "Internal error; the log has it under the request's id.",
+    502: "The upstream did not answer.",
     503: "The service cannot answer now; see the header `retry-after`.",
-    504: "The answer did not come in time.",
+    504: "The answer was not ready in time.",
 }
 ANY_REQUEST = (400, 401, 403, 421, 422, 429)  # of routes that may need a key
 ANY_PARAMETER = (400,)  # of routes with a parameter in the path
 ANY_BODY = (400, 408, 413, 415, 422)
 TITLE = "Understudy"
 DESCRIPTION = """
-Classifies the nodes of a text-attributed graph that is held in memory: stored nodes by id, unseen
-ones by their text and the stored nodes that they are linked to.
+Classifies the nodes of a text-attributed graph that is held in memory: stored nodes by their id,
+unseen nodes by their text and the stored nodes that they are linked to.
 
 Every answer carries `x-request-id` (yours, if you sent one) and `x-total-time` in milliseconds.
-A request that needs a key's role may send `x-min-graph-version`: it waits for that version of the
-graph before it reads or changes anything, or is answered 503. Parameters of the query that are not
-listed are refused, but of `/health` and `/v2/health`; below `/v1`, `api-version` is passed by.
-Every answer that is no success has the same body, an `ErrorBody`; below `/v2` it is an
-`InferenceErrorBody`, as the Open Inference Protocol wants it, below `/v1` an `OpenAIErrorBody`, and
-of `/v1/systemone` a `SystemOneErrorBody`.
+A request to a route that needs a role may send `x-min-graph-version`: it waits for that version of
+the graph before it reads or changes anything, and gets status 503 if the version does not arrive in
+time. Query parameters that are not listed are refused, except on `/health` and `/v2/health`; below
+`/v1`, `api-version` is ignored. All errors have the same body, an `ErrorBody`; below `/v2` it is an
+`InferenceErrorBody`, as the Open Inference Protocol demands, below `/v1` an `OpenAIErrorBody`, and
+on `/v1/systemone` a `SystemOneErrorBody`.
 """
 
 
@@ -111,8 +111,8 @@ class StructRoute(APIRoute):
 
 
 def described(description: str | None, roles: Sequence[str]) -> str:
-    needed = f"\n\nNeeds a key of the role `{roles[0]}`, if any." if roles else ""
-    return ((description or "") + needed).strip()
+    needed = f"Needs a key with the role `{roles[0]}`, if the service has keys." if roles else ""
+    return f"{description or ''}\n\n{needed}".strip()
 
 
 def asked_with(

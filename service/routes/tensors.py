@@ -29,7 +29,9 @@ BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = (
 UNSUPPORTED = ("classification", "shared_memory_region")
 
 Value = str | float
-Parameters = Annotated[dict[str, Any], Meta(description="Beside the protocol's own fields.")]
+Parameters = Annotated[
+    dict[str, Any], Meta(description="Parameters in addition to the protocol's own fields.")
+]
 
 
 class Tensor(Struct, frozen=True, omit_defaults=True):
@@ -92,7 +94,7 @@ def read_request(content: bytes, headers: Headers) -> InferRequest:
             inputs.append(msgspec.structs.replace(tensor, data=data))
             rest = rest[taken:]
     if rest:
-        raise InvalidFieldError("inputs", f"{len(rest):,} bytes of data belong to none of them")
+        raise InvalidFieldError("inputs", f"{len(rest):,} bytes of data belong to no tensor")
     for number, output in enumerate(request.outputs):
         refuse_unsupported(f"outputs.{number}", output.parameters)
     return msgspec.structs.replace(request, inputs=tuple(inputs))
@@ -100,7 +102,9 @@ def read_request(content: bytes, headers: Headers) -> InferRequest:
 
 def header_length(sent: bytes, most: int) -> int:
     if not sent.isdigit() or len(sent) > 12 or not 0 < int(sent) <= most:
-        raise InvalidFieldError(LENGTH_HEADER, "expected the bytes of JSON before the data")
+        raise InvalidFieldError(
+            LENGTH_HEADER, "expected the number of bytes of the JSON before the data"
+        )
     return int(sent)
 
 
@@ -121,7 +125,7 @@ def binary_size(number: int, tensor: Tensor, left: int) -> int | None:
     if type(size) is not int or not 0 <= size <= left:
         raise InvalidFieldError(where, f"expected a number of bytes, of the {left:,} that are left")
     if tensor.data:
-        raise InvalidFieldError(where, "the tensor has data in the JSON, too")
+        raise InvalidFieldError(where, "the tensor also has data in the JSON")
     return size
 
 
@@ -131,7 +135,7 @@ def binary_texts(where: str, data: memoryview) -> Iterable[str]:
         try:
             yield str(value, "utf-8")
         except UnicodeDecodeError as error:
-            raise InvalidFieldError(where, "a value of it is not UTF-8") from error
+            raise InvalidFieldError(where, "one of its values is not UTF-8") from error
 
 
 def binary_values(where: str, data: memoryview) -> Iterable[bytes]:
@@ -142,7 +146,7 @@ def binary_values(where: str, data: memoryview) -> Iterable[bytes]:
         if end <= len(data):
             end += int(struct.unpack_from("<I", data, start)[0])
         if end > len(data):
-            raise InvalidFieldError(where, "its bytes end within a value")
+            raise InvalidFieldError(where, "its bytes end in the middle of a value")
         yield bytes(data[start + 4 : end])
         start = end
 

@@ -28,18 +28,18 @@ from understudy.engine.state import GraphState
 
 MOST_SIMILAR = 1_000  # in one answer
 EMBEDDINGS_DESCRIPTION = """
-The last hidden state of stored and unseen nodes, in the form of OpenAI's embeddings. A string that
+The last hidden states of stored and unseen nodes, in the form of OpenAI's embeddings. A string that
 is the id of a stored node means that node, and any other string is the text of an unseen node
-without neighbors; an object is a node as in `/classify`. Which of the two each was, `node` says.
+without neighbors; an object is a node as in `/classify`. In the answer, `node` says which it was.
 """
 SIMILAR_DESCRIPTION = """
 The stored nodes whose last hidden states have the largest cosine to the node's, found by comparing
-all of them. With `label`, only nodes that the student gives this label.
+all of them. With `label`, only nodes for which the student predicts this label.
 """
 
 Vector = Annotated[
     tuple[float, ...] | str,
-    Meta(description="Numbers; or, as base64, float32 in little-endian order."),
+    Meta(description="List of numbers, or their base64 as little-endian float32."),
 ]
 
 
@@ -50,11 +50,16 @@ class EmbeddingsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_de
         str | Annotated[tuple[str | Node, ...], Meta(min_length=1)],
         Meta(description="Ids of stored nodes, texts of unseen ones, or nodes as in /classify."),
     ]
-    model: Annotated[str | None, Meta(description="By default the served one.")] = None
+    model: Annotated[
+        str | None, Meta(description="Name of the model; by default the served one.")
+    ] = None
     encoding_format: Annotated[
-        Literal["float", "base64"] | None, Meta(description="Null, which some clients send: float.")
+        Literal["float", "base64"] | None,
+        Meta(description="Form of the vectors: float (numbers) or base64; null means float."),
     ] = "float"
-    dimensions: Annotated[int | None, Meta(description="Of a vector; must be the model's.")] = None
+    dimensions: Annotated[
+        int | None, Meta(description="Length of a vector; must be that of the model.")
+    ] = None
     user: Annotated[str | None, Meta(description="Ignored.")] = None
 
 
@@ -88,16 +93,20 @@ class EmbeddingsResponse(Struct, frozen=True):
 class SimilarQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The number of similar nodes, and their label."""
 
-    k: Annotated[int, Meta(ge=1, le=MOST_SIMILAR, description="How many, best first.")] = 10
-    label: Annotated[str | None, Meta(description="Only nodes with this predicted label.")] = None
+    k: Annotated[
+        int, Meta(ge=1, le=MOST_SIMILAR, description="Number of nodes to list, most similar first.")
+    ] = 10
+    label: Annotated[str | None, Meta(description="List only nodes with this predicted label.")] = (
+        None
+    )
 
 
 class SimilarNode(Struct, frozen=True):
     """A stored node similar to another one."""
 
     id: str
-    similarity: Annotated[float, Meta(description="Cosine of the last hidden states.")]
-    label: Annotated[str, Meta(description="As predicted by the student.")]
+    similarity: Annotated[float, Meta(description="Cosine similarity of the last hidden states.")]
+    label: Annotated[str, Meta(description="Label that the student predicts.")]
 
 
 class SimilarNodes(Struct, frozen=True):
@@ -116,7 +125,7 @@ router = APIRouter(tags=["vectors"], route_class=StructRoute, dependencies=[READ
 
 @router.post(
     "/v1/embeddings",
-    summary="Vectors of nodes",
+    summary="Embed nodes",
     description=EMBEDDINGS_DESCRIPTION.strip(),
     responses=ERRORS,
     response_model=EmbeddingsResponse,
@@ -127,7 +136,9 @@ async def embeddings(asked: Asked, exchange: Timed, served: Served) -> EncodedRe
     state, names = engine.state, asked.input
     inputs = (names,) if isinstance(names, str) else names
     if len(inputs) > engine.limits.nodes:
-        raise InvalidFieldError("input", f"at most {engine.limits.nodes:,} nodes a request")
+        raise InvalidFieldError(
+            "input", f"at most {engine.limits.nodes:,} nodes per request are allowed"
+        )
     resolution = await in_time(served, exchange, resolve_inputs, state, inputs, engine)
     work = embed(served, engine, resolution, asked.encoding_format or "float")
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
@@ -135,7 +146,7 @@ async def embeddings(asked: Asked, exchange: Timed, served: Served) -> EncodedRe
 
 @router.get(
     "/nodes/{id:id}/similar",
-    summary="The nodes nearest to a node",
+    summary="List the nodes most similar to a node",
     description=SIMILAR_DESCRIPTION.strip(),
     responses={404: {}, 422: {}, 504: {}},
 )
@@ -159,7 +170,9 @@ def check_model(asked: EmbeddingsRequest, engine: Engine) -> None:
         raise UnknownModelError(str(asked.model), engine.manifest.name)
     width = engine.manifest.student.hidden
     if asked.dimensions not in (None, width):
-        raise InvalidFieldError("dimensions", f"this model's vectors have {width}; leave it out")
+        raise InvalidFieldError(
+            "dimensions", f"this model's vectors have {width} dimensions; leave it out"
+        )
 
 
 def resolve_inputs(state: GraphState, inputs: Sequence[str | Node], engine: Engine) -> Resolution:

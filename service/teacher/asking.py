@@ -191,7 +191,7 @@ class Asking:
             async with asyncio.timeout(None if until is None else until - monotonic()):
                 return await self.teacher.ask(backend, prompt, label_names, busy)
         except TimeoutError:
-            return TeacherError("the teacher gave no answer in time")
+            return TeacherError("the teacher did not answer in time")
         except (TeacherError, TeacherBusyError) as error:
             return error
 

@@ -61,7 +61,7 @@ class Breaker:
                 self.open_until = monotonic() + self.seconds
                 if not permit.trial:
                     logger.warning(
-                        "the teacher failed %d times in a row and is left alone for %g s",
+                        "the teacher failed %d times in a row and is not asked for %g s",
                         self.failures,
                         self.seconds,
                     )

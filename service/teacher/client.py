@@ -89,7 +89,7 @@ class EndpointTeacher:
             raise self.failure(error) from error
         if reply.text is None:
             raise TeacherError(
-                "the teacher does not answer like an OpenAI server", reason="no content"
+                "the teacher does not answer in the form of OpenAI's API", reason="no content"
             )
         if reply.label is None:
             raise TeacherError("the teacher's answer is none of the labels", of_question=True)
@@ -106,13 +106,13 @@ class EndpointTeacher:
                 )
             message = f"the teacher {error}"
         elif isinstance(error, LateError):
-            message = "the teacher gave no answer in time"
+            message = "the teacher did not answer in time"
         elif isinstance(error, UnreachableError):
             message = "the teacher cannot be reached"
         elif isinstance(error, MalformedError):
             message = str(error).replace("the answer", "the teacher's answer", 1)
         else:
-            message = "the teacher gave no answer"
+            message = "the teacher did not answer"
         reason = "; ".join(filter(None, reasons))
         return TeacherError(message, reason=reason, of_question=error.of_question)
 

@@ -213,7 +213,7 @@ class IdentityCheck:
             failure = f"the teacher cannot be reached: {type(error).__name__}"
         if record is None:
             return Verdict(
-                "untold", "the bundle holds no teacher's record: any teacher is believed"
+                "untold", "the bundle has no record of a teacher: any teacher is accepted"
             )
         if failure:
             return Verdict("unreachable", failure)
@@ -277,12 +277,13 @@ def compare(record: TeacherRecord, model: str, models: list[Model]) -> Verdict:
     if record.kind == "endpoint" and model != record.model:
         return Verdict(
             "other",
-            f"the teacher that is asked is {model!r}, the measured one was {record.model!r}; "
-            "see --teacher-model",
+            f"the served teacher is {model!r}, but the measured one was {record.model!r}; see "
+            "--teacher-model",
         )
     return Verdict(
         "untold",
-        f"the teacher does not say who it is, and is taken for the measured one, {record.model!r}",
+        "the teacher does not identify itself, so it is assumed to be the measured one, "
+        f"{record.model!r}",
     )
 
 
@@ -296,8 +297,8 @@ def compare_digests(record: TeacherRecord, live: Mapping[str, str]) -> Verdict:
         if live[name] != measured:
             return Verdict(
                 "other",
-                f"the served teacher has {words} {live[name][:SHOWN] or 'none'}, the measured one "
-                f"{measured[:SHOWN] or 'none'}: serve the folder that `understudy distill` was "
-                "given, or distil and export again",
+                f"the served teacher has {words} {live[name][:SHOWN] or 'none'}, but the measured "
+                f"one {measured[:SHOWN] or 'none'}: serve the teacher folder that `understudy "
+                "distill` used, or distil and export again",
             )
     return Verdict("same")

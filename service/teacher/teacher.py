@@ -52,7 +52,7 @@ class TeacherAnswer:
         return self.cached or self.joined
 
 
-HANGS = "the teacher gave no answer for as long as requests wait for it"
+HANGS = "the teacher did not answer within the time that requests wait for it"
 Identity = Callable[[], Awaitable[str]]
 
 
@@ -124,7 +124,7 @@ class Teacher:
             return ""
         turns = self.options.concurrency
         wait = hopeless_wait(self.waiting + turns, turns / self.seconds)
-        return "" if wait is None else f"about {wait:.0f} s of questions wait for the teacher"
+        return "" if wait is None else f"questions to the teacher would wait about {wait:.0f} s"
 
     async def remembered(self, key: str, label_names: Sequence[str]) -> Opinion | None:
         value = (await self.cache.get([key])).get(key)
@@ -149,7 +149,7 @@ class Teacher:
         self, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str]
     ) -> Opinion:
         if self.waiting >= self.options.waiting:
-            raise TeacherBusyError("too many questions wait for the teacher")
+            raise TeacherBusyError("too many questions to the teacher are waiting")
         self.waiting += 1
         try:
             await self.turns.acquire()
@@ -171,7 +171,7 @@ class Teacher:
         permit = self.breaker.admit()
         if permit is None:
             self.metrics.teacher_answers.add("left_alone")
-            raise TeacherError("the teacher failed repeatedly and is left alone for a while")
+            raise TeacherError("the teacher failed repeatedly and is not asked for a while")
         started = perf_counter()
         try:
             opinion = await backend.ask(prompt, label_names)

@@ -108,8 +108,10 @@ class MergedFigures(Collector):
         yield from self.gauges()
         yield from self.processes()
         number = len(self.workers)
-        yield GaugeMetricFamily(f"{PREFIX}workers", "Processes that serve.", number)
-        restarts = CounterMetricFamily(f"{PREFIX}worker_restarts", "Workers started anew.")
+        yield GaugeMetricFamily(f"{PREFIX}workers", "Number of processes that serve.", number)
+        restarts = CounterMetricFamily(
+            f"{PREFIX}worker_restarts", "Workers that were started again."
+        )
         restarts.add_metric([], self.restarts)
         yield restarts
 

@@ -52,7 +52,7 @@ class Health:
     def problem(self) -> str:
         """Explains why it is not ready, regardless of probes; empty if there is no reason."""
         if self.ending:
-            return "the service is ending"
+            return "the service is shutting down"
         if damage := self.damage():
             return damage
         if self.max_lag_seconds is not None and (seconds := self.lag()) > self.max_lag_seconds:
@@ -78,7 +78,7 @@ class Health:
         try:
             await asyncio.wait_for(asyncio.shield(self.running), self.timeout_seconds)
         except TimeoutError as error:
-            raise NotReadyError("an inference gave no answer in time") from error
+            raise NotReadyError("an inference did not finish in time") from error
         except InferenceError as error:
             logger.error("the probe failed: %s", error)
             raise NotReadyError("an inference failed; see the log") from error

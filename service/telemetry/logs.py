@@ -92,5 +92,5 @@ class RareLog:
             self.untold.clear()
         self.logged[kind] = now
         untold = self.untold.pop(kind, 0)
-        more = f" (and {untold:,} more like it since the last line)" if untold else ""
+        more = f" (and {untold:,} similar ones since the last line)" if untold else ""
         self.logger.warning(message + more.replace("%", "%%"), *arguments)

@@ -85,30 +85,42 @@ class Metrics(Collector):
     """All metrics of the service."""
 
     def __init__(self) -> None:
-        self.requests = Counter("requests", "Answers.", ["operation", "status"])
+        self.requests = Counter("requests", "Answered requests.", ["operation", "status"])
         self.request_seconds = Histogram(
             "request_seconds",
-            "From a request's head to its answer's end.",
+            "Time from the start of a request to the end of its answer.",
             labels=["operation"],
         )
-        self.queue_seconds = Histogram("queue_seconds", "Wait of an unseen node for its batch.")
-        self.encode_seconds = Histogram("encode_seconds", "Reading the texts of a batch.")
-        self.inference_seconds = Histogram("inference_seconds", "The layers over a batch.")
-        self.batch_nodes = Histogram("batch_nodes", "Unseen nodes of a batch.", SIZES)
-        self.batch_tokens = Histogram("batch_tokens", "Estimated tokens of a batch.", SIZES)
-        self.abandoned = Counter("abandoned_nodes", "Nodes dropped because their client left.")
+        self.queue_seconds = Histogram(
+            "queue_seconds", "Time that an unseen node waits for its batch."
+        )
+        self.encode_seconds = Histogram("encode_seconds", "Time to encode the texts of a batch.")
+        self.inference_seconds = Histogram(
+            "inference_seconds", "Time to run the layers over a batch."
+        )
+        self.batch_nodes = Histogram("batch_nodes", "Unseen nodes in a batch.", SIZES)
+        self.batch_tokens = Histogram("batch_tokens", "Estimated tokens in a batch.", SIZES)
+        self.abandoned = Counter(
+            "abandoned_nodes", "Nodes dropped because their client disconnected."
+        )
         self.predictions = Counter("predictions", "Answered nodes.", ["route"])
         self.rejections = Counter("rejections", "Refused requests and connections.", ["reason"])
         self.cache = Counter("cache_lookups", "Cache look-ups.", ["cache", "outcome"])
-        self.cache_errors = Counter("cache_errors", "Failed calls of Redis.")
-        self.cache_refusals = Counter("cache_refusals", "Calls that Redis refused.")
-        self.teacher_seconds = Histogram("teacher_seconds", "One question to the teacher.")
-        self.teacher_answers = Counter("teacher_answers", "Questions.", ["outcome"])
-        self.agreement = Counter("teacher_agreement", "Shadowed answers.", ["outcome"])
-        self.decisions = Counter("decisions", "Questions of compatible APIs.", ["route"])
-        self.upstream_seconds = Histogram("upstream_seconds", "One request to the upstream.")
-        self.upstream_answers = Counter("upstream_answers", "Requests to it.", ["outcome"])
-        self.mutations = Counter("mutations", "Changes of the graph.")
+        self.cache_errors = Counter("cache_errors", "Failed calls to Redis.")
+        self.cache_refusals = Counter("cache_refusals", "Calls that Redis answered with an error.")
+        self.teacher_seconds = Histogram("teacher_seconds", "Time of one question to the teacher.")
+        self.teacher_answers = Counter("teacher_answers", "Questions to the teacher.", ["outcome"])
+        self.agreement = Counter(
+            "teacher_agreement", "Student's answers that the teacher checked.", ["outcome"]
+        )
+        self.decisions = Counter("decisions", "Questions of the compatible APIs (/v1).", ["route"])
+        self.upstream_seconds = Histogram(
+            "upstream_seconds", "Time of one request to the upstream."
+        )
+        self.upstream_answers = Counter(
+            "upstream_answers", "Requests to the upstream.", ["outcome"]
+        )
+        self.mutations = Counter("mutations", "Changes made to the graph.")
         self.reloads = Counter("reloads", "Bundle reloads.", ["outcome"])
         self.gauges: dict[str, Read] = {}
         self.registry = CollectorRegistry()

@@ -119,7 +119,7 @@ class Channel:
             found = await asyncio.wait_for(future, seconds)
             return msgspec.msgpack.decode(found, type=answer)
         except TimeoutError as error:
-            raise WorkerGoneError(f"no answer to {what} within {seconds:g} s") from error
+            raise WorkerGoneError(f"it did not answer {what} within {seconds:g} s") from error
         except msgspec.ValidationError as error:
             raise WorkerGoneError(f"it could not do {what}; the log says why") from error
         finally:

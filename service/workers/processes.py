@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Possible causes of a signal that no person sent.
 GUESSES = {
-    signal.SIGKILL: "is the memory too small?",
-    signal.SIGBUS: "was a file of the bundle or of the data folder cut short while it was read?",
+    signal.SIGKILL: "perhaps memory ran out",
+    signal.SIGBUS: "perhaps a file of the bundle or of the data folder was truncated while it was "
+    "read",
 }
 
 

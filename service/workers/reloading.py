@@ -31,8 +31,8 @@ class Reloading:
             workers: the serving ones.
         """
         if self.lock.locked():
-            logger.warning("no reload: one is running already")
-            return refusal("a reload is running already", running=True)
+            logger.warning("cannot reload: a reload is already running")
+            return refusal("a reload is already running", running=True)
         async with self.lock:
             return await self.alone(workers)
 
@@ -49,7 +49,7 @@ class Reloading:
             return
         self.waiting = True
         if self.lock.locked():
-            logger.info("SIGHUP: a reload is running; the folder is opened again after it")
+            logger.info("SIGHUP: a reload is running; the folder will be opened again after it")
         async with self.lock:
             self.waiting = False
             await self.alone(serving())
@@ -60,12 +60,12 @@ class Reloading:
         try:
             done = await self.each(workers)
         except WorkerGoneError as error:
-            done = refusal(f"a worker is gone: {error}")
+            done = refusal(f"a worker has ended: {error}")
         seconds = round(perf_counter() - started, 3)
         if done.refused is not None:
             logger.error("reload refused: %s", done.refused.reason)
         else:
-            logger.info("all workers serve %s", done.served.model_version)
+            logger.info("all workers now serve %s", done.served.model_version)
         return msgspec.structs.replace(done, seconds=seconds)
 
     async def each(self, workers: Sequence[Worker]) -> Done:
@@ -74,7 +74,7 @@ class Reloading:
             first = await self.one(worker, first)
             if first.refused is not None:
                 break
-        return first or refusal("no worker serves")
+        return first or refusal("no worker is serving")
 
     async def one(self, worker: Worker, first: Done | None) -> Done:
         """Reloads one worker; restarts it if it cannot follow the first one."""
@@ -90,7 +90,7 @@ class Reloading:
             return done
         if done.refused is not None or done.served != first.served:
             reason = done.refused.reason if done.refused else "it found yet another one"
-            logger.error("worker %d did not take the new bundle: %s", worker.number, reason)
+            logger.error("worker %d refused the new bundle: %s", worker.number, reason)
             worker.serving = False
             worker.channel.tell("end", False)
         return first

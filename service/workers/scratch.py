@@ -42,6 +42,6 @@ def sweep(temporary: Path) -> None:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(lock.parent)
-                logger.info("removed %s, which a killed service had left", lock.parent)
+                logger.info("removed %s, left by a killed service", lock.parent)
             finally:
                 os.close(descriptor)

@@ -36,8 +36,8 @@ def serve_together(bundle: Path, settings: Settings) -> None:
     """
     if sys.platform != "linux":
         raise SettingsError(
-            "--workers needs Linux, which shares a port's connections out; start services on "
-            "ports of their own, with one --data-folder, behind a balancer",
+            "--workers needs Linux, which distributes a port's connections; elsewhere start "
+            "several services on different ports with one --data-folder, behind a load balancer",
             setting="workers",
         )
     available = cores()
@@ -45,7 +45,7 @@ def serve_together(bundle: Path, settings: Settings) -> None:
         logger.warning("%s", remark)
     share, keys = share_of(settings, available), keys_of(settings)
     logger.info(
-        "starting %d workers, each with %d thread(s) of one inference", share.workers, share.threads
+        "starting %d workers with %d thread(s) per inference each", share.workers, share.threads
     )
     with ExitStack() as stack:
         bound = stack.enter_context(bind_for_others(settings.host, settings.port))
@@ -71,7 +71,9 @@ def shared_changes(settings: Settings) -> Iterator[Path | None]:
         yield None
         return
     with scratch_folder() as folder:
-        logger.info("changes of the graph are shared in %s, and end with the service", folder)
+        logger.info(
+            "changes of the graph are shared in %s and are lost when the service ends", folder
+        )
         yield folder
 
 

@@ -52,22 +52,22 @@ def remarks(settings: Settings, available: int) -> Iterator[str]:
     if number > MOST_A_CORE * available:
         raise SettingsError(
             f"--workers {number} is far more than the {available} cores that this process may use: "
-            f"at most {MOST_A_CORE} for each are started",
+            f"at most {MOST_A_CORE} per core are allowed",
             setting="workers",
         )
     if number > available:
         yield (
             f"--workers {number} is more than the {available} cores that this process may use: "
-            "they take turns, and answer no more than as many workers as cores"
+            "this is not faster than one worker per core"
         )
     if threads < settings.threads:
         who = "this process may use" if number == 1 else f"{number} workers share"
         yield f"--threads {threads} instead of {settings.threads}: {who} {available} cores"
     if settings.rate_limit and not settings.redis_url and number > 1:
         yield (
-            f"each worker allows a caller {settings.rate_limit / number:g} requests a second, so "
-            "that all together allow what --rate-limit says; a caller that keeps one connection "
-            "has one worker. --redis-url counts exactly"
+            f"each worker allows a caller {settings.rate_limit / number:g} requests per second, so "
+            "that all workers together allow --rate-limit; a caller with one connection reaches "
+            "only one worker. With --redis-url the limit is exact"
         )
     if settings.teacher_url and settings.teacher_concurrency < number:
         raise SettingsError(

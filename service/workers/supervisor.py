@@ -133,7 +133,7 @@ class Supervisor:
                 worker.figures = await asked
             except WorkerGoneError as error:
                 if isinstance(error.__cause__, TimeoutError):
-                    logger.error("worker %d hangs, and is killed: %s", worker.number, error)
+                    logger.error("worker %d hangs and is killed: %s", worker.number, error)
                     worker.signal(signal.SIGKILL)
                     return
 
@@ -168,8 +168,8 @@ class Supervisor:
         served = {other.loaded.served for other in self.serving() if other.loaded}
         if served - {loaded.served}:
             logger.warning(
-                "worker %d found another bundle in its folder, or other descriptions of labels; "
-                "all take them",
+                "worker %d found a different bundle in its folder, or different label "
+                "descriptions; all workers load them",
                 worker.number,
             )
             done = await self.reload()
@@ -200,7 +200,7 @@ class Supervisor:
             asked = worker.channel.ask("figures", Figures, seconds=FIGURES_SECONDS)
             worker.figures = await asked
         except WorkerGoneError as error:
-            logger.warning("worker %d tells no figures: %s", worker.number, error)
+            logger.warning("worker %d sent no metrics: %s", worker.number, error)
 
     def serving(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.serving]
@@ -234,5 +234,5 @@ class Supervisor:
 
     def kill(self) -> None:
         for worker in self.workers.values():
-            logger.error("worker %d does not end, and is killed", worker.number)
+            logger.error("worker %d does not end and is killed", worker.number)
             worker.signal(signal.SIGKILL)

@@ -67,7 +67,7 @@ class Team:
     async def listen(self, reader: asyncio.StreamReader) -> None:
         await self.channel.listen(reader)
         if not self.told_to_end.is_set():
-            logger.error("the supervisor is gone: this worker ends")
+            logger.error("the supervisor has ended, so this worker ends")
             self.depart(now=False)
 
     def depart(self, now: bool) -> None:

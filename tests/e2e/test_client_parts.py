@@ -105,7 +105,7 @@ def test_models_that_answer_in_turns_are_told() -> None:
     next(asking)
     for number in range(ROUNDS - 1):
         asking.send(Rows("ab"[number % 2], []))
-    with pytest.raises(UnavailableError, match="several models"):
+    with pytest.raises(UnavailableError, match="different models"):
         asking.send(Rows("a", []))
 
 

@@ -137,7 +137,7 @@ def test_sighup_while_loading_ends_nothing(tiny_bundle: TinyBundle, tmp_path: Pa
     assert process.returncode == 0
     messages = [line["message"] for line in lines]
     told = [message for message in messages if not message.startswith("Opening the bundle")]
-    assert told == ["no reload: nothing is served yet", "serving", "ending", "ended"]
+    assert told == ["cannot reload: nothing is served yet", "serving", "ending", "ended"]
     assert lines[messages.index("serving")]["url"].startswith("http://127.0.0.1:")
 
 

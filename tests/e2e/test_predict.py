@@ -87,7 +87,7 @@ def test_rows_of_which_none_can_be_answered_each_say_why(tiny_bundle: TinyBundle
         errors = [str(answer.error).partition(":")[0] for answer in answerer.answer(rows, 1)]
         assert errors == ["unknown_node", "empty_text", "unknown_neighbor"]
         answerer.model = "another"
-        with pytest.raises(ModelChangedError, match="and not with another any more"):
+        with pytest.raises(ModelChangedError, match="instead of another"):
             answerer.answer([Row(4, "a:4", Node(id="node-1"))], 1)
 
 

@@ -226,7 +226,7 @@ def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all
     for name in ("first", "second"):
         (deaths / name).touch()
     monkeypatch.setattr(fitting, "ATTEMPTS", 1)
-    with pytest.raises(ClusterError, match="what was done is kept, and the same command goes on"):
+    with pytest.raises(ClusterError, match="finished work is kept, and the same command resumes"):
         distilled(cluster, graph_folder, tmp_path / "out")
     assert not list(deaths.iterdir())
     assert not (tmp_path / "out").exists()
@@ -334,7 +334,7 @@ def test_a_worker_that_sees_another_bundle_says_so(
 ) -> None:
     from understudy.predict.sharing import AnsweringWorker
 
-    with pytest.raises(ClusterError, match=r"has no folder .*must see the bundle by the same path"):
+    with pytest.raises(ClusterError, match=r"has no folder .*have the bundle at the same path"):
         AnsweringWorker(str(tmp_path / "nowhere"), "1", "cpu").work(([], 1))
-    with pytest.raises(ClusterError, match="holds another bundle than here"):
+    with pytest.raises(ClusterError, match="holds a different bundle than"):
         AnsweringWorker(str(tiny_bundle.folder), "1", "cpu").work(([], 1))

@@ -128,7 +128,7 @@ def test_openais_client_finds_the_model(client: openai.OpenAI) -> None:
     (listed,) = client.models.list()
     assert listed.id == "tiny-hashing"
     assert client.models.retrieve("tiny-hashing") == listed
-    with pytest.raises(openai.NotFoundError, match="'tiny-hashing' is served") as refusal:
+    with pytest.raises(openai.NotFoundError, match="served model is 'tiny-hashing'") as refusal:
         client.models.retrieve("gpt/6 luna")
     assert (refusal.value.code, refusal.value.type) == ("unknown_model", "invalid_request_error")
     azure = client.with_options(default_query={"api-version": "preview"})

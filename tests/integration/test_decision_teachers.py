@@ -93,7 +93,7 @@ def test_money_ends_a_run_whose_questions_cost_more_than_they_seemed(
         info = teach(tmp_path, f"systemone:{server.url}#m", *money, *short)
     assert len(server.requests) == 10
     assert info["metrics"]["cost"] == pytest.approx(10)
-    assert "the money is spent: 10 of " in caplog.text
+    assert "--budget-money is spent: 10 of " in caplog.text
     _, answers = read_teacher(tmp_path / "t", graph)
     assert len(answers.nodes) == 10
     assert np.isin(answers.nodes, graph.splits["val"]).sum() == 2  # asked in order of worth
@@ -113,7 +113,10 @@ def test_the_reference_server_teaches(tmp_path: Path, graph: TextGraph) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--constraint", "choice"), "--constraint is read by these teachers: endpoint;"),
+        (
+            ("--constraint", "choice"),
+            "--constraint applies only to teachers of the kinds endpoint;",
+        ),
         (("--max-choices", "9"), "9"),
         (("--budget-money", "1"), "--budget-money needs --input-price"),
     ],
@@ -131,5 +134,5 @@ def test_a_refusal_names_the_option_that_may_help(
     with decision_server(first_is_meant) as server:
         server.answer = JSONResponse({"detail": "too many options"}, status_code=422)
         assert run(tmp_path, f"systemone:{server.url}#m") == 1
-    told = r"status 422: .* options; if it takes fewer options a question, say --max-choices"
+    told = r"status 422: .* options; if it accepts fewer options per question, set --max-choices"
     assert re.search(told, capsys.readouterr().err)

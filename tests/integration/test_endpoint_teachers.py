@@ -212,14 +212,14 @@ def test_answers_that_another_address_gave_are_told_of(
     asked = len(requests)
     caplog.clear()
     teach(graph_folder, tmp_path / "t", asking(url))  # the same place, and nothing to tell
-    assert (len(requests), "are kept from" in caplog.text) == (asked, False)
+    assert (len(requests), "are reused instead" in caplog.text) == (asked, False)
     other, later = endpoint(lambda n, body: completion(other_label, {other_label: 0.9}))
     for folder in ("t", "new"):  # also where the folder is the same command's result already
         caplog.clear()
         teach(graph_folder, tmp_path / folder, asking(other))
-        assert f"{asked} answers are kept from {url}, and {other} is not asked" in caplog.text
+        assert f"{asked} answers in {url} are reused instead of asking {other}" in caplog.text
     assert later == []
-    path = caplog.text.partition("remove ")[2].partition(" to ask it")[0]
+    path = caplog.text.partition("remove ")[2].partition("to ask again")[0]
     assert "secret" not in str(Path(path).read_bytes())
     assert url.encode() not in (tmp_path / "new" / "teacher.json").read_bytes()
     Path(path).unlink()
@@ -273,7 +273,7 @@ def test_a_question_that_is_refused_for_itself_stops_no_other(
     url, _ = endpoint(answer)
     info = teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
     assert info.metrics["unreadable"] == info.metrics["questions"] // 10 > 0
-    told = [line for line in caplog.messages if "stays unanswered" in line]
+    told = [line for line in caplog.messages if "was not answered" in line]
     assert len(told) == 1
     assert "status 413: too long" in told[0]
     # It is asked again by the next run, since nothing is known about it.
@@ -290,10 +290,10 @@ def test_the_cost_is_told_before_and_by_the_first_answers(
     teach(graph_folder, tmp_path / "t", asking(url, input_price=1_000.0, output_price=500.0))
     before, first = (line for line in caplog.messages if "tokens of prompts" in line)
     count = len(requests)
-    assert f"asked {count} questions" in before
-    assert "at the prices given" in before
+    assert f"{count} questions" in before
+    assert "at the given prices" in before
     assert f"all {count} will cost {count * 100:,} tokens of prompts" in first
-    assert f"({count * (100 * 1_000 + 2 * 500) / 1e6:.4g} at the prices given)" in first
+    assert f"(cost {count * (100 * 1_000 + 2 * 500) / 1e6:.4g} at the given prices)" in first
 
 
 def test_a_cache_that_cannot_be_written_is_told_before_anything_is_asked(
@@ -302,7 +302,7 @@ def test_a_cache_that_cannot_be_written_is_told_before_anything_is_asked(
     url, requests = endpoint(lambda n, body: completion("net"))
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "file"))
-    with pytest.raises(EndpointError, match=r"answers cannot be kept in .*set UNDERSTUDY_CACHE"):
+    with pytest.raises(EndpointError, match=r"answers cannot be stored in .*set UNDERSTUDY_CACHE"):
         teach(graph_folder, tmp_path / "t", asking(url))
     assert not requests
 

@@ -155,7 +155,7 @@ def test_other_stored_logits_are_refused(copied: Path) -> None:
     logits = np.load(copied / LOGITS_FILE)
     np.save(copied / LOGITS_FILE, logits + np.float32(0.01))
     sign_again(copied)
-    with pytest.raises(ParityError, match="differs from what is stored"):
+    with pytest.raises(ParityError, match="differs from the stored values"):
         check_bundle(copied)
 
 
@@ -163,7 +163,7 @@ def test_a_wrong_label_count_is_refused(copied: Path) -> None:
     logits = np.load(copied / LOGITS_FILE)
     np.save(copied / LOGITS_FILE, logits[:, :-1])
     sign_again(copied)
-    with pytest.raises(ParityError, match="the manifest promises"):
+    with pytest.raises(ParityError, match="the manifest demands"):
         check_bundle(copied)
     with pytest.raises(BundleMismatchError):
         Engine.open(copied)
@@ -193,7 +193,7 @@ def test_a_variant_that_fails_its_gate_stops_the_export(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(gates.MIN_COSINES, "int8", 1.1)
-    with pytest.raises(GateError, match="student in int8 is not written: its cosine"):
+    with pytest.raises(GateError, match="student in int8 was not written: its cosine"):
         export_bundle(
             trained / "student",
             tmp_path / "bundle",

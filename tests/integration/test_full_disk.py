@@ -96,7 +96,7 @@ def test_a_snapshot_without_room_is_told_at_whatever_file(
     told = run.stdout.splitlines()
     assert len(told) > len(SNAPSHOT_FILES)
     for line in told:
-        assert line.startswith("no snapshot could be written: ")
+        assert line.startswith("the snapshot could not be written: ")
         assert any(words in line for words in ROOM)
     assert any("are free there" in line for line in told)
     with Engine.open(tiny_bundle.folder, data=small_disk / "data") as engine:

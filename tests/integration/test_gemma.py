@@ -120,7 +120,7 @@ def test_a_file_with_its_digest_is_not_dequantised_again(
     ]
     monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(weights_module, "GEMMA_DIGEST", "0" * 64)
-    with pytest.raises(TeacherError, match="hold another file than expected"):
+    with pytest.raises(TeacherError, match="hold a different file than"):
         find_weights("gemma")
     kept = {path.name for path in (tmp_path / "cache" / "models").iterdir()}
     assert kept == {f".{'0' * 32}.lock"}

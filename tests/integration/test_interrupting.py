@@ -115,8 +115,8 @@ def test_teach_says_that_it_goes_on_and_does(
     said, errors = interrupted(plugged, signal.SIGINT, *words)
     assert said == "answered 1024\nat work\n"
     assert errors.splitlines()[-1] == (
-        "interrupted: the same command goes on from the last checkpoint, which is kept beside OUT; "
-        "what an endpoint has answered, or a frozen encoder with --no-show-labels, is kept in the "
+        "interrupted: the same command resumes from the last checkpoint, which is kept beside OUT; "
+        "answers of an endpoint, or of a frozen encoder with --no-show-labels, are kept in the "
         "cache"
     )
     assert not out.exists()
@@ -141,7 +141,7 @@ def test_distill_says_that_it_starts_again(
     words = ("distill", graph, out, "--encoder", "hashing", "--student", "endless")
     _, errors = interrupted(plugged, number, *words)
     assert errors.splitlines()[-1] == (
-        "interrupted: nothing half-made is left; the same command starts from the beginning; "
+        "interrupted: no partial result is left; the same command starts from the beginning; "
         "encoded texts are kept"
     )
     assert not any(out.parent.glob("*"))
@@ -190,5 +190,5 @@ def test_a_command_ends_with_the_killed_one_that_runs_it(
         child.kill()
     assert not alive
     _, errors = runner.communicate(timeout=30)
-    assert errors.splitlines()[-1].startswith("interrupted: nothing half-made is left")
+    assert errors.splitlines()[-1].startswith("interrupted: no partial result is left")
     assert not any(out.parent.glob("*"))

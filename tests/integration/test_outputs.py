@@ -115,7 +115,7 @@ def test_no_command_writes_over_its_input_or_a_users_files(
         ("export", student, student / "bundle"),
         ("export", bundle, "--triton", bundle / "models"),
     ):
-        assert "lies in the input" in refused(*words), words
+        assert "is inside the input" in refused(*words), words
     for words in (
         ("data", "synthetic", photos, "--force"),
         ("teach", graph, photos, "--force"),
@@ -138,7 +138,7 @@ def test_files_beside_an_imported_graph_are_kept(tmp_path: Path, refused: Call) 
     words = ("data", "import", raw, "--nodes", raw / "n.csv", "--edges", raw / "e.csv")
     before = content(raw)
     for flags in ((), ("--force",)):
-        assert "holds the input" in refused(*words, *flags)
+        assert "contains the input" in refused(*words, *flags)
     assert content(raw) == before
 
 
@@ -271,8 +271,8 @@ def test_a_cache_that_is_full_is_told_by_its_own_name_and_not_by_the_outputs(
     line = refused(*(word.format(**places) for word in words))
     assert line.startswith(f"error: {small_disk / 'cache'}/")
     assert line.endswith(
-        "cannot be written: no space is left there; set UNDERSTUDY_CACHE to a folder with room "
-        "that can be written"
+        "cannot be written: no space is left there; set UNDERSTUDY_CACHE to a writable folder "
+        "with enough space"
     )
     assert not (tmp_path / "out").exists()
 
@@ -321,7 +321,7 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     assert errors.splitlines()[-1] == (
-        "interrupted: nothing half-made is left; the same command starts from the beginning"
+        "interrupted: no partial result is left; the same command starts from the beginning"
     )
     assert list(tmp_path.iterdir()) == []
 

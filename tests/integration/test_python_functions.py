@@ -58,7 +58,7 @@ def test_the_graph_of_a_moved_student_can_be_given_again(tmp_path: Path, cache: 
     graph = small_graph()
     distill(graph, tmp_path / "student", encoder="hashing", hidden=8, epochs=1)
     cache.rename(tmp_path / "elsewhere")
-    with pytest.raises(StaleError, match="is no graph folder any more; say where it is now"):
+    with pytest.raises(StaleError, match="is no longer a graph folder; give its new place"):
         export(tmp_path / "student", tmp_path / "bundle")
     manifest = export(tmp_path / "student", tmp_path / "bundle", graph=graph, name="notes")
     assert manifest.name == "notes"
@@ -82,7 +82,7 @@ def test_an_evaluation(tmp_path: Path) -> None:
     assert "vanilla" in report.read_text(encoding="utf-8")
     with pytest.raises(EvaluationError, match="an endpoint cannot be tuned"):
         evaluate(small_graph(), tmp_path / "evaluation", teacher="openai:http://localhost/v1#m")
-    with pytest.raises(TeacherError, match="is no endpoint"):
+    with pytest.raises(TeacherError, match="is not an endpoint"):
         teach(small_graph(), tmp_path / "teacher", teacher="openai:nowhere")
 
 
@@ -126,7 +126,7 @@ def test_a_causal_teacher_is_told_how_to_be(tmp_path: Path) -> None:
             teach(graph, tmp_path / "other", budget_hard=hard, **said)  # type: ignore[arg-type]
     with pytest.raises(TeacherError, match="precision is read by these teachers: causal"):
         teach(graph, tmp_path / "other", frozen=True, precision="float32")
-    with pytest.raises(TeacherError, match="teacher_epochs is read by"):
+    with pytest.raises(TeacherError, match="teacher_epochs applies only to"):
         evaluate(graph, tmp_path / "evaluation", frozen=True, teacher_epochs=3)
 
 

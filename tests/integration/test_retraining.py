@@ -103,7 +103,7 @@ def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
         admin = {"authorization": f"Bearer {key}"}
         refresh = ("refresh", service.url, bundle, work, "--api-key", key)
         run("refresh", data, bundle, work, "--student", student)
-        assert "nothing has changed" in capfd.readouterr().out
+        assert "the graph has not changed" in capfd.readouterr().out
         before = service.client.get("/info", headers=admin).json()
         label = before["labels"][0]
         with changing(service.url, key) as client:
@@ -111,16 +111,16 @@ def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
             assert service.client.put("/nodes/known", json=labelled, headers=admin).is_success
             lines: list[str] = []
             options = RefreshOptions(service.url, bundle, work, untrained, tolerance=0, key=key)
-            with pytest.raises(WorseModelError, match="what is served stays as it is"):
+            with pytest.raises(WorseModelError, match="the served model stays"):
                 Refresh(options, lines.append, here).run()
-            assert "labels: 1 labelled nodes of no split join train" in lines
+            assert "labels: 1 labelled nodes that were in no split were added to train" in lines
             better = (*refresh, "--student", student, "--epochs", 40)
             run(*better, "--no-reload")
             assert open_bundle(bundle).manifest.version == first
             assert service.client.get("/info", headers=admin).json()["model_version"] == first
             run(*better)
             told = capfd.readouterr()
-            assert "going on with what was begun; done: graph, student, bundle, gate" in told.out
+            assert "resuming the earlier run; done: graph, student, bundle, gate" in told.out
         after = service.client.get("/info", headers=admin).json()
         check_served_anew(before, after, client, bundle, work)
         for name in ("known", *client.changes):

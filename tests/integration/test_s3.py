@@ -56,7 +56,7 @@ def test_a_replica_starts_cold_from_a_bucket(
         with opened("cold", bucket) as cold:
             assert cold.writer.log.snapshot == "snapshot-1"
             assert_alike(one, cold)
-    with pytest.raises(SnapshotStoreError, match="there is no bucket other; make it"):
+    with pytest.raises(SnapshotStoreError, match="the bucket other does not exist; create it"):
         opened("two", "s3://other/snapshots")
     assert not s3fs.S3FileSystem().exists("other")
 
@@ -70,5 +70,5 @@ def test_a_backup_comes_back_from_a_bucket(
         assert restore_stored(f"{bucket}/monday", tmp_path / "restored") == made
         with Engine.open(tiny_bundle.folder, data=tmp_path / "restored") as restored:
             assert_alike(engine, restored)
-    with pytest.raises(SnapshotStoreError, match="there is no bucket other; make it"):
+    with pytest.raises(SnapshotStoreError, match="the bucket other does not exist; create it"):
         store_backup(tmp_path / "data", "s3://other/monday")

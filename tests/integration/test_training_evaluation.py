@@ -92,7 +92,7 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     (out / "report.md").unlink()
     assert report_again(graph, out).read_text() == kept
     save_graph(synthetic_graph(SyntheticOptions(nodes=90, classes=3)), tmp_path / "other")
-    with pytest.raises(EvaluationError, match="name the graph that was evaluated"):
+    with pytest.raises(EvaluationError, match="give the graph that was evaluated"):
         report_again(tmp_path / "other", out)
     for name in ("accuracy", "convergence", "reliability", "teacher", "map"):
         assert (out / f"{name}.png").stat().st_size > 1_000
@@ -115,7 +115,7 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     with pytest.raises(EvaluationError, match="other settings"):
         evaluate(graph, out, replace(options, training=TrainingConfig(epochs=9)))
     save_graph(split_graph(load_graph(graph), options.split_kind, seed=9), out / "splits" / "1")
-    with pytest.raises(EvaluationError, match="not the split 1 that would be drawn today"):
+    with pytest.raises(EvaluationError, match="holds a different split 1"):
         evaluate(graph, out, options)
 
 

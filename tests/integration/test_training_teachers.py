@@ -193,7 +193,7 @@ def test_a_frozen_encoder_is_asked_once_for_all_splits(
 
 def test_another_folder_is_not_replaced(graph_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear all")
-    with pytest.raises(OutputRefusedError, match="holds what no command of understudy wrote"):
+    with pytest.raises(OutputRefusedError, match="holds something that understudy did not write"):
         teach(graph_folder, tmp_path, TeachOptions("./nowhere"))
     assert (tmp_path / "letters.txt").read_text() == "dear all"
 

@@ -123,7 +123,7 @@ def test_it_teaches(
     assert info.metrics["requests"] == info.metrics["questions"]
     assert info.metrics["input_tokens"] > 24 * 20
     # It takes a JSON schema and does nothing about it, which is told.
-    assert [line for line in caplog.messages if line.endswith("json_schema and ignores it")]
+    assert [line for line in caplog.messages if line.endswith("json_schema but ignores it")]
 
 
 def test_the_service_takes_labels_and_no_sentences(

@@ -155,7 +155,7 @@ def test_sighup_is_a_reload_of_all(service: Workers) -> None:
     with service.clients(1) as (client,):
         client.put("/nodes/another", json={"text": "json"}).raise_for_status()
     service.process.send_signal(signal.SIGHUP)
-    assert service.line("all workers serve")
+    assert service.line("all workers now serve")
     with service.clients() as clients:
         for client in clients:
             assert until(client, "/nodes/another", 200)["id"] == "another"
@@ -180,7 +180,7 @@ def test_workers_end_with_their_supervisor_and_a_backup_was_made_meanwhile(
             main_returns("backup", data, tmp_path / "backup")
             clients[0].put("/nodes/later", json={"text": "json"}).raise_for_status()
         service.process.kill()
-        assert service.rest().count("the supervisor is gone") == 2
+        assert service.rest().count("the supervisor has ended") == 2
         assert all(ends(child) for child in service.children)
     main_returns("restore", tmp_path / "backup", tmp_path / "restored")
     with Engine.open(bundle, data=tmp_path / "restored") as engine:
@@ -227,8 +227,8 @@ def test_a_worker_that_takes_a_place_describes_the_labels_as_the_others_do(tmp_p
             assert all("about single things" in told for told in ask("before"))
             lines.write_text('{"one": "about whatever is alone"}')
             service.children[0].kill()
-            service.line("other descriptions of labels")
-            service.line("all workers serve")
+            service.line("or different label descriptions")
+            service.line("all workers now serve")
             service.line("worker 1 serves")
             assert all("about whatever is alone" in told for told in ask("after"))
 

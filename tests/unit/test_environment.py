@@ -64,7 +64,7 @@ def test_a_gpu_program_that_fails_is_a_finding(
     assert environment.gpus() == []
     program.write_text("#!/bin/sh\nexit 9\n")
     program.chmod(0o755)
-    assert environment.gpus() == ["nvidia-smi ends with status 9"]
+    assert environment.gpus() == ["nvidia-smi failed with status 9"]
     program.write_text("#!/bin/sh\necho ' A GPU, 1 MiB, 5'\n")
     assert environment.gpus() == ["A GPU, 1 MiB, 5"]
 

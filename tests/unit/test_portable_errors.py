@@ -27,7 +27,7 @@ ERRORS = (
     UnknownNeighborError(["x", "y"]),
     TextTooLongError(12, 10),
     MutationError(3, "the node is not stored"),
-    AddressError("no URL", "url"),
+    AddressError("not a URL", "url"),
     EndpointRefusedError(429, "later", 2.0),
     OverloadedError("unseen nodes", 1.5),
     InvalidFieldError("top_k", "at most 100"),

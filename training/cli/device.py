@@ -9,13 +9,14 @@ from training.devices import StudentPrecision
 Device = Annotated[
     str,
     typer.Option(
-        help="To train on: auto (CUDA where there is some), cpu, cuda, or cuda:1, the second GPU."
+        help="Device to train on: auto (CUDA if available), cpu, cuda, or cuda:1 for the second "
+        "GPU."
     ),
 ]
 Precision = Annotated[
     StudentPrecision,
     typer.Option(
-        help="Of the student's own products in training; its weights, sums over neighbours and "
-        "losses are float32. bfloat16 is faster on a GPU."
+        help="Precision of the student's matrix products in training; weights, sums over "
+        "neighbours and losses stay float32. bfloat16 is faster on a GPU."
     ),
 ]

@@ -50,91 +50,111 @@ def distill(
     view: Annotated[
         str | None,
         typer.Option(
-            help="Of the teacher, as `understudy teach` lists them; else the best on validation."
+            help="View of the teacher to learn from, as listed by `understudy teach`; by default "
+            "the best on validation."
         ),
     ] = None,
     compare: Annotated[
         bool,
         typer.Option(
             "--compare",
-            help="Train without the teacher, too, and from simpler parts of what it says; keep the "
+            help="Also train without the teacher and from simpler parts of its answers; keep the "
             "student that is best on validation.",
         ),
     ] = False,
     objective: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"name=weight, may be given several times: {', '.join(OBJECTIVES)}. "
-            "cross_entropy, the labels, has weight 1 unless you say another.",
+            help=f"Objective as name=weight; may be given several times: {', '.join(OBJECTIVES)}. "
+            "cross_entropy (the labels) has weight 1 by default.",
         ),
     ] = None,
     student: Annotated[
-        str, typer.Option(help=f"Network: {', '.join(STUDENT_KINDS)}, or one of a plugin.")
+        str, typer.Option(help=f"Network: {', '.join(STUDENT_KINDS)}, or one that a plugin adds.")
     ] = DEFAULTS.student,
     encoder: Annotated[
-        EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
+        EncoderKind,
+        typer.Option(
+            help="Text encoder: minilm (a transformer) or hashing (n-grams, much faster)."
+        ),
     ] = DEFAULTS.encoder,
     encoder_path: Annotated[
-        Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
+        Path | None, typer.Option(help="Folder with MiniLM, if its package is not installed.")
     ] = None,
     layers: Annotated[
-        int, typer.Option(min=1, max=8, help="Of the network; hops that it sees.")
+        int, typer.Option(min=1, max=8, help="Number of layers; the student sees this many hops.")
     ] = DEFAULTS.layers,
-    hidden: Annotated[int, typer.Option(min=1, help="Width of a layer.")] = DEFAULTS.hidden,
+    hidden: Annotated[
+        int, typer.Option(min=1, help="Width of the hidden layers.")
+    ] = DEFAULTS.hidden,
     dropout: Annotated[
-        float, typer.Option(min=0, max=0.99, help="Behind each layer.")
+        float, typer.Option(min=0, max=0.99, help="Dropout rate after each layer.")
     ] = DEFAULTS.dropout,
     input_dropout: Annotated[
-        float, typer.Option(min=0, max=0.99, help="On the features.")
+        float, typer.Option(min=0, max=0.99, help="Dropout rate of the input features.")
     ] = DEFAULTS.input_dropout,
     residual: Annotated[
         bool, typer.Option(help="Add a layer's input to its output.")
     ] = DEFAULTS.residual,
     normalization: Annotated[
-        Normalization, typer.Option(help="Behind each layer.")
+        Normalization, typer.Option(help="Normalization after each layer.")
     ] = DEFAULTS.normalization,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = DEFAULTS.epochs,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = DEFAULTS.epochs,
     patience: Annotated[
-        int, typer.Option(min=1, help="Epochs without a better validation accuracy.")
+        int,
+        typer.Option(
+            min=1, help="Epochs without a better validation accuracy after which training stops."
+        ),
     ] = DEFAULTS.patience,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = DEFAULTS.learning_rate,
-    weight_decay: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = DEFAULTS.weight_decay,
+    learning_rate: Annotated[
+        float, typer.Option(min=0, help="AdamW's learning rate.")
+    ] = DEFAULTS.learning_rate,
+    weight_decay: Annotated[
+        float, typer.Option(min=0, help="AdamW's weight decay.")
+    ] = DEFAULTS.weight_decay,
     batch_size: Annotated[
         str,
         typer.Option(
-            help="Nodes a step, with drawn neighbours; 0: the whole graph; auto: that, where it "
-            "fits into memory, or with --ray 1,024 a worker."
+            help="Nodes per step, with sampled neighbours; 0: the whole graph; auto: the whole "
+            "graph if it fits into memory, or 1,024 per worker with --ray."
         ),
     ] = "auto",
     fanout: Annotated[
-        int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
+        int, typer.Option(min=1, help="Neighbours sampled per node and hop, in batches.")
     ] = DEFAULTS.fanout,
     device: Device = DEFAULTS.device,
     precision: Precision = DEFAULTS.precision,
     temperature: Annotated[
-        float, typer.Option(min=0.01, help="Of the teacher's soft labels.")
+        float, typer.Option(min=0.01, help="Temperature of the teacher's soft labels.")
     ] = DEFAULTS.temperature,
     auto_accuracy: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Of the student's own answers: reached, `route: auto` asks no more."
+            min=0,
+            max=1,
+            help="Target accuracy of the student's own answers; once it is reached, `route: auto` "
+            "does not ask the teacher.",
         ),
     ] = DEFAULTS.auto_accuracy,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of weights, dropout and batches.")
+        int, typer.Option(min=0, help="Random seed of weights, dropout and batches.")
     ] = DEFAULTS.seed,
     start: Annotated[
         Path | None,
         typer.Option(
             "--from",
-            help="Begin with this student's weights; its network and text encoder are taken.",
+            help="Student folder to start from; its weights, network and text encoder are taken "
+            "over.",
         ),
     ] = None,
     ray: Ray = "",
     workers: Workers = 0,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
+        typer.Option(
+            "--force",
+            help="Replace OUT even if it is a folder of another kind that understudy wrote.",
+        ),
     ] = False,
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
@@ -176,7 +196,7 @@ def distill(
     if start is not None:
         choices = like_its_start(choices, [name for name in TAKEN if was_given(context, name)])
         shape = f"{choices.student}, {choices.layers} layers of {choices.hidden}"
-        typer.echo(f"beginning with the weights of {start}: {shape}, {choices.encoder}")
+        typer.echo(f"starting from the weights of {start}: {shape}, {choices.encoder}")
     options = choices.options()
     with terminal_progress() as progress, step(progress, "Loading torch"):
         from training.distill import distill as run_distill
@@ -191,7 +211,10 @@ def distill(
     if teacher is not None:
         typer.echo(route_of(out))
     if teacher is not None and not compare and is_heard(choices.objectives):
-        typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
+        typer.echo(
+            "to see whether the teacher helps, use --compare: it also trains without the teacher "
+            "and keeps the best student"
+        )
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)
 
@@ -269,7 +292,8 @@ def show(metrics: Mapping[str, float], out: Path) -> None:
     console.print(table)
     temperature = read_calibration(out / "calibration.json").temperature
     typer.echo(
-        f"calibration errors are before calibration: logits are served divided by {temperature:.3g}"
+        "calibration errors are those before calibration; the service divides logits by "
+        f"{temperature:.3g}"
     )
 
 

@@ -40,47 +40,86 @@ from understudy.graph.trainable import check_figures
 def evaluate(
     context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
-    out: Annotated[Path, typer.Argument(help="Folder of results; what is there is not run again.")],
+    out: Annotated[
+        Path, typer.Argument(help="Folder of results; runs that it already holds are not repeated.")
+    ],
     shared: TeacherFlags,
-    splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 10,
-    seeds: Annotated[int, typer.Option(min=1, help="Initialisations a split.")] = 2,
+    splits: Annotated[
+        int, typer.Option(min=1, help="Number of splits; each gets a teacher of its own.")
+    ] = 10,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of initialisations (seeds) per split.")
+    ] = 2,
     split_kind: Annotated[
-        str, typer.Option(help="60/20/20, 20-per-class, 5-per-class, or own.")
+        str,
+        typer.Option(
+            help="Kind of split: 60/20/20, 20-per-class, 5-per-class, or own (the graph's)."
+        ),
     ] = "60/20/20",
-    students: Annotated[str, typer.Option(help="Networks; by default all but mlp.")] = "",
-    encoders: Annotated[str, typer.Option(help="Of features; by default both.")] = "",
+    students: Annotated[
+        str, typer.Option(help="Networks, separated by commas; by default all but mlp.")
+    ] = "",
+    encoders: Annotated[
+        str, typer.Option(help="Text encoders, separated by commas; by default both.")
+    ] = "",
     recipes: Annotated[
         str,
         typer.Option(
-            help="Objectives and controls, see docs/concepts/accuracy.md; by default all."
+            help="Objectives and controls, separated by commas, see docs/concepts/accuracy.md; by "
+            "default all."
         ),
     ] = "",
     trials: Annotated[
-        int, typer.Option(min=0, help="Of the search on validation; the same for every recipe.")
+        int,
+        typer.Option(
+            min=0,
+            help="Trials of the hyperparameter search on validation, the same number for every "
+            "recipe.",
+        ),
     ] = 0,
-    hidden: Annotated[int, typer.Option(min=1, help="Width, unless searched for.")] = (
-        StudentConfig().hidden
-    ),
-    epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
+    hidden: Annotated[
+        int,
+        typer.Option(min=1, help="Width of the hidden layers, unless --trials searches for it."),
+    ] = (StudentConfig().hidden),
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of a student's epochs.")] = 200,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Epochs without a better validation accuracy after which training stops."
+        ),
+    ] = 40,
     teacher: Annotated[
-        str, typer.Option(help="See `understudy teach`; no endpoint, no student.")
+        str,
+        typer.Option(
+            help="Teacher, named as in `understudy teach`; endpoints and students are refused."
+        ),
     ] = "encoder",
-    teacher_epochs: Annotated[int | None, typer.Option(min=1, help="Of tuning, at most.")] = None,
-    teacher_batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
-    teacher_learning_rate: Annotated[float | None, typer.Option(min=0, help="At its peak.")] = None,
+    teacher_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of tuning epochs.")
+    ] = None,
+    teacher_batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Prompts per tuning step.")
+    ] = None,
+    teacher_learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Peak learning rate of tuning.")
+    ] = None,
     nested: Annotated[
         bool | None,
-        typer.Option(help="A hop's description: the one before it and one more ring, or its own."),
+        typer.Option(
+            help="Whether a hop's description extends the previous hop's by one ring, or is "
+            "written on its own."
+        ),
     ] = None,
     device: Device = TRAINING.device,
     student_precision: StudentPrecision = TRAINING.precision,
     processes: Annotated[
-        int, typer.Option(min=1, help="That share the splits; they share the cores, too.")
+        int, typer.Option(min=1, help="Number of processes that share the splits and the cores.")
     ] = 1,
     report_only: Annotated[
         bool,
-        typer.Option("--report-only", help="Run nothing: the tables again, of OUT's runs.parquet."),
+        typer.Option(
+            "--report-only", help="Run nothing; write the tables again from OUT's runs.parquet."
+        ),
     ] = False,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
@@ -137,8 +176,8 @@ def evaluate(
     )
     if set(options.recipes) <= set(LANGUAGE_FREE) and (unread := teacher_options(context)):
         typer.echo(
-            f"{', '.join(unread)}: no recipe of this run asks a teacher, so nothing reads this "
-            "now; recipes that are added to OUT later do",
+            f"{', '.join(unread)}: no effect in this run, since none of its recipes asks a "
+            "teacher; recipes that are added to OUT later will use it",
             err=True,
         )
     with terminal_progress() as progress:

@@ -36,52 +36,73 @@ def plan(
     context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     teacher: Annotated[
-        str | None, typer.Option(help="As of `understudy teach`; none: labels alone.")
+        str | None,
+        typer.Option(
+            help="Teacher, named as in `understudy teach`; by default students learn from labels "
+            "alone."
+        ),
     ] = None,
     students: Annotated[
-        str, typer.Option(help=f"Networks, with commas between: {', '.join(STUDENT_KINDS)}.")
+        str, typer.Option(help=f"Networks, separated by commas: {', '.join(STUDENT_KINDS)}.")
     ] = DEFAULTS.student,
     encoder: Annotated[
-        EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
+        EncoderKind,
+        typer.Option(
+            help="Text encoder: minilm (a transformer) or hashing (n-grams, much faster)."
+        ),
     ] = DEFAULTS.encoder,
-    layers: Annotated[int, typer.Option(min=1, max=8, help="Of every student.")] = DEFAULTS.layers,
-    hidden: Annotated[int, typer.Option(min=1, help="Width of a layer.")] = DEFAULTS.hidden,
-    epochs: Annotated[int, typer.Option(min=1, help="Of a student.")] = 100,
+    layers: Annotated[
+        int, typer.Option(min=1, max=8, help="Number of layers of every student.")
+    ] = DEFAULTS.layers,
+    hidden: Annotated[
+        int, typer.Option(min=1, help="Width of the hidden layers.")
+    ] = DEFAULTS.hidden,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs per student.")] = 100,
     budget: Annotated[
-        int, typer.Option(min=0, help="Questions to the teacher; 0: every node and hop.")
+        int, typer.Option(min=0, help="Number of questions to the teacher; 0: every node and hop.")
     ] = 0,
     teacher_parameters: Annotated[
         float,
         typer.Option(
-            min=0, help="Of a teacher, such as 8e9, where neither its name nor its folder tells."
+            min=0,
+            help="Number of the teacher's parameters, such as 8e9, if neither its name nor its "
+            "folder tells.",
         ),
     ] = 0.0,
     teacher_width: Annotated[
-        int, typer.Option(min=0, help="Numbers that it shows of a node and hop.")
+        int,
+        typer.Option(min=0, help="Width of the teacher's features, in numbers per node and hop."),
     ] = 384,
     device: Device = DEFAULTS.device,
-    workers: Annotated[int, typer.Option(min=1, help="Machines like this one.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of machines like this one.")] = 1,
     machine_price: Annotated[
-        float, typer.Option(min=0, help="Of an hour of one machine, in any currency.")
+        float, typer.Option(min=0, help="Price of one machine per hour, in any currency.")
     ] = 0.0,
     input_price: Annotated[
-        float, typer.Option(min=0, help="Of a million tokens of prompts, of an endpoint.")
+        float, typer.Option(min=0, help="Price of a million prompt tokens of an endpoint.")
     ] = 0.0,
     output_price: Annotated[
-        float, typer.Option(min=0, help="Of a million tokens of answers, of an endpoint.")
+        float, typer.Option(min=0, help="Price of a million answered tokens of an endpoint.")
     ] = 0.0,
     answers_a_second: Annotated[
         float,
-        typer.Option(min=0.001, help="Of an endpoint, in all."),
+        typer.Option(min=0.001, help="Answers per second from an endpoint, over all requests."),
     ] = 8.0,
     batches: Annotated[
-        bool, typer.Option("--batches", help="Of drawn neighbours, also where the graph fits.")
+        bool,
+        typer.Option(
+            "--batches",
+            help="Train in batches of sampled neighbours even if the whole graph fits into memory.",
+        ),
     ] = False,
     fanout: Annotated[
-        int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
+        int, typer.Option(min=1, help="Neighbours sampled per node and hop, in batches.")
     ] = DEFAULTS.fanout,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the stages as JSON, in seconds and bytes.")
+        bool,
+        typer.Option(
+            "--json", help="Print the stages as JSON, with times in seconds and sizes in bytes."
+        ),
     ] = False,
 ) -> None:
     """Estimate time, memory, disk and money of every stage from texts to bundles."""
@@ -115,7 +136,8 @@ def plan(
         stages = plan_stages(size, options, free_on(found) or free_bytes())
     if was_given(context, "fanout") and not any("in batches" in s.remark for s in stages):
         typer.echo(
-            f"--fanout {fanout} is not read: every student takes the whole graph; see --batches",
+            f"--fanout {fanout} has no effect: every student trains on the whole graph; see "
+            "--batches",
             err=True,
         )
     if as_json:
@@ -148,13 +170,15 @@ def refuse_unread(context: typer.Context, teacher: str | None) -> None:
         (OF_ENDPOINTS, ("endpoint",), "an endpoint"),
         (("teacher_parameters",), (*LOCAL_KINDS, "causal"), "a language model that runs here"),
         (("budget",), (*LOCAL_KINDS, "causal", "endpoint"), "a language model"),
-        (("teacher_width",), (*LOCAL_KINDS, "causal", STUDENT_KIND), "a teacher's features shown"),
+        (
+            ("teacher_width",),
+            (*LOCAL_KINDS, "causal", STUDENT_KIND),
+            "a teacher that shows features",
+        ),
     ):
         unread = [option_of(context, name) for name in parameters if was_given(context, name)]
         if unread and kind not in kinds:
-            raise TrainingError(
-                f"{', '.join(unread)}: read with {reader} as --teacher alone; leave it out"
-            )
+            raise TrainingError(f"{', '.join(unread)}: needs {reader} as --teacher; leave it out")
 
 
 def student_kinds(words: str) -> list[str]:
@@ -194,8 +218,8 @@ def duration(seconds: float) -> str:
 
 def assumptions(options: PlanOptions) -> list[str]:
     return [
-        f"measured on {processor()}: products of matrices; and on {options.device} an epoch of "
-        "each network on a drawn graph",
-        f"assumed: {options.epochs} epochs a student; time grows with nodes and edges; a teacher "
+        f"measured: matrix products on {processor()}; an epoch of each network on a random graph "
+        f"on {options.device}",
+        f"assumed: {options.epochs} epochs per student; time grows with nodes and edges; a teacher "
         "and a text encoder run as fast as those products; tuning the teacher is not counted",
     ]

@@ -40,32 +40,43 @@ def teach(
     teacher: Annotated[
         str,
         typer.Option(
-            help="encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or "
-            "hub id; an endpoint: openai:URL#model, decisions:URL#model or systemone:URL#model, "
-            "with a key from OPENAI_API_KEY; or a student's folder."
+            help="Teacher: encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's "
+            "folder or hub id; an endpoint as openai:URL#model, decisions:URL#model or "
+            "systemone:URL#model, whose key is read from OPENAI_API_KEY; or a student's "
+            "folder."
         ),
     ] = "encoder",
     label_descriptions: Annotated[
         Path | None,
-        typer.Option(help="A line about each label for the prompts; CSV, JSON or JSON lines."),
+        typer.Option(
+            help="File with a line about each label for the prompts: CSV, JSON or JSON lines."
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=0, help="Of tuning, at most.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=0, help="Maximum number of tuning epochs.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts per tuning step.")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="By default 2e-5 for an encoder, else 2e-4.")
+        float | None,
+        typer.Option(min=0, help="Peak learning rate; by default 2e-5 for an encoder, else 2e-4."),
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(min=0, max=LARGEST_SEED, help="Of tuning and of what is chosen at random."),
+        typer.Option(
+            min=0, max=LARGEST_SEED, help="Random seed of tuning and of all random choices."
+        ),
     ] = 0,
     test: Annotated[
-        bool, typer.Option("--test", help="Print test accuracy, too; choose nothing by it.")
+        bool, typer.Option("--test", help="Also print test accuracy; do not choose anything by it.")
     ] = False,
     ray: Ray = "",
     workers: Workers = 0,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
+        typer.Option(
+            "--force",
+            help="Replace OUT even if it is a folder of another kind that understudy wrote.",
+        ),
     ] = False,
 ) -> None:
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""

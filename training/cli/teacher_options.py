@@ -21,46 +21,78 @@ class TeacherFlags:
     """Fields of `training.teacher.choices.TeacherChoices`, whose import loads torch."""
 
     hops: Annotated[
-        str, typer.Option(help="Hops to ask about; by default 0,1,2, of an endpoint 2.")
+        str,
+        typer.Option(
+            help="Hops to ask about, separated by commas; by default 0,1,2, and for an endpoint 2."
+        ),
     ] = ""
-    tokens: Annotated[int | None, typer.Option(min=8, help="Of a node's description.")] = None
+    tokens: Annotated[
+        int | None, typer.Option(min=8, help="Maximum number of tokens of a node's description.")
+    ] = None
     show_labels: Annotated[
         bool, typer.Option(help="Show neighbours' training labels in prompts.")
     ] = True
     accumulate: Annotated[
-        int, typer.Option(min=1, help="Parts that a step reads its prompts in: less memory.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of parts that a training step's prompts are split into; more parts take "
+            "less memory.",
+        ),
     ] = 1
     max_train_nodes: Annotated[
-        int, typer.Option(min=0, help="Training nodes to tune a transformer on; 0: all.")
+        int,
+        typer.Option(
+            min=0, help="Maximum number of training nodes to tune a transformer on; 0: all."
+        ),
     ] = 0
     tuned_layers: Annotated[
-        int, typer.Option(min=0, help="Upper layers of an encoder to tune; 0 tunes all.")
+        int, typer.Option(min=0, help="Number of upper layers of an encoder to tune; 0: all.")
     ] = 0
     frozen: Annotated[
-        bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
+        bool, typer.Option("--frozen", help="Tune only an encoder's head: the cheapest teacher.")
     ] = False
     bf16: Annotated[
-        bool, typer.Option("--bf16", help="An encoder in bfloat16: faster where in hardware.")
+        bool,
+        typer.Option(
+            "--bf16", help="Run an encoder in bfloat16; faster if the hardware supports it."
+        ),
     ] = False
     max_tokens: Annotated[
-        int, typer.Option(min=64, help="Of a causal model's whole prompt, all labels in it.")
+        int,
+        typer.Option(
+            min=64,
+            help="Maximum number of tokens of a causal model's whole prompt, including all labels.",
+        ),
     ] = 1_024
     precision: Annotated[
-        Precision, typer.Option(help="Of a causal model; auto: bfloat16 where it is in hardware.")
+        Precision,
+        typer.Option(
+            help="Precision of a causal model; auto: bfloat16 if the hardware supports it."
+        ),
     ] = "auto"
     scores: Annotated[
         Scores,
         typer.Option(
-            help="How an untuned causal model's labels compare: by their likelihood, its mean over "
-            "tokens, or less what a question about nothing gives; auto: the best on validation."
+            help="How to score the labels of an untuned causal model: sum (log-likelihood), mean "
+            "(log-likelihood per token), prior (log-likelihood minus that for an empty "
+            "question); auto: the best on validation."
         ),
     ] = "auto"
-    rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64
-    four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False
-    gradient_checkpointing: Annotated[
-        bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")
+    rank: Annotated[int, typer.Option(min=1, help="Rank of a causal model's adapters.")] = 64
+    four_bit: Annotated[
+        bool, typer.Option("--four-bit", help="Load a causal model with 4-bit weights; needs CUDA.")
     ] = False
-    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-checkpointing",
+            help="Recompute activations in the backward pass: less memory, more time.",
+        ),
+    ] = False
+    tokens_per_batch: Annotated[
+        int, typer.Option(min=1, help="Number of tokens in a batch of questions.")
+    ] = 8_192
 
     def choices(self) -> dict[str, Any]:
         """The options by the field names of `TeacherChoices`.
@@ -75,25 +107,33 @@ class TeacherFlags:
 class BudgetFlags:
     """The limits of a run of `teach`, and which nodes come first under a limit."""
 
-    max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0
+    max_nodes: Annotated[
+        int, typer.Option(min=0, help="Maximum number of nodes to ask about; 0: all.")
+    ] = 0
     budget: Annotated[
-        int, typer.Option(min=0, help="Questions to ask, a node and hop each; 0: no limit.")
+        int,
+        typer.Option(min=0, help="Maximum number of questions, one per node and hop; 0: no limit."),
     ] = 0
     budget_money: Annotated[
-        float, typer.Option(min=0, help="To spend, by the prices given; 0: no limit.")
+        float,
+        typer.Option(
+            min=0,
+            help="Maximum amount to spend, in the currency of --input-price and --output-price; 0: "
+            "no limit.",
+        ),
     ] = 0.0
     budget_choice: Annotated[
         Literal["uncertain", "random"] | None,
         typer.Option(
-            help="Nodes asked about first: those that labels leave uncertain, or any; by default "
-            "random of --max-nodes, else uncertain."
+            help="Nodes to ask about first under a limit: uncertain (those that labels leave "
+            "uncertain) or random; by default random with --max-nodes alone, else uncertain."
         ),
     ] = None
     budget_hard: Annotated[
         Path | None,
         typer.Option(
-            help="How hard each node is, in place of what labels leave uncertain: a JSON object "
-            "from ids to numbers."
+            help="JSON file that maps ids to numbers: how hard each node is. The hardest are asked "
+            "about first, instead of those that labels leave uncertain."
         ),
     ] = None
 
@@ -125,20 +165,37 @@ class BudgetFlags:
 class EndpointFlags:
     """The options of asking an endpoint."""
 
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Maximum number of concurrent requests to an endpoint.")
+    ] = 8
     constraint: Annotated[
         Constraint,
-        typer.Option(help="How an endpoint is held to the labels; auto: as the server can."),
+        typer.Option(
+            help="How an endpoint's answers are restricted to the labels; auto: in the best way "
+            "that the server supports."
+        ),
     ] = "auto"
     thinking: Annotated[
         Thinking,
-        typer.Option(help="How it is kept from thinking; wait lets it; auto: as the server can."),
+        typer.Option(
+            help="How an endpoint's thinking is turned off; wait: it is not; auto: in the best way "
+            "that the server supports."
+        ),
     ] = "auto"
     max_choices: Annotated[
-        int, typer.Option(min=16, max=255, help="Options a question, of a decision endpoint.")
+        int,
+        typer.Option(
+            min=16,
+            max=255,
+            help="Maximum number of options in one question to a decision endpoint.",
+        ),
     ] = 255
-    input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0
-    output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0
+    input_price: Annotated[
+        float, typer.Option(min=0, help="Price of a million prompt tokens, in any currency.")
+    ] = 0.0
+    output_price: Annotated[
+        float, typer.Option(min=0, help="Price of a million answered tokens, in the same currency.")
+    ] = 0.0
 
     @property
     def priced(self) -> bool:

@@ -25,6 +25,6 @@ def refuse_unread(
         if teacher not in kinds and was_given(context, parameter):
             option = "--" + parameter.replace("_", "-")
             raise TeacherError(
-                f"{option} is read by these teachers: {', '.join(kinds)}; this one is of the kind "
-                f"'{teacher}', so leave it out"
+                f"{option} applies only to teachers of the kinds {', '.join(kinds)}; this one is "
+                f"of the kind '{teacher}', so leave it out"
             )

@@ -134,7 +134,7 @@ def fitted(
             ),
         ).fit()
     if result.checkpoint is None:
-        raise ClusterError(f"the workers kept nothing in {folder}; see Ray's logs")
+        raise ClusterError(f"the workers stored nothing in {folder}; see Ray's logs")
     student = build_student(work.config)
     with result.checkpoint.as_directory() as last:
         epochs, seconds = read_history(Path(last))

@@ -24,7 +24,7 @@ def check_shared_device(device: str) -> None:
     """
     if ":" in device:
         raise ClusterError(
-            f"--device {device}: with --ray each worker is given a GPU of its own; say cuda, or cpu"
+            f"--device {device}: with --ray each worker gets a GPU of its own; use cuda or cpu"
         )
 
 
@@ -36,8 +36,8 @@ def check_shared_batch_size(size: int | None) -> None:
     """
     if size == 0:
         raise ClusterError(
-            "--batch-size 0 takes the whole graph at once, which workers cannot share; with --ray "
-            "give nodes a step, or auto"
+            "--batch-size 0 trains on the whole graph at once, which workers cannot share; with "
+            "--ray give a number of nodes per step, or auto"
         )
 
 

@@ -239,7 +239,7 @@ def cached_hashed_features(
     try:
         path = cached_file(options.digest, graph, ".words")
     except SourceError as error:
-        log.warning("hashed texts are not kept for the next command: %s", error)
+        log.warning("hashed texts cannot be cached for the next command: %s", error)
         return hashed_features(graph.texts, spec, progress)
     words = kept_words(path, graph.num_nodes, options.buckets, progress)
     if words is not None:
@@ -249,7 +249,7 @@ def cached_hashed_features(
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             write_words(stream, cast(WordTexts, features.texts))
     except OSError as error:
-        log.warning("hashed texts are not kept for the next command: %s", error)
+        log.warning("hashed texts cannot be cached for the next command: %s", error)
     return features
 
 

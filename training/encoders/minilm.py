@@ -116,8 +116,8 @@ def load_minilm(path: Path | None = None) -> MiniLM:
     served.no_padding()
     if not tokenizer(SAMPLE)["input_ids"] == served.encode(SAMPLE).ids == SAMPLE_IDS:
         raise EncoderError(
-            f"{folder} holds another tokenizer than the published {MODEL_NAME} has; put its own "
-            "there"
+            f"{folder} holds a different tokenizer than the published {MODEL_NAME}; replace it "
+            "with the published one"
         )
     dimension = int(transformer.config.hidden_size)
     return MiniLM(SentenceEncoder(transformer).eval(), tokenizer, folder, digest, dimension)

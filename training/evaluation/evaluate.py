@@ -146,8 +146,8 @@ def report_again(graph_folder: Path, out: Path) -> Path:
     found, wanted = read_rows(out / RUNS_FILE).facts["graph_hash"], read_meta(graph_folder)
     if found != wanted["content_hash"]:
         raise EvaluationError(
-            f"{out / RUNS_FILE} is of a graph with content hash {found[:12]}, {graph_folder} has "
-            f"{wanted['content_hash'][:12]}; name the graph that was evaluated"
+            f"{out / RUNS_FILE} is of a graph with content hash {found[:12]}, but {graph_folder} "
+            f"has {wanted['content_hash'][:12]}; give the graph that was evaluated"
         )
     return write_report(out)
 
@@ -165,7 +165,7 @@ def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
             if options.split_kind != OWN and not len(labeled_nodes(split, name)):
                 raise UntrainableError(
                     f"{graph.name} has too few labelled nodes for a {name} split at "
-                    f"{options.split_kind}; label more, or take another --split-kind"
+                    f"{options.split_kind}; label more, or choose another --split-kind"
                 )
         check_trainable(split)
         check_own(graph.name, {"test": len(labeled_nodes(split, "test"))})
@@ -195,7 +195,7 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     if not path.is_file():
         write_json(path, plan)
         return
-    there = read_result(path, f"name another folder, or remove {out}")
+    there = read_result(path, f"choose another folder, or remove {out}")
     kept, wanted = (dict(named_settings(value)) for value in (there, plan))
     usual = dict(named_settings(EvaluationOptions().fingerprint))
     assumed = {name: value for name, value in usual.items() if "." in name}
@@ -203,7 +203,7 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     if names:
         told = ", ".join(dict.fromkeys(name for name, _ in names))
         raise EvaluationError(
-            f"{out} holds an evaluation with other settings ({told}); name another folder, or "
+            f"{out} holds an evaluation with other settings ({told}); choose another folder, or "
             "remove it"
         )
 

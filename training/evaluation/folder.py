@@ -64,7 +64,7 @@ def read_result(
     except ValueError as error:
         raise EvaluationError(f"{path} is damaged: {error}; {remedy}") from error
     if not isinstance(value, dict):
-        raise EvaluationError(f"{path} is no result; {remedy}")
+        raise EvaluationError(f"{path} is not a result; {remedy}")
     return value
 
 
@@ -122,8 +122,8 @@ class EvaluationFolder:
             save_graph(graph, folder)
         elif read_meta(folder)["content_hash"] != graph.content_hash:
             raise EvaluationError(
-                f"{folder} is not the split {number} that would be drawn today, so its runs cannot "
-                f"be compared with new ones; name another folder, or remove {self.out}"
+                f"{folder} holds a different split {number} than this release draws, so its runs "
+                f"cannot be compared with new ones; choose another folder, or remove {self.out}"
             )
         return folder, graph
 

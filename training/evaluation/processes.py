@@ -62,8 +62,8 @@ def run_apart(
             follow(pool, count, work, tell)
         except BrokenProcessPool as error:
             raise EvaluationError(
-                "a process of the evaluation was ended from outside, perhaps for want of memory; "
-                "the same command goes on where it was, with fewer --processes"
+                "a process of the evaluation was killed, perhaps because memory ran out; run the "
+                "same command again with fewer --processes to resume"
             ) from error
         except BaseException:
             for process in multiprocessing.active_children():

@@ -19,15 +19,15 @@ def check_start(config: CheckpointConfig, before: Checkpoint) -> None:
     ]
     if shapes[0] != shapes[1]:
         raise CheckpointError(
-            f"the student to begin with is a {other.kind} of {other.layers} layers of "
-            f"{other.hidden}, and what is to be trained is of another shape; choose the same"
+            f"the student to start from is a {other.kind} of {other.layers} layers of "
+            f"{other.hidden}, but the one to train has another shape; choose the same shape"
         )
     read, reads = before.config.encoder, config.encoder
     if (read.kind, read.digest) != (reads.kind, reads.digest):
         raise CheckpointError(
-            f"the student to begin with reads texts by the encoder {read.name} "
-            f"({read.digest[:8]}), and what is to be trained by {reads.name} "
-            f"({reads.digest[:8]}); train without --from"
+            f"the student to start from reads texts with the encoder {read.name} "
+            f"({read.digest[:8]}), but the one to train uses {reads.name} ({reads.digest[:8]}); "
+            "train without --from"
         )
 
 

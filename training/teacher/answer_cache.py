@@ -72,7 +72,7 @@ class KeptAnswers:
             told = None if told is None else tuple(told)
             reply = Reply(value["text"], value["label"], told, Usage(0))
         except (ValueError, KeyError, TypeError) as error:
-            log.warning("an answer in %s is damaged (%r): it is asked for again", self.path, error)
+            log.warning("an answer in %s is damaged (%r); asking again", self.path, error)
             return None
         if (address := value.get("address", self.address)) != self.address:
             self.elsewhere[address] += 1
@@ -104,8 +104,8 @@ class KeptAnswers:
         """Warns how many of the used answers came from other addresses."""
         for address, count in self.elsewhere.items():
             log.warning(
-                "%d answers are kept from %s, and %s is not asked for them; where it serves "
-                "another model by that name, remove %s to ask it",
+                "%d answers in %s are reused instead of asking %s; if it now serves another model "
+                "under that name, remove %s to ask again",
                 count,
                 address,
                 self.address,
@@ -122,8 +122,8 @@ class KeptAnswers:
             yield
         except (sqlite3.Error, OSError) as error:
             raise EndpointError(
-                f"answers cannot be kept in {self.path}: {error}; set UNDERSTUDY_CACHE to a folder "
-                "that can be written, or remove the file if it is damaged"
+                f"answers cannot be stored in {self.path}: {error}; set UNDERSTUDY_CACHE to a "
+                "writable folder, or remove the file if it is damaged"
             ) from error
 
 

@@ -26,7 +26,7 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt
 
 STAGE = "Asking the endpoint"
-GOES_ON = "; what was answered is kept: run the same command again to go on"
+GOES_ON = "; answers are kept: run the same command again to resume"
 LEAST = 20  # number of answers before nonsense is judged
 LAST_SECONDS = 5.0  # wait for pending answers when a signal ends the run
 Pending = dict[Future[Reply], int]  # pending answer → index of its prompt
@@ -97,7 +97,7 @@ class Questioner:
     def left_out(self, error: AskError) -> Reply:
         """The reply to a question that fails by itself, such as a text that is too long."""
         if not self.refused:
-            log.warning("a question stays unanswered: %s", self.endpoint_error(error))
+            log.warning("a question was not answered: %s", self.endpoint_error(error))
         self.refused += 1
         return Reply(None, None)
 
@@ -113,7 +113,7 @@ class Questioner:
         if error.of_question and self.options.constraint not in ("auto", "none"):
             hint = f"; if it does not know {self.options.constraint}, choose another --constraint"
         if error.of_question and self.options.wire != "chat":
-            hint = "; if it takes fewer options a question, say --max-choices"
+            hint = "; if it accepts fewer options per question, set --max-choices"
         return EndpointError(
             f"{self.options.url} refused a request: status {error.status}: {error.reason}{hint}"
         )
@@ -159,7 +159,7 @@ def ask_all(
     kept.tell_elsewhere()
     nameless = sum(reply.label is None for reply in replies.values())
     if nameless:
-        log.warning("%d of %d answers that are kept name no label", nameless, len(replies))
+        log.warning("%d of %d cached answers name no label", nameless, len(replies))
     missing = [index for index in range(len(prompts)) if index not in replies]
     if missing:
         calls = options.calls(len(label_names))
@@ -193,7 +193,9 @@ def ask_all(
                 future.cancel()
             portal.call(asker.close)
     if len(replies) < len(prompts):
-        log.warning("the money is spent: %d of %d questions were asked", len(replies), len(prompts))
+        log.warning(
+            "--budget-money is spent: %d of %d questions were asked", len(replies), len(prompts)
+        )
     count = len(label_names)
     rows = np.full((len(prompts), count), np.nan, dtype=np.float32)
     for index, reply in replies.items():
@@ -246,7 +248,7 @@ def keep_last(prompts: Sequence[Prompt], pending: Pending, kept: KeptAnswers) ->
         if future.exception() is None and (reply := future.result()).text is not None:
             kept.put(prompts[pending[future]], reply)
     if late:
-        log.warning("%d answers on their way did not come in time and are not kept", len(late))
+        log.warning("%d answers did not arrive in time and are lost", len(late))
 
 
 def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOptions) -> None:
@@ -261,12 +263,14 @@ def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOp
     if unreadable / answers <= options.nonsense:
         return
     if reply.text is None:
-        last = "the last one not at all: why is told above"
+        last = "the last one with no answer, for the reason given above"
     elif reply.refusal:
         last = f"the last one refused: {reply.refusal[:200]!r}; try another model"
     else:
         hint = (
-            "it is cut off: let it think with --thinking wait" if reply.cut else "try another model"
+            "it is cut off; let the model think with --thinking wait"
+            if reply.cut
+            else "try another model"
         )
         last = f"for example {reply.text[:80]!r}; {hint}"
     raise NonsenseError(

@@ -76,11 +76,11 @@ def budgeted_nodes(
     validation = int(np.isin(nodes, labeled_nodes(graph, "val")).sum())
     if not validation:
         raise TeacherError(
-            f"none of the {len(nodes):,} nodes that the budget allows is of validation, by which "
-            "the view that students learn from is chosen; raise --max-nodes or --budget"
+            f"none of the {len(nodes):,} nodes that the budget allows is a validation node, but "
+            "these choose the view that students learn from; raise --max-nodes or --budget"
         )
     log.warning(
-        "asking about %d of %d nodes (%s); %d are of validation, by which the view is chosen",
+        "asking about %d of %d nodes (%s), of which %d are validation nodes, which choose the view",
         len(nodes),
         graph.num_nodes,
         budget.choice,
@@ -114,7 +114,7 @@ def affordable(
         if (budget.calls and calls > budget.calls) or (budget.money and money > budget.money):
             if not count:
                 raise TeacherError(
-                    f"one node takes {calls} questions (about {money:.2g} of money), more than the "
+                    f"one node takes {calls} questions (cost about {money:.2g}), more than the "
                     "budget; raise --budget or --budget-money, or ask about fewer --hops"
                 )
             return count

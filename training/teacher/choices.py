@@ -101,8 +101,8 @@ class TeacherChoices:
         usual = TeacherChoices()
         if said := [name for name in OF_TUNING if getattr(self, name) != getattr(usual, name)]:
             raise TeacherError(
-                f"{', '.join(said)}: read where a teacher is tuned, and with 0 epochs it is asked "
-                "as it is; leave it out, or say how many epochs"
+                f"{', '.join(said)}: applies only if the teacher is tuned, but with 0 epochs it is "
+                "not; leave it out, or choose more epochs"
             )
 
     @property
@@ -138,6 +138,6 @@ def refuse_unread_choices(
         if choices.kind not in kinds and getattr(choices, field.name) != field.default:
             name = (renamed or {}).get(field.name, field.name)
             raise TeacherError(
-                f"{name} is read by these teachers: {', '.join(kinds)}; this one is of the kind "
-                f"'{choices.kind}', so leave it out"
+                f"{name} applies only to teachers of the kinds {', '.join(kinds)}; this one is of "
+                f"the kind '{choices.kind}', so leave it out"
             )

@@ -63,7 +63,7 @@ def tell_estimate(
     tokens = calls * sum(len(prompt.text) for prompt in missing) / CHARACTERS_PER_TOKEN
     words = amounts(tokens, calls * ANSWER_TOKENS * len(missing), options)
     log.warning(
-        "%s is asked %d questions, about %s; %d more are answered already",
+        "asking %s %d questions, about %s; %d more are answered already",
         options.model,
         len(missing),
         words,
@@ -76,11 +76,11 @@ def tell_measured(bill: Bill, total: int, options: EndpointOptions) -> None:
     if bill.questions == MEASURED < total:
         times = total / bill.questions
         words = amounts(times * bill.input_tokens, times * bill.output_tokens, options)
-        log.warning("by the first %d answers, all %d will cost %s", MEASURED, total, words)
+        log.warning("judging by the first %d answers, all %d will cost %s", MEASURED, total, words)
 
 
 def amounts(input_tokens: float, output_tokens: float, options: EndpointOptions) -> str:
     words = f"{input_tokens:,.0f} tokens of prompts and {output_tokens:,.0f} of answers"
     if not options.priced:
         return words
-    return f"{words} ({price(input_tokens, output_tokens, options):.4g} at the prices given)"
+    return f"{words} (cost {price(input_tokens, output_tokens, options):.4g} at the given prices)"

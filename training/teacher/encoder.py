@@ -117,7 +117,9 @@ def load_encoder_teacher(
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         digest = file_digest(folder / "model.safetensors")
     except (OSError, ValueError) as error:
-        raise TeacherError(f"{folder} holds no text encoder: {first_line(error)}") from error
+        raise TeacherError(
+            f"{folder} does not contain a text encoder: {first_line(error)}"
+        ) from error
     torch.manual_seed(seed)
     module = Classifier(transformer, int(transformer.config.hidden_size), classes, options.bf16)
     freeze_lower(module, options.tuned_layers)

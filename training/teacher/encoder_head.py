@@ -75,7 +75,7 @@ def with_fitted_head(
     )
     if not len(train):
         raise TeacherError(
-            "the teacher is asked about no training node; raise --max-nodes or --budget"
+            "the teacher is not asked about any training node; raise --max-nodes or --budget"
         )
     labels = graph.labels[answers.nodes]
     classes, seed = graph.num_classes, options.tuning.seed

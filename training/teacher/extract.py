@@ -188,10 +188,12 @@ def is_whole(path: Path) -> bool:
             names = list(file.keys())
             wrong = [name for name in names if not all_finite(file.get_tensor(name))]
     except SafetensorError as error:
-        log.warning("%s is damaged (%s): what it held is asked again", path, error)
+        log.warning("%s is damaged (%s); asking its questions again", path, error)
         return False
     if wrong:
-        log.warning("%s is damaged (%s holds no numbers): it is asked again", path, wrong[0])
+        log.warning(
+            "%s is damaged (%s holds no numbers); asking its questions again", path, wrong[0]
+        )
     return not wrong
 
 

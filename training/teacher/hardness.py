@@ -33,7 +33,10 @@ def check_order(limited: bool, hard: bool, choice: str | None) -> None:
     for option in (name for name, given in said.items() if given and not limited):
         raise TeacherError(f"{option} needs a limit: --budget, --budget-money or --max-nodes")
     if hard and choice == "random":
-        raise TeacherError("--budget-hard says which nodes come first, and --budget-choice random")
+        raise TeacherError(
+            "--budget-hard and --budget-choice both decide which nodes come first; give only one "
+            "of them"
+        )
 
 
 def read_hardness(path: Path) -> dict[str, float]:
@@ -52,7 +55,9 @@ def read_hardness(path: Path) -> dict[str, float]:
             f"--budget-hard: {path}: {error}; expected one JSON object from ids to numbers"
         ) from error
     if not hard:
-        raise TeacherError(f"--budget-hard: {path} names no node; name some, or leave it out")
+        raise TeacherError(
+            f"--budget-hard: {path} contains no nodes; add some, or leave the option out"
+        )
     return hard
 
 
@@ -67,11 +72,10 @@ def hardness_of(graph: TextGraph, hard: Mapping[str, float]) -> NDArray[np.float
         row = index.get(name)
         if row is None:
             raise TeacherError(
-                f"--budget-hard names the node {name!r}, which the graph does not have; it is of "
-                "another graph"
+                f"--budget-hard: the graph has no node {name!r}; is the file for another graph?"
             )
         if math.isnan(value):
-            raise TeacherError(f"--budget-hard: the node {name!r} has no number but NaN")
+            raise TeacherError(f"--budget-hard: the number of the node {name!r} is NaN")
         rows[row] = value
     result = np.full(graph.num_nodes, -np.inf)
     result[list(rows)] = list(rows.values())

@@ -34,7 +34,7 @@ def register_teacher(kind: str, load: Loader) -> None:
         TrainingError: the name is taken, or refers to another teacher already.
     """
     if teacher_kind(kind) != "causal" or ":" in kind:
-        raise TeacherError(f"{kind!r} names another teacher already, or has a colon in it")
+        raise TeacherError(f"{kind!r} is already the name of another teacher, or contains a colon")
     TEACHERS.register(kind, load)
     LOCAL_KINDS.add(kind)
 
@@ -53,7 +53,7 @@ def load_encoder(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
         raise TeacherError("an encoder has a fresh head, so it needs at least one epoch of tuning")
     _, _, path = options.teacher.partition(":")
     if path and not Path(path).is_dir():
-        raise TeacherError(f"there is no folder {path!r}; give a text encoder's folder")
+        raise TeacherError(f"the folder {path!r} does not exist; give a text encoder's folder")
     folder = Path(path) if path else None
     return load_encoder_teacher(folder, graph.num_classes, options.encoder, options.tuning.seed)
 

@@ -41,9 +41,9 @@ def check_model(teacher: str) -> None:
             raise no_student(student_folder(teacher))
     elif name == "encoder":
         if path and not Path(path).is_dir():
-            raise TeacherError(f"there is no folder {path!r}; give a text encoder's folder")
+            raise TeacherError(f"the folder {path!r} does not exist; give a text encoder's folder")
         if path and not (Path(path) / CONFIG).is_file():
-            raise TeacherError(f"{path} holds no text encoder (no {CONFIG})")
+            raise TeacherError(f"{path} does not contain a text encoder (no {CONFIG})")
     elif name == "gguf":
         check_file(Path(path))
     elif kind not in LOCAL_KINDS and kind != "endpoint" and teacher != GEMMA:
@@ -53,19 +53,19 @@ def check_model(teacher: str) -> None:
 def check_file(file: Path) -> None:
     """Refuses a missing GGUF file."""
     if not file.is_file():
-        raise TeacherError(f"there is no file {str(file)!r}; give gguf:FILE")
+        raise TeacherError(f"the file {str(file)!r} does not exist; give gguf:FILE")
 
 
 def check_name(name: str) -> None:
     """Refuses a name that is neither a folder nor a hub id, before any network access."""
     if Path(name).is_dir():
         if not (Path(name) / CONFIG).is_file():
-            raise TeacherError(f"{name} holds no model (no {CONFIG})")
+            raise TeacherError(f"{name} does not contain a model (no {CONFIG})")
         return
     if name.count("/") > 1 or name.startswith((".", "/", "~")) or os.sep not in name:
         raise TeacherError(
-            f"there is no folder {name!r}; give gemma, gguf:FILE, a model's folder, a hub id such "
-            "as owner/model, encoder, or openai:URL#model"
+            f"the folder {name!r} does not exist; give gemma, gguf:FILE, a model's folder, a hub "
+            "id such as owner/model, encoder, or openai:URL#model"
         )
 
 
@@ -77,8 +77,8 @@ def check_encoder_path(path: Path) -> None:
     """
     if not (path / WEIGHTS_FILE).is_file():
         raise EncoderError(
-            f"--encoder-path {path}: there is no {WEIGHTS_FILE}; give the folder of MiniLM's, or "
-            "leave the option out where its package is installed"
+            f"--encoder-path {path}: {WEIGHTS_FILE} is missing; give the folder with MiniLM, or "
+            "leave the option out if its package is installed"
         )
 
 
@@ -104,7 +104,7 @@ def parse_endpoint(teacher: str, **asking: Any) -> "EndpointOptions | None":
         model = ""
     if not model:
         raise TeacherError(
-            f"{teacher!r} is no endpoint; give {kind}:URL#model, for example "
+            f"{teacher!r} is not an endpoint; give {kind}:URL#model, for example "
             f"{kind}:http://localhost:8000/v1#my-model"
         )
     from training.teacher.endpoint import EndpointOptions

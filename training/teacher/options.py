@@ -71,7 +71,7 @@ class TeachOptions:
         for hop in self.hops:
             check_whole("a hop", hop, 0, MOST_HOPS)
         if not self.hops and self.kind != STUDENT_KIND:
-            raise TrainingError("hops must name one at least, such as 0, 1 and 2")
+            raise TrainingError("hops must contain at least one number, such as 0, 1 and 2")
         check_whole("tokens", self.prompts.tokens, LEAST_TOKENS)
         check_whole("tokens_per_batch", self.tokens_per_batch, 1)
         check_whole("tuned_layers", self.encoder.tuned_layers, 0)

@@ -121,8 +121,8 @@ def taught(
     reading = getattr(teacher, "reading", "")  # a registered teacher's digest covers everything
     if like is not None and (change := model_change(read_info(like), teacher.digest, reading)):
         raise TeacherError(
-            f"{options.teacher} has {change} than when {like} was made; put back what it had, or "
-            "begin in another folder"
+            f"{options.teacher} has {change} than when {like} was made; restore the old ones, or "
+            "start in another folder"
         )
     digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest, weight_files(options))) is not None:
@@ -176,7 +176,7 @@ def put_out(out: Path, work: Path, unfinished: bool = True) -> Iterator[Path]:
             yield folder
     except FolderError as error:
         raise TeacherError(
-            f"{error}; what was done is kept in {work}, and the same command goes on from there"
+            f"{error}; finished work is kept in {work}, and the same command resumes from there"
         ) from error
     if unfinished:
         shutil.rmtree(work, ignore_errors=True)
@@ -238,7 +238,7 @@ def ask_local(
         answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
     if (width := answers.log_probabilities.shape[-1]) != graph.num_classes:
         raise TeacherError(
-            f"the teacher answers with {width} labels, and {graph.name} has {graph.num_classes}"
+            f"the teacher answers with {width} labels, but {graph.name} has {graph.num_classes}"
         )
     if frozen is None:
         return answers
@@ -286,7 +286,9 @@ def ask_endpoint(
     found = rows[questions.which]  # [H, M, C]
     whole = np.flatnonzero(~np.isnan(found).any(axis=(0, 2)))
     if not len(whole):
-        raise TeacherError("the money was spent before one node was answered about; allow more")
+        raise TeacherError(
+            "--budget-money was spent before the first node was answered; allow more"
+        )
     columns = whole[np.argsort(nodes[whole])]
     return HopAnswers(nodes[columns], found[:, columns]), bill, path
 
@@ -344,11 +346,11 @@ def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo
     try:
         check_together(out, info)
     except TeacherError as error:
-        log.warning("%s; it is made again", error)
+        log.warning("%s; making it again", error)
         return None
     for path in (out / name for name in weights):
         if not path.exists():
-            log.warning("%s is missing: the teacher is made again", path)
+            log.warning("%s is missing; making the teacher again", path)
             return None
     return info
 

@@ -116,7 +116,7 @@ def tune(
     if run.progress.start is None:
         with step(progress, "Asking the teacher before tuning"):
             run.progress.start = run.validate()
-        log.info("tuning: from validation accuracy %.4f", run.progress.start)
+        log.info("tuning: validation accuracy %.4f at the start", run.progress.start)
     steps = run.steps_per_epoch * options.epochs
     while not run.finished:
         batches = run.epoch_batches()
@@ -289,7 +289,7 @@ class TuningRun:
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
                 self.progress = TuningProgress(**json.loads(stored.metadata()[PROGRESS]))
         except SafetensorError as error:  # truncated, for example by a power failure
-            log.warning("%s is damaged (%s): tuning begins anew", self.path, error)
+            log.warning("%s is damaged (%s); tuning starts over", self.path, error)
             return
         with torch.no_grad():
             for name, weight in self.weights.items():

@@ -78,7 +78,7 @@ class Answerer:
         try:
             rows = await loop.run_in_executor(self.thread, self.score, prompts)
             if rows.shape[0] != len(batch) or not np.isfinite(rows).all():
-                raise AnswerError("the teacher gave no probabilities")
+                raise AnswerError("the teacher returned no probabilities")
         except Exception as error:  # noqa: BLE001 - the worker's boundary: every asker hears of it
             if len(batch) > 1:  # one prompt may be to blame, so each is retried alone
                 for question in batch:

@@ -29,9 +29,10 @@ STAGE = "Loading the teacher"
 def teacher_serve(
     folder: Annotated[Path, typer.Argument(help="Teacher folder made by `understudy teach`.")],
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="On loopback; 0 picks a free one.")
+        int,
+        typer.Option(min=0, max=65_535, help="Port on the loopback address; 0 picks a free one."),
     ] = 8001,
-    threads: Annotated[int, typer.Option(min=1, help="Of one inference.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads per inference.")] = 1,
 ) -> None:
     """Serve a trained teacher over an OpenAI-compatible endpoint, on loopback only."""
     read_info(folder)  # reports a wrong path before the slow import of torch
@@ -57,7 +58,7 @@ def teacher_serve(
         app = create_app(info.model, info.label_names, score, known)
         bound.listen()
         url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
-        asked = f"a bundle knows how to ask it: understudy serve BUNDLE --teacher-url {url}"
+        asked = f"to ask it, run: understudy serve BUNDLE --teacher-url {url}"
         announce([f"serving {info.model} on {url}", asked], logger)
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         uvicorn.Server(config).run([bound])

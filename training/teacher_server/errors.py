@@ -71,4 +71,4 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def left(_: Request, __: ClientDisconnect) -> JSONResponse:
-        return JSONResponse(error_body("the client left", RequestError.kind), 400)
+        return JSONResponse(error_body("the client disconnected", RequestError.kind), 400)

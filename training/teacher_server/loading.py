@@ -24,9 +24,9 @@ def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherI
     """
     info = read_info(folder)
     if info.kind == "endpoint":
-        raise TeacherError(f"{folder} holds the answers of an endpoint; ask that one itself")
+        raise TeacherError(f"{folder} holds the answers of an endpoint; use that endpoint directly")
     if info.kind not in ("encoder", "causal"):
-        raise TeacherError(f"{folder} is of the kind {info.kind!r}, which is served by no command")
+        raise TeacherError(f"{folder} is of the kind {info.kind!r}, which cannot be served")
     tuned = (folder / TUNED_FILE).is_file()
     teacher: EncoderTeacher | CausalTeacher
     if info.kind == "encoder":
@@ -58,6 +58,6 @@ def load_weights(teacher: EncoderTeacher | CausalTeacher, path: Path) -> None:
         if value.shape != own[name].shape:
             raise TeacherError(f"{path}: {name} has another shape")
         if not bool(torch.isfinite(value).all()):
-            raise TeacherError(f"{path} is damaged: {name} holds what is no finite number")
+            raise TeacherError(f"{path} is damaged: {name} holds values that are not finite")
         with torch.no_grad():
             own[name].copy_(value)

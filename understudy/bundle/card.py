@@ -21,7 +21,7 @@ RECIPE_FILE = "recipe.json"
 SPLITS = ("train", "val", "test")
 LABELS_SHOWN = 50
 PLAIN_LABEL = re.compile(r"[^\W_]+(?:[ _'./-][^\W_]+)*")  # what Markdown shows as it is
-NOT_RECORDED = "The bundle was made before it was recorded."
+NOT_RECORDED = "Not recorded: the bundle was made by an older release."
 
 Facts = dict[str, Any]
 
@@ -52,7 +52,7 @@ def read_recipe(bundle: Bundle) -> Facts:
     except (OSError, ValueError) as error:
         raise BundleDamagedError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
-        raise BundleDamagedError(f"{path} must hold an object")
+        raise BundleDamagedError(f"{path} must hold a JSON object")
     return value
 
 
@@ -115,9 +115,9 @@ def lines_of(facts: Facts) -> Iterator[str]:
     graph, labels = facts["graph"], facts["labels"]
     yield ""
     yield (
-        f"A graph network that gives every node of the graph {graph['name']!r}, and new nodes with "
-        f"a text and neighbours in it, one of {len(labels)} labels. It knows no other label, and "
-        "nothing of nodes whose texts are of another kind."
+        f"A graph network that assigns one of {len(labels)} labels to the nodes of the graph "
+        f"{graph['name']!r}, and to new nodes with a text and neighbours in this graph. It knows "
+        "no other labels, and is not made for nodes whose texts are of another kind."
     )
     if "version" in facts:
         about = ("version", "created", "made_by", "schema_version", "bytes")

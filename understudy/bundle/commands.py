@@ -13,7 +13,7 @@ bundle = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Look at a bundle.",
+    help="Show what a bundle holds.",
 )
 
 
@@ -24,10 +24,10 @@ def group() -> None:
 
 @bundle.command("show")
 def show(
-    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a page.")] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare every file with its digest first.")
+        bool, typer.Option("--verify", help="First check every file against its digest.")
     ] = False,
 ) -> None:
     """Print a bundle's model card: graph, lineage, recipe, accuracy, calibration, files."""

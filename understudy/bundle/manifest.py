@@ -158,7 +158,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise BundleFormatError(f"manifest.json is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise BundleFormatError("manifest.json must hold an object")
+        raise BundleFormatError("manifest.json must hold a JSON object")
     check_schema(value.get("schema_version"))
     try:
         # Not `msgspec.json`, which rejects NaN: a metric may be NaN, and `json` writes it so.
@@ -186,5 +186,6 @@ def check_schema(version: Any) -> None:
     if int(major) != SCHEMA_MAJOR:
         action = "update understudy" if int(major) > SCHEMA_MAJOR else "export the student again"
         raise BundleFormatError(
-            f"the bundle has schema {version}, this release reads {SCHEMA_MAJOR}.x; {action}"
+            f"the bundle has schema {version}, but this release reads only {SCHEMA_MAJOR}.x; "
+            f"{action}"
         )

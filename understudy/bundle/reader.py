@@ -33,7 +33,9 @@ class Bundle:
             BundleDamagedError: the manifest does not list it.
         """
         if not self.holds(name):
-            raise BundleDamagedError(f"{self.folder} holds no {name}; export the student again")
+            raise BundleDamagedError(
+                f"{self.folder} does not contain {name}; export the student again"
+            )
         return self.folder / name
 
     def holds(self, name: str) -> bool:
@@ -55,7 +57,9 @@ class Bundle:
             problem = f"{self.folder / name} cannot be read: {error.strerror or error}"
             raise BundleDamagedError(problem) from error
         except (EOFError, ValueError) as error:
-            raise BundleDamagedError(f"{self.folder / name} is no array: {error}") from error
+            raise BundleDamagedError(
+                f"{self.folder / name} is not a NumPy array: {error}"
+            ) from error
         return array
 
 
@@ -155,7 +159,7 @@ def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
 
 def check_size(folder: Path, name: str, entry: FileInfo) -> None:
     if "\0" in name:
-        raise BundleFormatError(f"the manifest names {name!r}, which no file can be called")
+        raise BundleFormatError(f"the manifest names {name!r}, which is not a valid file name")
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BundleDamagedError(f"the manifest names {name}, which lies outside the bundle")
@@ -163,7 +167,7 @@ def check_size(folder: Path, name: str, entry: FileInfo) -> None:
         raise BundleDamagedError(f"{path} is missing; export the student again")
     size = path.stat().st_size
     if size != entry.bytes:
-        raise BundleDamagedError(f"{path} has {size} bytes, the manifest says {entry.bytes}")
+        raise BundleDamagedError(f"{path} has {size} bytes, but the manifest says {entry.bytes}")
 
 
 def mapped_digest(path: Path) -> str:

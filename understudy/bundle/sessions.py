@@ -85,7 +85,9 @@ def open_session(
         raise BundleDamagedError(f"onnxruntime does not accept {path}: {error}") from error
     loaded = session.get_providers()
     if loaded[0] != wanted:
-        raise ProviderError(f"{wanted} was asked for and did not load; onnxruntime has {loaded}")
+        raise ProviderError(
+            f"the provider {wanted} was requested but did not load; onnxruntime loaded {loaded}"
+        )
     return session
 
 
@@ -95,9 +97,9 @@ def provider_name(provider: str) -> str:
     wanted, available = PROVIDERS[provider], onnxruntime.get_available_providers()
     if wanted not in available:
         raise ProviderError(
-            f"{wanted} was asked for, but the installed onnxruntime has only "
-            f"{', '.join(available)}: pip uninstall onnxruntime, and "
-            "pip install 'understudy-gnn[gpu]'"
+            f"the provider {wanted} was requested, but the installed onnxruntime has only "
+            f"{', '.join(available)}: pip uninstall onnxruntime, and pip install "
+            "'understudy-gnn[gpu]'"
         )
     return wanted
 

@@ -56,7 +56,7 @@ class TextEncoder:
         groups = [[index] for index in order] if self.alone else batches(order, token_ids)
         pieces = [self.encode([token_ids[index] for index in group]) for group in groups]
         if not pieces:
-            raise ValueError("no text to encode")
+            raise ValueError("there is no text to encode")
         rows = np.concatenate(pieces)
         result = np.empty_like(rows)
         result[order] = rows

@@ -21,11 +21,13 @@ def service_url(given: str) -> httpx.URL:
     try:
         url = httpx.URL(given if "://" in given else f"http://{given}")
     except httpx.InvalidURL as error:
-        raise InvalidRequestError(f"{shown(given)} is no URL: {error}") from error
+        raise InvalidRequestError(f"{shown(given)} is not a URL: {error}") from error
     if url.scheme not in ("http", "https") or not url.host or not (url.port or 1) < 65_536:
-        raise InvalidRequestError(f"{shown(given)} is no URL such as http://127.0.0.1:8000")
+        raise InvalidRequestError(f"{shown(given)} is not a URL such as http://127.0.0.1:8000")
     if url.query or url.fragment:
-        raise InvalidRequestError(f"{shown(given)}: leave out what begins with ? or #")
+        raise InvalidRequestError(
+            f"{shown(given)}: remove the query or fragment (everything from ? or # on)"
+        )
     return url
 
 
@@ -40,7 +42,9 @@ def node_path(node_id: str) -> str:
     try:
         sent = quote(node_id, safe="")
     except UnicodeEncodeError as error:
-        raise InvalidRequestError(f"the id {shown(node_id)} holds half a character") from error
+        raise InvalidRequestError(
+            f"the id {shown(node_id)} contains half a character (a lone surrogate)"
+        ) from error
     # Unescaped, "." and ".." would be removed when a proxy or library normalises the path.
     return "/nodes/" + (sent.replace(".", "%2E") if sent in (".", "..") else sent)
 
@@ -55,7 +59,9 @@ def query_path(path: str, query: Mapping[str, str | int | None]) -> str:
     try:
         return f"{path}?{urlencode(given)}"
     except UnicodeEncodeError as error:
-        raise InvalidRequestError(f"the query of {path} holds half a character") from error
+        raise InvalidRequestError(
+            f"the query of {path} contains half a character (a lone surrogate)"
+        ) from error
 
 
 def header_value(name: str, value: str) -> str:

@@ -92,7 +92,7 @@ def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Re
         if attempt + 1 < number:
             yield retries.pause(attempt, response)
     raise UnavailableError(
-        f"{where} gives no answer: of {number} attempts the last failed with {problem}"
+        f"{where} does not answer: the last of {number} attempts failed with {problem}"
     )
 
 

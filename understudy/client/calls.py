@@ -68,9 +68,11 @@ class Request(Generic[Result]):
         try:
             content = json.dumps(self.body, ensure_ascii=False, allow_nan=False).encode()
         except UnicodeEncodeError as error:
-            raise InvalidRequestError("the request holds half a character") from error
+            raise InvalidRequestError(
+                "the request contains half a character (a lone surrogate)"
+            ) from error
         except (TypeError, ValueError) as error:
-            raise InvalidRequestError(f"the request is no JSON: {error}") from error
+            raise InvalidRequestError(f"the request cannot be written as JSON: {error}") from error
         return {"content": content, "headers": headers | {"content-type": "application/json"}}
 
     def answer(self, response: httpx.Response) -> Result:
@@ -92,9 +94,10 @@ class Request(Generic[Result]):
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             elsewhere = response.headers.get("location")
-            on = f" (it sends on to {elsewhere})" if elsewhere else ""
+            on = f" (it redirects to {elsewhere})" if elsewhere else ""
             raise UnexpectedAnswerError(
-                f"{response.url} answered {response.status_code}{on} and not like the service"
+                f"{response.url} answered {response.status_code}{on}, but not like an understudy "
+                "service; check the address"
             ) from error
         raise refused
 
@@ -118,7 +121,9 @@ def change_headers(key: str | None = None) -> dict[str, str]:
         InvalidRequestError: the key is empty, or cannot be sent in a header.
     """
     if key == "":  # ambiguous: one key for every change, or none
-        raise InvalidRequestError("the idempotency key is empty; leave it out to have one made up")
+        raise InvalidRequestError(
+            "the idempotency key is empty; leave it out to have one generated"
+        )
     return {"idempotency-key": header_value("idempotency key", key or uuid4().hex)}
 
 
@@ -141,7 +146,7 @@ def mutate(mutations: Sequence[Mapping[str, Any]], key: str | None) -> Request[C
     """Makes the request of a batch of changes."""
     if isinstance(mutations, Mapping | str | bytes) or not isinstance(mutations, Iterable):
         kind = type(mutations).__name__
-        raise InvalidRequestError(f"mutations is a {kind}; put it into a list, also one change")
+        raise InvalidRequestError(f"mutations is a {kind}; give a list, even for one change")
     body = {"mutations": [dict(m) if isinstance(m, Mapping) else m for m in mutations]}
     return Request("POST", "/mutations", parse_change, body, change_headers(key))
 
@@ -184,7 +189,9 @@ def similar(node_id: str, count: int, label: str | None) -> Request[tuple[Simila
     try:
         query = urlencode({"k": count} | ({} if label is None else {"label": label}))
     except UnicodeEncodeError as error:
-        raise InvalidRequestError("the label holds half a character") from error
+        raise InvalidRequestError(
+            "the label contains half a character (a lone surrogate)"
+        ) from error
     return Request("GET", f"{node_path(node_id)}/similar?{query}", parse_similar)
 
 

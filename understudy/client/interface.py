@@ -78,7 +78,8 @@ class Interface:
         self.url = service_url(url)
         if not isinstance(timeout, int | float) or not 0 < timeout <= LONGEST_TIMEOUT:
             raise InvalidRequestError(
-                f"timeout is {timeout!r}; give seconds, above 0 and up to {LONGEST_TIMEOUT:,}"
+                f"timeout is {timeout!r}; give a number of seconds above 0, up to "
+                f"{LONGEST_TIMEOUT:,}"
             )
         if not isinstance(retries, Retries | None):
             kind = type(retries).__name__
@@ -86,7 +87,7 @@ class Interface:
         self.retries = retries or Retries()
         self.limits: RequestLimits | None = None  # of the service, once known
         if "://" not in url:
-            logger.info("the address has no scheme; asking %s", self.where)
+            logger.info("the address has no scheme; using %s", self.where)
 
     @property
     def where(self) -> str:

@@ -185,8 +185,8 @@ def of_one_model(
             current = answers[number].model_version
     if any(answer.model_version != current for answer in answers):
         raise UnavailableError(
-            "several models answer in turns, as while replicas are replaced one by one; ask again "
-            "when all of them serve the same"
+            "different models answered parts of this request, as happens while replicas are "
+            "replaced one by one; try again when all of them serve the same model"
         )
 
 

@@ -10,7 +10,7 @@ from understudy.graph.errors import GraphError, first_line
 from understudy.plugins import PluginError
 
 OURS = (ClusterError, GraphError, PluginError)  # that any worker may raise
-KEPT = "what was done is kept, and the same command goes on from there"
+KEPT = "finished work is kept, and the same command resumes from there"
 
 
 @contextmanager

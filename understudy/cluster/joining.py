@@ -61,8 +61,8 @@ class Cluster:
         """
         if "GPU" not in self.share:
             raise ClusterError(
-                f"{said}: the cluster has {self.gpus} GPUs for {self.workers} workers, each of "
-                f"which takes one; ask for fewer --workers, or say {otherwise}"
+                f"{said}: the cluster has {self.gpus} GPUs for {self.workers} workers, and each "
+                f"worker needs one; choose fewer --workers, or use {otherwise}"
             )
         return self.share
 
@@ -115,8 +115,9 @@ def start(
             start(ray, attempts - 1, address, carried, own)
             return
         raise ClusterError(
-            f"no cluster of Ray can be joined at {address!r}: {first_line(error)}; start one with "
-            "`ray start --head`, give HOST:PORT of its head, or local for one on this machine"
+            f"the Ray cluster at {address!r} cannot be joined: {first_line(error)}; start one with "
+            "`ray start --head`, give HOST:PORT of its head node, or local to start one on this "
+            "machine"
         ) from error
 
 
@@ -129,8 +130,8 @@ def sized(resources: dict[str, float], workers: int, address: str) -> Cluster:
     cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
     if max(workers, 1) > cores:
         raise ClusterError(
-            f"--workers {workers}: the cluster at {address!r} has {cores} cores, and a worker "
-            "takes one; ask for fewer, or add machines"
+            f"--workers {workers}: the cluster at {address!r} has {cores} cores, and each worker "
+            "needs one; choose fewer workers, or add machines"
         )
     return Cluster(workers or min(gpus, cores) or cores, gpus)
 
@@ -148,8 +149,8 @@ def check_reached(address: str) -> None:
         socket.create_connection((host.rpartition("//")[2], int(port)), REACHED).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(
-            f"no cluster of Ray answers at {address}: {first_line(error)}; give HOST:PORT of its "
-            "head, as `ray start --head` tells it, or local for one on this machine"
+            f"no Ray cluster answers at {address}: {first_line(error)}; give HOST:PORT of its head "
+            "node, as printed by `ray start --head`, or local to start one on this machine"
         ) from error
 
 

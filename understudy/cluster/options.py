@@ -9,13 +9,15 @@ from understudy.cluster.errors import ClusterError
 Ray = Annotated[
     str,
     typer.Option(
-        help="Run on a cluster of Ray: local for one on this machine, auto for the one that runs "
-        "here, or HOST:PORT of its head; else in this process."
+        help="Run on a Ray cluster: local starts one on this machine, auto joins the one that runs "
+        "here, HOST:PORT joins the one with that head node. By default no cluster is used."
     ),
 ]
 Workers = Annotated[
     int,
-    typer.Option(min=0, help="Of --ray, at once; 0: one a GPU where there are some, else a core."),
+    typer.Option(
+        min=0, help="Number of workers with --ray; 0: one per GPU, or one per core without GPUs."
+    ),
 ]
 
 
@@ -28,4 +30,4 @@ def check_cluster(ray: str, workers: int) -> None:
     if workers < 0:
         raise ClusterError(f"workers must be a whole number of at least 0, not {workers}")
     if workers and not ray:
-        raise ClusterError("--workers is read with --ray; add --ray local, or leave it out")
+        raise ClusterError("--workers needs --ray; add --ray local, or leave --workers out")

@@ -16,8 +16,8 @@ def check_seen(folder: Path, what: str) -> None:
     """
     if not folder.is_dir():
         raise ClusterError(
-            f"{socket.gethostname()} has no folder {folder}; every machine of the cluster must see "
-            f"{what} by the same path, as on a shared file system"
+            f"{socket.gethostname()} has no folder {folder}; every machine of the cluster must "
+            f"have {what} at the same path, as on a shared file system"
         )
 
 
@@ -33,7 +33,7 @@ def load_same_graph(folder: Path, content_hash: str) -> TextGraph:
     graph = load_graph(folder)
     if graph.content_hash != content_hash:
         raise ClusterError(
-            f"{folder} of {socket.gethostname()} holds another graph than here; every machine of "
-            "the cluster must see the same one"
+            f"{folder} on {socket.gethostname()} holds a different graph than here; every machine "
+            "of the cluster must have the same one"
         )
     return graph

@@ -31,9 +31,9 @@ def checked(kind: Any) -> Any:
     def convert(value: Any, parameter: Any, context: Any) -> Any:
         number = kind.convert(value, parameter, context)
         if not math.isfinite(number):
-            own.fail(f"{value} is no finite number.", parameter, context)
+            own.fail(f"{value} is not a finite number.", parameter, context)
         if kind.name in WHOLES and abs(number) > LARGEST_WHOLE:
-            own.fail(f"{value} is above {LARGEST_WHOLE:,}.", parameter, context)
+            own.fail(f"{value} is more than {LARGEST_WHOLE:,}.", parameter, context)
         return number
 
     own.convert = convert

@@ -41,7 +41,7 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
     told: tuple[float, ...] | None = None
     if scores is not None:
         if problem := problem_of_scores(scores, label_names[label], label_names):
-            raise MalformedError("the answer's probabilities make no sense", problem)
+            raise MalformedError("the answer's probabilities are invalid", problem)
         values = np.array([scores[name] for name in label_names])
         told = log_probabilities(values, label, TOLD_FLOOR)
     elif named.start is not None and (positions := read_positions(choice)):

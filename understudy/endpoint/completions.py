@@ -102,7 +102,7 @@ def read_completion(content: bytes) -> Completion:
         return DECODER.decode(as_json(content))
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise MalformedError(
-            "the answer is not like an OpenAI server's", type(error).__name__
+            "the answer does not have the form of OpenAI's API", type(error).__name__
         ) from error
 
 

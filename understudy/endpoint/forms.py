@@ -10,15 +10,15 @@ log = logging.getLogger(__name__)
 CONSTRAINTS: tuple[Constraint, ...] = ("json_schema", "choice", "grammar", "none")
 THINKINGS: tuple[Thinking, ...] = ("none", "template", "effort", "wait")
 HELD: dict[Constraint, str] = {
-    "json_schema": "held to the labels by a JSON schema",
-    "choice": "held to the labels by structured outputs",
-    "grammar": "held to the labels by a grammar",
-    "none": "not held to the labels: it takes no constraint",
+    "json_schema": "restricted to the labels by a JSON schema",
+    "choice": "restricted to the labels by structured outputs",
+    "grammar": "restricted to the labels by a grammar",
+    "none": "not restricted to the labels: it supports no constraint",
 }
 THOUGHTS: dict[Thinking, str] = {
-    "template": "its thinking is switched off by the chat template",
-    "effort": "its thinking is switched off by reasoning_effort",
-    "wait": "it thinks before it answers, which is waited for and paid for",
+    "template": "its thinking is turned off by the chat template",
+    "effort": "its thinking is turned off by reasoning_effort",
+    "wait": "it thinks before it answers, which takes time and costs tokens",
 }
 
 
@@ -64,7 +64,7 @@ class Forms:
         """Warns once if the server accepts the constraint but ignores it."""
         kept = label is not None and (form.constraint != "json_schema" or "{" in text)
         if not (kept or self.broken or form.constraint == "none"):
-            log.warning("%s takes the constraint %s and ignores it", url, form.constraint)
+            log.warning("%s accepts the constraint %s but ignores it", url, form.constraint)
             self.broken = True
 
     def settle(self, form: Form, url: str) -> None:

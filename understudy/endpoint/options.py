@@ -46,6 +46,8 @@ def check_address(url: str, key: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise AddressError("no URL of a server; expected something like http://host:8001/v1", "url")
+        raise AddressError(
+            "not the URL of a server; expected a URL such as http://host:8001/v1", "url"
+        )
     if not (key.isascii() and key.isprintable()):
-        raise AddressError("a character that no key has, such as a line's end", "key")
+        raise AddressError("a character that is not allowed in a key, such as a line break", "key")

@@ -59,7 +59,7 @@ class Server:
     ) -> RefusedError:
         body = response.content
         if response.is_redirect:  # not followed: the key is for this server only
-            body = f"it sends on to {response.headers.get('location', 'nowhere')}".encode()
+            body = f"it redirects to {response.headers.get('location', 'nowhere')}".encode()
         reason = refusal_reason(body, prompt.description if self.private else "", self.key)
         return RefusedError(status or response.status_code, reason, retry_after(response))
 

@@ -60,7 +60,7 @@ class Wire:
         answered = response.status_code == 200
         encoding = response.headers.pop("content-encoding", "identity")
         if answered and encoding != "identity":
-            raise MalformedError("the answer is compressed, which it was not asked to")
+            raise MalformedError("the answer is compressed, although no compression was requested")
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         limit = self.answer_bytes if answered else self.refusal_bytes
         response.stream = BoundedStream(response.stream, limit, strict=answered)
@@ -84,7 +84,7 @@ class BoundedStream(httpx2.AsyncByteStream):
             size += len(part)
             if size > limit:
                 if self.strict:
-                    raise MalformedError("the answer has no end")
+                    raise MalformedError("the answer is incomplete")
                 yield part[: len(part) - (size - limit)]
                 return
             yield part

@@ -159,11 +159,11 @@ def check_apart(folder: Path, data: Path) -> None:
     """
     bundle, changes = Path(realpath(folder)), Path(realpath(data))
     if same(bundle, changes):
-        where = "is the bundle itself"
+        where = "is the bundle's own folder"
     elif lies_in(changes, bundle):
-        where = f"lies in the bundle {folder}, and would go when another one takes its place"
+        where = f"is inside the bundle {folder}, and would be deleted when the bundle is replaced"
     elif lies_in(bundle, changes):
-        where = f"holds the bundle {folder}, and is for the changes of its graph alone"
+        where = f"contains the bundle {folder}, but a data folder is only for changes of the graph"
     else:
         return
     raise InvalidArgumentError(f"the data folder {data} {where}; name a folder beside the bundle")

@@ -72,7 +72,7 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
     journal = data / JOURNAL_FILE
     if not journal.is_file():
         raise BackupError(
-            f"{data} holds no {JOURNAL_FILE}; name the folder that `understudy serve` was given "
+            f"{data} does not contain {JOURNAL_FILE}; give the folder that `understudy serve` got "
             "as --data-folder"
         )
     check_output(out, BACKUP, [data], force)
@@ -108,7 +108,7 @@ def read_backup(folder: Path) -> Backup:
         return parse_backup(path.read_bytes(), str(path))
     except OSError as error:
         raise BackupError(
-            f"{folder} is no backup: {path} cannot be read ({error.strerror}); make one with "
+            f"{folder} is not a backup: {path} cannot be read ({error.strerror}); make one with "
             "`understudy backup`"
         ) from error
 
@@ -127,9 +127,11 @@ def parse_backup(text: bytes, where: str) -> Backup:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BackupError(f"{where} is damaged: {error}") from error
     if backup.backup_format != FORMAT:
-        raise BackupError(f"{where} has format {backup.backup_format}, this release reads {FORMAT}")
+        raise BackupError(
+            f"{where} has format {backup.backup_format}, but this release reads only {FORMAT}"
+        )
     if backup.snapshot and not WHOLE_NAME.fullmatch(backup.snapshot):
-        raise BackupError(f"{where} is damaged: it names the snapshot {backup.snapshot!r}")
+        raise BackupError(f"{where} is damaged: it names the invalid snapshot {backup.snapshot!r}")
     return backup
 
 
@@ -168,10 +170,10 @@ def refuse_within(data: Path) -> None:
     for folder in (place, *place.parents):
         kind = kind_of(folder)
         if kind is not None and not kind.grows:
-            how = "is" if folder == place else f"lies in {folder},"
+            how = "is" if folder == place else f"is inside {folder},"
             raise BackupError(
-                f"{data} {how} a {kind.title}, and would go when another one takes its place; "
-                "name a folder of its own"
+                f"{data} {how} a {kind.title}, and would be deleted when that is replaced; choose "
+                "a folder used for nothing else"
             )
 
 
@@ -187,8 +189,8 @@ def refuse_used(data: Path, snapshot: str) -> None:
     if journal.exists() or kept:
         found = journal if journal.exists() else kept[0]
         raise BackupError(
-            f"{data} holds changes already ({found.name}); restore into another folder, or move "
-            "all that lies in it away"
+            f"{data} already holds changes ({found.name}); restore into another folder, or move "
+            "its contents away"
         )
     check_no_traces(journal)
 
@@ -234,6 +236,6 @@ def compare(
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
             raise BackupError(
-                f"{source} is damaged: {name} is not the file that {BACKUP.marker} lists; "
-                "take another backup"
+                f"{source} is damaged: {name} is not the file that {BACKUP.marker} lists; use "
+                "another backup"
             )

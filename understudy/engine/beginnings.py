@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 
 UNREAD = (WHOLE_FILE,)  # for other runtimes; the engine does not read it
 ADVICE = (
-    "the journal beside it goes on from this snapshot: put a copy of it in its place, from a "
-    "backup (`understudy restore`) or from another replica, or give --data-folder another folder "
-    "to begin again with the bundle's graph"
+    "the journal beside it continues from this snapshot: replace it with a copy from a backup "
+    "(`understudy restore`) or from another replica, or choose another --data-folder to start "
+    "again with the bundle's graph"
 )
 
 
@@ -51,9 +51,9 @@ def open_base(data: Path, log: Log, bundle: Bundle) -> Bundle:
         return open_snapshot(data, snapshot_name(log.start))
     if bundle.manifest.graph.position != log.start:
         raise BundleMissingError(
-            f"{data} lacks the graph that its changes begin with, and the bundle's is "
-            f"{bundle.manifest.graph.position - log.start:,} changes later; start it once with the "
-            f"bundle that it began with{began_with(log)}"
+            f"{data} lacks the graph that its changes were made to, and the bundle's graph is "
+            f"{bundle.manifest.graph.position - log.start:,} changes newer; start the service once "
+            f"with the first bundle{began_with(log)}"
         )
     return bundle
 
@@ -74,8 +74,8 @@ def keep_base(data: Path, log: Log, base: Bundle) -> None:
         copy_graph(base, data / name)
     except (OSError, FolderError) as error:
         logger.warning(
-            "the graph cannot be kept in %s, so that a bundle of a later one cannot be started "
-            "on it before the first snapshot: %s",
+            "the graph cannot be stored in %s, so until the first snapshot the service cannot "
+            "start there with a bundle of a newer graph: %s",
             data,
             error,
         )

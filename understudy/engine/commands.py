@@ -14,31 +14,39 @@ from understudy.engine.remote_backup import is_url, restore_stored, store_backup
 def backup(
     data: Annotated[
         Path,
-        typer.Argument(metavar="DATA_FOLDER", help="What `serve` was given as --data-folder."),
+        typer.Argument(metavar="DATA_FOLDER", help="Folder that `serve` got as --data-folder."),
     ],
     out: Annotated[
         str,
         typer.Argument(
             help="Folder to write, where an older backup is replaced; or a URL such as "
-            "s3://bucket/monday, where none may be."
+            "s3://bucket/monday that holds no backup yet."
         ),
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Replace another kind of understudy's folder.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace OUT even if it is a folder of another kind that understudy wrote.",
+        ),
     ] = False,
 ) -> None:
     """Copy all changes of a graph as of one moment, while services may change it."""
     made = store_backup(data, out, force) if is_url(out) else make_backup(data, Path(out), force)
     typer.echo(f"{without_secrets(out)}: {described(made)}")
-    typer.echo(f"to go back to it: {command('restore', out, 'DATA_FOLDER')}")
+    typer.echo(f"to restore it: {command('restore', out, 'DATA_FOLDER')}")
 
 
 def restore(
     source: Annotated[
-        str, typer.Argument(metavar="BACKUP", help="Made by `backup`: a folder, or a URL.")
+        str, typer.Argument(metavar="BACKUP", help="Folder or URL of a copy made by `backup`.")
     ],
     data: Annotated[
-        Path, typer.Argument(metavar="DATA_FOLDER", help="A folder without changes; made if new.")
+        Path,
+        typer.Argument(
+            metavar="DATA_FOLDER",
+            help="Data folder to restore into; it must not hold changes, and is created if needed.",
+        ),
     ],
 ) -> None:
     """Restore a backup into a data folder, to be served from there."""
@@ -51,6 +59,6 @@ def restore(
 def described(made: Backup) -> str:
     before = made.snapshot or "the bundle"
     return (
-        f"graph version {made.graph_version:,} ({before} and what follows it, of the bundle "
+        f"graph version {made.graph_version:,} ({before} and all later changes; bundle "
         f"{made.bundle}), {made.bytes / 1e6:,.1f} MB, {made.made}"
     )

@@ -146,7 +146,7 @@ class Engine:
             engine.probe()
         except (InferenceError, NotReadyError) as error:
             engine.close()
-            raise BundleMismatchError(f"the bundle fails its first inference: {error}") from error
+            raise BundleMismatchError(f"the bundle's first inference failed: {error}") from error
         engine.notice_stale()
         return engine
 
@@ -298,7 +298,7 @@ class Engine:
         difference = np.abs(self.student.infer(state, [unseen]).logits[0] - expected).max()
         if difference > PROBE_TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise InferenceError(
-                f"a stored node sent as unseen differs from its stored scores by {difference:.3g}"
+                f"a stored node sent as unseen gets scores that differ by {difference:.3g}"
             )
 
     def follow(self) -> None:
@@ -363,7 +363,7 @@ class Engine:
                 journal stays as it is.
         """
         if self.snapshots is None:
-            raise JournalFailedError("without a data folder there is nothing to shorten")
+            raise JournalFailedError("without a data folder there is no log to shorten")
         self.settle()
         self.snapshots.write()
         self.uploads.notice()
@@ -381,7 +381,7 @@ class Engine:
             try:
                 self.snapshot()
             except JournalFailedError as error:  # retried after the next change
-                logger.warning("the log is not shortened: %s", error)
+                logger.warning("the log could not be shortened: %s", error)
 
     def close(self) -> None:
         """Waits for running work and closes the journal; reading remains possible."""

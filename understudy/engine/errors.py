@@ -132,8 +132,8 @@ class KeyReusedError(ChangeError):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"the idempotency key {shortened(key)!r} came with another batch before; "
-            "use a new key for a new batch"
+            f"the idempotency key {shortened(key)!r} was already used for another batch; use a new "
+            "key for a new batch"
         )
 
 
@@ -192,7 +192,7 @@ class TextTooLongError(NodeError):
 
     def __init__(self, characters: int, limit: int) -> None:
         super().__init__(
-            f"the text has {characters:,} characters, at most {limit:,} are allowed", limit=limit
+            f"the text has {characters:,} characters; at most {limit:,} are allowed", limit=limit
         )
 
 
@@ -202,7 +202,9 @@ class TooManyNeighborsError(NodeError):
     code = "too_many_neighbors"
 
     def __init__(self, count: int, limit: int) -> None:
-        super().__init__(f"{count:,} neighbors, at most {limit:,} are allowed", limit=limit)
+        super().__init__(
+            f"there are {count:,} neighbors; at most {limit:,} are allowed", limit=limit
+        )
 
 
 def shortened(words: str, characters: int = SHOWN_CHARACTERS) -> str:

@@ -37,10 +37,12 @@ MESSAGES = 2**17
 
 LogOdds = Annotated[
     float,
-    Meta(description="Fall of the label's log-odds without it; positive: it supports it."),
+    Meta(
+        description="Decrease of the label's log-odds without it; positive: it supports the label."
+    ),
 ]
 OtherLabel = Annotated[str, Meta(description="The most probable label without it.")]
-OwnScore = Annotated[float, Meta(description="The explained label's probability without it.")]
+OwnScore = Annotated[float, Meta(description="Probability of the explained label without it.")]
 
 
 class NeighborInfluence(Struct, frozen=True):
@@ -55,7 +57,7 @@ class NeighborInfluence(Struct, frozen=True):
 class WordInfluence(Struct, frozen=True):
     """A word's contribution: the answer to the text without it."""
 
-    word: Annotated[str, Meta(description="In lower case; left out wherever it occurs.")]
+    word: Annotated[str, Meta(description="Word in lower case; it is left out wherever it occurs.")]
     log_odds: LogOdds
     label: OtherLabel
     score: OwnScore
@@ -65,16 +67,20 @@ class Explanation(Struct, frozen=True):
     """What an answer rests on; each list starts with what supports the label most."""
 
     label: Annotated[str, Meta(description="The explained label: the student's answer.")]
-    log_odds: Annotated[float, Meta(description="Of the label, with nothing left out.")]
+    log_odds: Annotated[float, Meta(description="Probability of the label with nothing left out.")]
     neighbors: tuple[NeighborInfluence, ...]
     untried_neighbors: Annotated[
-        int, Meta(description="Number beyond the limit; those with most links come first.")
+        int,
+        Meta(
+            description="Number of neighbors beyond the limit; those with the most links come "
+            "first."
+        ),
     ]
     words: Annotated[
         tuple[WordInfluence, ...] | None,
-        Meta(description="Null if a transformer encodes the text."),
+        Meta(description="Words of the text; null if a transformer encodes it."),
     ]
-    untried_words: Annotated[int, Meta(description="Number beyond the limit.")]
+    untried_words: Annotated[int, Meta(description="Number of words beyond the limit.")]
 
 
 @dataclass(frozen=True, slots=True)

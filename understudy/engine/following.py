@@ -34,7 +34,7 @@ class Following:
             try:
                 self.work()
             except Exception:  # the thread must survive any error of one round
-                logger.exception("following the log failed; it is tried again")
+                logger.exception("following the log failed; retrying")
             more = self.log.wait(NEWS_SECONDS)
 
     def end(self) -> None:

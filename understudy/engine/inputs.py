@@ -102,7 +102,7 @@ def hashing_options(info: EncoderInfo) -> HashingOptions:
     )
     if options.digest != info.digest:
         raise BundleMismatchError(
-            "the bundle's student was trained with another way of hashing; export it again "
+            "the bundle's student was trained with a different hashing of texts; export it again "
             "with this release, or serve it with the release that trained it"
         )
     return options

@@ -55,7 +55,7 @@ class Maintenance:
             try:
                 self.work()
             except Exception:  # the thread must survive any error of one round
-                logger.exception("maintenance failed; it is tried again after the next change")
+                logger.exception("maintenance failed; it will be retried after the next change")
 
     def pause(self) -> bool:
         """Waits until it is time to work (True) or the thread has to end (False)."""

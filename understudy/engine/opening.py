@@ -145,7 +145,7 @@ def while_open(before: Writer, progress: Progress) -> Progress:
 
     def report(stage: str, done: int, total: int) -> None:
         if before.closed:
-            raise NotReadyError("what is served was closed meanwhile")
+            raise NotReadyError("the served engine was closed in the meantime")
         progress(stage, done, total)
 
     return report
@@ -155,9 +155,9 @@ def check_lineage(manifest: Manifest, lineage: str) -> None:
     found = manifest.graph.lineage
     if found != lineage:
         raise BundleForeignError(
-            f"the bundle {manifest.name} is of the graph {found[:SHOWN]}, and what is served is "
-            f"the graph {lineage[:SHOWN]}; export a student of that graph, which `understudy data "
-            "from-service` gives"
+            f"the bundle {manifest.name} is of the graph {found[:SHOWN]}, but the served graph is "
+            f"{lineage[:SHOWN]}; get the served graph with `understudy data from-service` and "
+            "export a student of it"
         )
 
 
@@ -167,7 +167,7 @@ def tidy_snapshots(data: Path, writer: Writer) -> None:
     try:
         writer.follow()
     except LogUnavailableError as error:
-        logger.warning("old snapshots stay for now: %s", error)
+        logger.warning("old snapshots could not be removed: %s", error)
         return
     log.refresh()
     with reading_files(data):
@@ -263,8 +263,8 @@ def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
             base = open_snapshot(data, log.snapshot or snapshot_name(log.start))
         else:
             raise BundleMissingError(
-                f"{data} lacks the graph that its changes begin with: it is that of the bundle"
-                f"{began_with(log)}; name it with --bundle"
+                f"{data} lacks the graph that its changes were made to, which is that of the "
+                f"bundle{began_with(log)}; give that bundle with --bundle"
             )
         with verified(base):
             graph = to_text_graph(followed(base, log).state.graph)
@@ -279,9 +279,8 @@ def stored_log(data: Path, bundle: Bundle | None, redis: str) -> tuple[Log, str]
         return open_known_redis_log(redis, data)
     if not path.is_file():
         raise JournalError(
-            f"{data} is no data folder of a service with a log of its own: it has no "
-            f"{JOURNAL_FILE}; where the log is in Redis, give --log and its URL, or name the "
-            "service"
+            f"{data} is not the data folder of a service: it does not contain {JOURNAL_FILE}; if "
+            "the log is in Redis, give its URL with --log, or give the address of the service"
         )
     manifest = None if bundle is None else bundle.manifest
     lineage, version = ("", "") if manifest is None else (manifest.graph.lineage, manifest.version)

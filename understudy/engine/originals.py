@@ -22,12 +22,11 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0  # between two checks
 MAPPED = (".arrow", ".npy")  # suffixes of mapped files
 ADVICE = (
-    "overwritten in place while it is served: start the service again, or reload where it is no "
-    "file of the graph, and replace a bundle's folder as a whole"
+    "overwritten in place while it is served: restart the service (a reload is enough if it is not "
+    "a file of the graph), and always replace a bundle's folder as a whole"
 )
 UNREAD = (
-    "cannot be looked at ({reason}), so that nobody can tell whether it holds what was opened: "
-    "see to it that the service may read it; where it may again, it goes on"
+    "cannot be checked for changes ({reason}): let the service read it; it then continues by itself"
 )
 
 

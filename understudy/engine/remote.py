@@ -62,8 +62,8 @@ class RemoteFolder:
         bucket = self.root.partition("/")[0]  # "" for stores that have folders instead of buckets
         if bucket and not self.files.exists(bucket):
             raise SnapshotStoreError(
-                f"{self.where}: there is no bucket {bucket}; make it, or name another one with "
-                f"{self.argument}"
+                f"{self.where}: the bucket {bucket} does not exist; create it, or give another one "
+                f"with {self.argument}"
             )
 
     def fetch(self, path: str, names: Iterable[str], folder: Path) -> None:

@@ -26,10 +26,12 @@ def store_backup(data: Path, url: str, force: bool = False) -> Backup:
             does not count as a backup.
     """
     if force:
-        raise BackupError("--force is for folders: a backup in a store is never replaced")
+        raise BackupError("--force works only for folders: a backup in a store is never replaced")
     place = RemoteFolder(url, "OUT")
     if has_marker(place):
-        raise BackupError(f"{place.where} holds a backup already; name a place for this one")
+        raise BackupError(
+            f"{place.where} already holds a backup; choose another place for this one"
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "backup"
         made = make_backup(data, folder)
@@ -47,7 +49,9 @@ def restore_stored(url: str, data: Path) -> Backup:
     """
     place = RemoteFolder(url, "BACKUP")
     if not has_marker(place):
-        raise BackupError(f"{place.where} holds no {BACKUP.marker}, so no whole backup")
+        raise BackupError(
+            f"{place.where} does not contain {BACKUP.marker}, so it is not a complete backup"
+        )
     with place.reaching("read"):
         text: bytes = place.files.cat_file(f"{place.root}/{BACKUP.marker}")
     backup = parse_backup(text, f"{place.where}: {BACKUP.marker}")

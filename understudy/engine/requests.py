@@ -104,7 +104,8 @@ def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Re
                 resolution.unseen_positions.append(position)
             elif node.id is None or node.neighbors:
                 raise IncompleteNodeError(
-                    "a node needs the id of a stored node alone, or a text with its neighbors"
+                    "a node must be either the id of a stored node, or a text with a list of "
+                    "neighbors"
                 )
             else:
                 positions.append(position)
@@ -135,16 +136,16 @@ def unseen_node(
         TypeError: the text is not a string, or the neighbours are one string instead of a list.
     """
     if not isinstance(text, str) or isinstance(neighbors, str | bytes):
-        raise TypeError("an unseen node has a text, and a list of neighbours")
+        raise TypeError("an unseen node needs a text and a list of neighbours")
     if len(text) > limits.text_characters:
         raise TextTooLongError(len(text), limits.text_characters)
     if is_blank(text):
         raise EmptyTextError(
-            "the text is empty, or holds only what cannot be seen; an unseen node is classified "
-            "by its text"
+            "the text is empty or has no visible character; an unseen node is classified by its "
+            "text"
         )
     if not text.isascii() and HALF_CHARACTER.search(text):
-        raise UnusableTextError("the text holds half a character")
+        raise UnusableTextError("the text contains half a character (a lone surrogate)")
     if len(neighbors) > limits.neighbors:
         raise TooManyNeighborsError(len(neighbors), limits.neighbors)
     distinct = dict.fromkeys(neighbors)  # an edge given twice is one edge
@@ -177,7 +178,7 @@ def best_labels(
         InvalidArgumentError: `top_k` is below 1.
     """
     if top_k < 1:
-        raise InvalidArgumentError(f"top_k is {top_k}; ask for 1 label or more")
+        raise InvalidArgumentError(f"top_k is {top_k}; it must be at least 1")
     scores = probabilities(logits, temperature)
     if top_k == 1:
         return logits.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)

@@ -24,8 +24,8 @@ def check_local(data: Path) -> None:
     """
     if (data / BASE_FILE).exists():
         raise JournalForeignError(
-            f"{data} belongs to a log in Redis: start with --log and its URL, or give "
-            "--data-folder another folder"
+            f"{data} belongs to a log in Redis: give its URL with --log, or choose another "
+            "--data-folder"
         )
 
 
@@ -44,8 +44,8 @@ def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journ
     with reading_files(data):
         if journal.exists():
             raise JournalForeignError(
-                f"{journal} is a log by itself; start without --log, or give "
-                "--data-folder another folder"
+                f"{journal} is a log of its own; start without --log, or choose another "
+                "--data-folder"
             )
         store = SnapshotStore(options.snapshots, graph.lineage, data) if options.snapshots else None
         if not (data / BASE_FILE).exists() and (store is None or store.newest_number() is None):
@@ -62,7 +62,8 @@ def open_known_redis_log(url: str, data: Path) -> tuple[Log, str]:
     kind = redis_log()
     if not (data / BASE_FILE).is_file():
         raise JournalError(
-            f"{data} is no data folder of a service with its log in Redis: it has no {BASE_FILE}"
+            f"{data} is not the data folder of a service with its log in Redis: it does not "
+            f"contain {BASE_FILE}"
         )
     with reading_files(data):
         folder = BaseFolder(data)
@@ -83,6 +84,6 @@ def redis_log() -> "type[RedisLog]":
         from understudy.graph.log.streams.log import RedisLog
     except ModuleNotFoundError as error:
         raise JournalError(
-            "a log in Redis needs its client: pip install 'understudy-gnn[service]'"
+            "a log in Redis needs the package redis: pip install 'understudy-gnn[service]'"
         ) from error
     return RedisLog

@@ -73,9 +73,9 @@ class Snapshots:
                     if mine:
                         self.write_newest()
                     else:
-                        logger.info("another process writes a snapshot; this one leaves it to it")
+                        logger.info("another process is writing a snapshot, so this one does not")
             except (OSError, FolderError, JournalError, InferenceError, NotReadyError) as error:
-                raise JournalFailedError(f"no snapshot could be written: {error}") from error
+                raise JournalFailedError(f"the snapshot could not be written: {error}") from error
 
     def write_newest(self) -> None:
         """Writes a snapshot of the newest version, if missing; called by one process at a time."""
@@ -84,7 +84,7 @@ class Snapshots:
         if state.version <= start:
             return  # writing it again would remove the snapshot that the log needs
         if state.graph.num_nodes == 0:
-            raise JournalFailedError("a snapshot needs a node")
+            raise JournalFailedError("a snapshot needs at least one node")
         self.writer.check_free(state.version)  # first, to avoid a useless write
         self.writer.originals.check()
         name = write_snapshot(self.data, self.manifest, state, owed)
@@ -228,7 +228,8 @@ def check_snapshots(data: Path, number: int) -> None:
     for path, version in named(data, WHOLE_NAME):
         if version > number and (path / MANIFEST).is_file():
             raise JournalDamagedError(
-                f"{path} holds {version:,} changes, the journal beside it {number:,}; {ADVICE}"
+                f"{path} holds {version:,} changes, but the journal beside it holds {number:,}; "
+                f"{ADVICE}"
             )
 
 
@@ -249,7 +250,7 @@ def remove_folder(path: Path) -> None:
     try:
         shutil.rmtree(path)
     except OSError as error:
-        logger.warning("%s is of no use any more and cannot be removed: %s", path, error)
+        logger.warning("%s is no longer needed but cannot be removed: %s", path, error)
 
 
 def ours(data: Path, form: re.Pattern[str], parts: set[str]) -> Iterator[tuple[Path, int]]:

@@ -108,7 +108,7 @@ class GraphState:
         if len(rows) and int(rows.view(np.uint64).max()) >= self.graph.num_rows:
             outside = (rows < 0) | (rows >= self.graph.num_rows)
             place = int(outside.argmax())
-            raise IndexError(f"rows[{place}] is {rows[place]}: no node of this version is there")
+            raise IndexError(f"rows[{place}] is {rows[place]}, which is not a node of this version")
         return np.asarray(self.logits(rows).argmax(axis=1))
 
 
@@ -163,7 +163,7 @@ def open_owed(bundle: Bundle) -> list[NDArray[np.float32]]:
         if name in bundle.manifest.files:
             result.append(open_table(bundle, name, (nodes,)))
             if not (np.isfinite(result[-1]) & (result[-1] >= 0)).all():
-                raise BundleMismatchError(f"{name} holds values that nobody can owe")
+                raise BundleMismatchError(f"{name} holds invalid values")
         else:
             result.append(np.zeros(nodes, np.float32))
     return result
@@ -174,8 +174,8 @@ def open_table(bundle: Bundle, name: str, shape: tuple[int, ...]) -> NDArray[np.
     array = bundle.array(name, private=True)
     if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
         raise BundleMismatchError(
-            f"{name} is {array.dtype} {list(array.shape)}, "
-            f"the manifest wants float32 {list(shape)} in rows"
+            f"{name} is {array.dtype} {list(array.shape)}, but the manifest demands float32 "
+            f"{list(shape)} in row order"
         )
     return np.asarray(array, dtype=np.float32)  # a plain view: indexing a memmap is slower
 
@@ -192,8 +192,8 @@ def check_graph(graph: TextGraph, manifest: Manifest) -> None:
     known = graph.label_names[: len(manifest.label_names)]
     if (nodes, adjacency.num_edges, known) != expected:
         raise BundleMismatchError(
-            f"the graph has {nodes:,} nodes, {adjacency.num_edges:,} edges and "
-            f"{graph.num_classes} labels, and not those of the manifest"
+            f"the graph has {nodes:,} nodes, {adjacency.num_edges:,} edges and {graph.num_classes} "
+            "labels, unlike the manifest"
         )
     if nodes == 0 or manifest.student.layers < 1 or not manifest.label_names:
         raise BundleMismatchError("a bundle needs nodes, labels and at least one layer")

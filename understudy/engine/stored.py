@@ -101,18 +101,19 @@ class SnapshotStore(RemoteFolder):
             raise self.damaged(f"{path}/{MARKER}", str(error)) from error
         if stored.stored_format != FORMAT:
             raise SnapshotStoreError(
-                f"{path}/{MARKER} has format {stored.stored_format}, this release reads {FORMAT}"
+                f"{path}/{MARKER} has format {stored.stored_format}, but this release reads only "
+                f"{FORMAT}"
             )
         base = stored.base
         outside = names_outside(stored.files)
         if base.number < 0 or base.snapshot != snapshot_name(base.number) or outside:
-            raise self.damaged(f"{path}/{MARKER}", "it names what is no snapshot")
+            raise self.damaged(f"{path}/{MARKER}", "it names something that is not a snapshot")
         return path, stored
 
     def damaged(self, path: str, why: str) -> SnapshotStoreError:
         return SnapshotStoreError(
-            f"{self.where} is damaged: {path}: {why}; remove its folder there to start from the "
-            "snapshot before it"
+            f"{self.where} is damaged: {path}: {why}; remove that folder to start from the "
+            "previous snapshot"
         )
 
     def bring(self, base: Base) -> None:
@@ -127,7 +128,7 @@ class SnapshotStore(RemoteFolder):
         """
         found = self.look()
         if found is None or found[1].base != base:
-            raise SnapshotStoreError(f"{self.where} has another snapshot by now; start again")
+            raise SnapshotStoreError(f"{self.where} has a newer snapshot by now; start again")
         path, stored = found
         size = sum(entry.bytes for entry in stored.files.values())
         logger.info("fetching %s, %.0f MB, from %s", base.snapshot, size / 1e6, self.where)
@@ -136,7 +137,7 @@ class SnapshotStore(RemoteFolder):
             here = folder_digests(aside)
             for name in sorted(here.keys() | stored.files.keys()):
                 if here.get(name) != stored.files.get(name):
-                    raise self.damaged(f"{path}/{name}", "it is not what was stored")
+                    raise self.damaged(f"{path}/{name}", "its content is not what was stored")
 
     def put(self, folder: Path, base: Base) -> None:
         """Uploads a snapshot, and removes all but the newest few.

@@ -109,7 +109,7 @@ def load_student(bundle: Bundle, threads: int, provider: str) -> Student:
     """
     info = bundle.manifest.student
     if info.weighting not in get_args(Weighting):
-        raise BundleMismatchError(f"this release knows no weighting {info.weighting!r}")
+        raise BundleMismatchError(f"this release does not know the weighting {info.weighting!r}")
     networks = open_student(bundle, info, threads, provider)
     text_input = open_input(bundle, networks.input, threads, provider)
     return Student(text_input, networks.layers, cast(Weighting, info.weighting))

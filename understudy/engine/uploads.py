@@ -88,7 +88,7 @@ class Uploads:
                 if turn:
                     log.store.put(self.data / name, base)
                     self.know(log, base.number)
-                    logger.info("%s is stored in %s", name, log.store.where)
+                    logger.info("stored %s in %s", name, log.store.where)
 
     def know(self, log: Storing, number: int | None) -> None:
         if number is not None:

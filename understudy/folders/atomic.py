@@ -78,7 +78,7 @@ def unchanged(folder: Path) -> Iterator[None]:
 
 def written_anew(folder: Path) -> FolderChangedError:
     return FolderChangedError(
-        f"{folder} was written anew while it was read; run the same command again"
+        f"{folder} was rewritten while it was read; run the same command again"
     )
 
 

@@ -41,17 +41,17 @@ class OutputUnwritableError(FolderError):
 # Errors that are caused by an output's place, not by the code that writes there.
 PLACE_ERRORS = {
     errno.ENOSPC: "no space is left there",
-    errno.EDQUOT: "the quota there is used up",
+    errno.EDQUOT: "the disk quota there is used up",
     errno.EROFS: "the file system is read-only",
-    errno.EACCES: "writing there is not permitted",
-    errno.EPERM: "writing there is not permitted",
-    errno.ENOTDIR: "a part of the path is a file, no folder",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.ENAMETOOLONG: "the name is too long",
-    errno.ELOOP: "it is a link that leads to itself",
+    errno.ELOOP: "it is a symbolic link to itself",
     errno.EIO: "the disk reports an error",
-    errno.EFBIG: "a file would be larger than is allowed there",
+    errno.EFBIG: "a file would be larger than allowed there",
 }
-NO_PLACE = "there is no such place, or it takes no new files"  # such as below /proc
+NO_PLACE = "the place does not exist, or does not accept new files"  # such as below /proc
 FULL_DISK = os.strerror(errno.ENOSPC)
 FROM_RUST = re.compile(r"\(os error (\d+)\)")  # libraries in Rust report system errors this way
 
@@ -83,7 +83,7 @@ def cache_errors(place: Path) -> Iterator[None]:
             yield
     except OutputUnwritableError as error:
         raise OutputUnwritableError(
-            f"{error}; set UNDERSTUDY_CACHE to a folder with room that can be written"
+            f"{error}; set UNDERSTUDY_CACHE to a writable folder with enough space"
         ) from error
 
 

@@ -23,18 +23,18 @@ def refuse_foreign(out: Path, place: Path, kind: Kind | None = None) -> None:
     """
     if not os.path.lexists(place):
         if out.is_symlink() and not place.parent.is_dir():
-            raise OutputUnwritableError(f"{out} is a link to {place}, whose folder is not there")
+            raise OutputUnwritableError(f"{out} is a link to {place}, whose folder does not exist")
         return
     if not place.is_dir():
-        raise OutputRefusedError(f"{out} is a file; name a folder to write to")
+        raise OutputRefusedError(f"{out} is a file; give a folder to write to")
     found = kind_of(place)
     if kind is not None and found is kind and kind.grows:
         return
     foreign = first_foreign(place, found, passing(place))
     if foreign is not None:
-        what = f"a {found.title}, and also" if found else "what no command of understudy wrote:"
+        what = f"a {found.title}, and also" if found else "something that understudy did not write:"
         raise OutputRefusedError(
-            f"{out} holds {what} {foreign}; nothing of it is ever replaced: name another folder, "
+            f"{out} holds {what} {foreign}; such a folder is never replaced: choose another one, "
             "or move that away"
         )
 
@@ -49,7 +49,7 @@ def refuse_other_kind(out: Path, place: Path, kind: Kind) -> None:
     if found is not None and found is not kind:
         forced = "" if kind.grows else ", or replace it with --force"  # it would replace nothing
         raise OutputRefusedError(
-            f"{out} is a {found.title}, no {kind.title}; name another folder{forced}"
+            f"{out} is of the kind {found.title}, not {kind.title}; choose another folder{forced}"
         )
 
 
@@ -64,16 +64,18 @@ def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
             check_encoded(path, real)
             if same(real, place):
                 raise OutputRefusedError(
-                    f"{out} is the input {path} itself; name another folder to write to"
+                    f"{out} is the input {path} itself; choose another folder to write to"
                 )
             if lies_in(real, place):
                 raise OutputRefusedError(
-                    f"{out} holds the input {path}, and would be replaced; name another folder"
+                    f"{out} contains the input {path} and would be replaced; choose another folder"
                 )
             if lies_in(place, real):
-                raise OutputRefusedError(f"{out} lies in the input {path}; name another folder")
+                raise OutputRefusedError(f"{out} is inside the input {path}; choose another folder")
     if any(lies_in(here, place) for here in standing()):
-        raise OutputRefusedError(f"{out} holds the current folder or your home; name another one")
+        raise OutputRefusedError(
+            f"{out} contains the current folder or your home folder; choose another one"
+        )
 
 
 def refuse_within(out: Path, place: Path) -> None:
@@ -87,8 +89,8 @@ def refuse_within(out: Path, place: Path) -> None:
         kind = kind_of(folder)
         if kind is not None and not kind.grows:
             raise OutputRefusedError(
-                f"{out} would lie in the {kind.title} {folder}, which no command could replace "
-                "then; name a place outside"
+                f"{out} would be inside the {kind.title} {folder}, which could then never be "
+                "replaced; choose a folder outside of it"
             )
 
 
@@ -102,8 +104,8 @@ def check_encoded(path: Path, real: Path) -> None:
         f"{path}{real}".encode()
     except UnicodeEncodeError as error:
         raise OutputRefusedError(
-            f"the path of the input {str(path)!r} is not UTF-8, or the locale is not (LANG); "
-            "rename it"
+            f"the path of the input {str(path)!r} is not UTF-8; rename it, or set LANG to a UTF-8 "
+            "locale"
         ) from error
 
 

@@ -25,16 +25,20 @@ def character_problem(name: str) -> str | None:
     if found is None:
         return None
     if found[0] == MARK:
-        return f"holds a byte order mark, {MARK!r}, which cannot be seen"
+        return f"contains a byte order mark, {MARK!r}, which is invisible"
     half = "\ud800" <= found[0] <= "\udfff"
-    return "holds half a character" if half else f"holds a control character, {found[0]!r}"
+    return (
+        ("contains half a character (a lone surrogate)")
+        if half
+        else f"contains a control character, {found[0]!r}"
+    )
 
 
 def sight_problem(name: str) -> str | None:
     """Reports a name without visible characters, or None; blank names are left to others."""
     if not name.strip() or VISIBLE.search(name):
         return None
-    return f"holds no character that can be seen, only {name[:SHOWN]!r}"
+    return f"has no visible character, only {name[:SHOWN]!r}"
 
 
 def name_problem(name: str, longest: int = LONGEST_NAME) -> str | None:

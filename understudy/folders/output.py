@@ -63,7 +63,7 @@ def check_space(out: Path, needed: int) -> None:
     free = shutil.disk_usage(place if place.is_dir() else place.parent).free
     if free < needed:
         raise OutputUnwritableError(
-            f"{out} needs about {megabytes(needed)}, and {megabytes(free)} are free there"
+            f"{out} needs about {megabytes(needed)}, but only {megabytes(free)} are free there"
         )
 
 

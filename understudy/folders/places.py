@@ -24,8 +24,8 @@ def url_problem(path: Path) -> str | None:
         return None
     scheme, _, rest = str(path).partition(":/")  # a path keeps one slash of several
     return (
-        f"{scheme}://{rest} is a URL: every stage reads and writes folders on a disk; copy it to "
-        "one, or back from there, or mount the store"
+        f"{scheme}://{rest} is a URL, but every stage reads and writes folders on a disk: copy from "
+        "or to the store, or mount it"
     )
 
 
@@ -51,14 +51,14 @@ def real_place(out: Path) -> Path:
         return place
     except UnicodeEncodeError as error:
         raise OutputUnwritableError(
-            f"{out} cannot be written: its path is not UTF-8, or the locale is not (LANG)"
+            f"{out} cannot be written: its path is not UTF-8, or LANG is not a UTF-8 locale"
         ) from error
     except FileNotFoundError as error:
         raise OutputUnwritableError(
             f"{out} cannot be written: the current folder has been removed; change to another one"
         ) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, before Python 3.13
-        reason = place_problem(error) or "it is a link that leads to itself"
+        reason = place_problem(error) or "it is a symbolic link to itself"
         raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error
 
 

@@ -117,7 +117,7 @@ def left_over(work: Workplace) -> Iterator[None]:
             process = os.read(lock, 20).decode() or "?"
             raise OutputBusyError(
                 f"{work.place} is being written by another process ({process}); wait for it, or "
-                f"name another folder; if it is gone, remove {work.folder}"
+                f"choose another folder; if the process no longer exists, remove {work.folder}"
             ) from error
         yield
     finally:

@@ -12,57 +12,65 @@ from understudy.graph.building.split_names import SPLIT_BY
 from understudy.graph.errors import BadInputError
 from understudy.graph.splits import are_shares
 
-Out = Annotated[Path, typer.Argument(help="The graph folder to write.")]
+Out = Annotated[Path, typer.Argument(help="Graph folder to write.")]
 Force = Annotated[
     bool,
     typer.Option(
-        "--force", help="Replace OUT also if it is another kind of folder of understudy's."
+        "--force", help="Replace OUT even if it is a folder of another kind that understudy wrote."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the random split, and of drawing.")]
-Fractions = Annotated[
-    str, typer.Option(help="Shares of train, val and test, where the split is random.")
+Seed = Annotated[
+    int, typer.Option(min=0, help="Random seed of the split, and of generated or sampled nodes.")
 ]
-Name = Annotated[str, typer.Option(help="The graph's name; by default that of OUT.")]
+Fractions = Annotated[str, typer.Option(help="Shares of train, val and test in a random split.")]
+Name = Annotated[str, typer.Option(help="Name of the graph; by default OUT's.")]
 SkipUnknown = Annotated[
     bool, typer.Option("--skip-unknown", help="Drop edges to unknown nodes instead of stopping.")
 ]
 MissingText = Annotated[
     str,
-    typer.Option(help="A node without text: fail, skip (leave it out), or id (take its id)."),
+    typer.Option(
+        help="What to do with a node without text: fail, skip (leave the node out), or id (use its "
+        "id as text)."
+    ),
 ]
 UnseenLabels = Annotated[
     str,
-    typer.Option(help="A label that no node of train has: fail, or drop (remove that label)."),
+    typer.Option(
+        help="What to do with a label that no train node has: fail, or drop (remove the label)."
+    ),
 ]
 NegativeLabels = Annotated[
     str,
     typer.Option(
-        help="Negative numbers as labels: none (no label), class, or auto (none beside other "
-        "labels; -1 and 1 alone are two classes)."
+        help="How to read negative numbers as labels: none (no label), class (a class of its own), "
+        "or auto (no label if there are other labels; -1 and 1 alone are two classes)."
     ),
 ]
 Splits = Annotated[
     Path | None,
-    typer.Option(help="JSON file of named splits, each with lists train, val and test."),
+    typer.Option(help="JSON file of named splits, each with the lists train, val and test."),
 ]
-SplitName = Annotated[str | None, typer.Option(help="Which split of --splits.")]
+SplitName = Annotated[str | None, typer.Option(help="Name of the split in --splits to use.")]
 SplitBy = Annotated[
     str,
-    typer.Option(help="What the members of --splits are: id, position (from 0), or auto."),
+    typer.Option(
+        help="How the lists in --splits name nodes: id, position (counted from 0), or auto."
+    ),
 ]
-IdField = Annotated[str, typer.Option(help="The column with the node's id.")]
+IdField = Annotated[str, typer.Option(help="Column with the node's id.")]
 TextField = Annotated[
-    list[str] | None, typer.Option(help="The column with the text; several are joined.")
+    list[str] | None,
+    typer.Option(help="Column with the text; may be given several times, the texts are joined."),
 ]
 Delimiter = Annotated[
-    str, typer.Option(help="What divides the columns of .csv and .tsv; by default it is found.")
+    str, typer.Option(help="Column delimiter of .csv and .tsv files; by default it is detected.")
 ]
 HasHeader = Annotated[
     bool | None,
     typer.Option(
         "--header/--no-header",
-        help="Whether the first line names the columns; without, they are called 1, 2, …",
+        help="Whether the first line names the columns; if not, they are called 1, 2, …",
     ),
 ]
 
@@ -123,13 +131,15 @@ def check_split_options(
     """
     check_word("--split-by", by, SPLIT_BY)
     if splits is None and (name is not None or by != "auto"):
-        raise BadInputError("--split-name and --split-by say how --splits is read; name that file")
+        raise BadInputError("--split-name and --split-by need --splits")
     if splits is not None and field not in (None, "", "none"):
         raise BadInputError(
-            "--splits takes the place of the nodes' own split; leave it or --split-field out"
+            "--splits replaces the split of the node file; leave --splits or --split-field out"
         )
     if ends and not edges:
-        raise BadInputError("--source-field and --target-field are of an edge file; name --edges")
+        raise BadInputError(
+            "--source-field and --target-field need an edge file; give it with --edges"
+        )
 
 
 def check_line_options(files: Sequence[Path], delimiter: str, header: bool | None) -> None:
@@ -146,12 +156,12 @@ def check_line_options(files: Sequence[Path], delimiter: str, header: bool | Non
     divided = found.intersection((*COMMA, *TAB))
     if delimiter and not divided:
         raise BadInputError(
-            "--delimiter is of .csv and .tsv files, and none is given; leave it out"
+            "--delimiter applies only to .csv and .tsv files, but none is given; leave it out"
         )
     if header is not None and not divided and not found.intersection(EDGE_LISTS):
         raise BadInputError(
-            "--header and --no-header are of .csv, .tsv and plain edge lists, and none is given; "
-            "leave it out"
+            "--header and --no-header apply only to .csv, .tsv and plain edge lists, but none is "
+            "given; leave it out"
         )
 
 

@@ -67,7 +67,7 @@ def produce(
     check_output(out, GRAPH, inputs, force)
     place = out.resolve().name
     if not (name or keep_name):
-        check_name(place, "the graph's name, which is that of OUT,", "give another with --name")
+        check_name(place, "the graph's name, taken from OUT,", "give another with --name")
     with reserved(out), terminal_progress() as progress:
         built = make(progress)
         own = built.graph.name if keep_name else ""
@@ -87,34 +87,34 @@ def import_files(
     out: Out,
     nodes: Annotated[
         list[Path],
-        typer.Option(help="A node file, or a folder of its parts; may be given several times."),
+        typer.Option(help="Node file, or a folder of its parts; may be given several times."),
     ],
     edges: Annotated[
         list[Path] | None,
         typer.Option(
-            help="An edge file; may be given several times. Without one, the edges are those that "
-            "a graph file holds, or a column of neighbours names."
+            help="Edge file; may be given several times. By default edges are read from a graph "
+            "file, or from a column of neighbours in the node file."
         ),
     ] = None,
     id_field: IdField = "",
     text_field: TextField = None,
     label_field: Annotated[
-        str | None, typer.Option(help="The column with the label; none: read no column for it.")
+        str | None, typer.Option(help="Column with the label; none: read no labels.")
     ] = None,
     split_field: Annotated[
-        str | None, typer.Option(help="The column with train, val or test; none: read no split.")
+        str | None, typer.Option(help="Column with train, val or test; none: read no split.")
     ] = None,
     group_field: Annotated[
         str | None,
-        typer.Option(help="The column whose equal values a random split keeps together."),
+        typer.Option(help="Column whose equal values a random split keeps together."),
     ] = None,
-    source_field: Annotated[str, typer.Option(help="The column with an edge's one end.")] = "",
-    target_field: Annotated[str, typer.Option(help="The column with an edge's other end.")] = "",
+    source_field: Annotated[str, typer.Option(help="Column with the edge's source node.")] = "",
+    target_field: Annotated[str, typer.Option(help="Column with the edge's target node.")] = "",
     neighbors_field: Annotated[
         str | None,
         typer.Option(
-            help="The column of the node file that lists neighbours; none: read none. By default "
-            "it is looked for where there is no edge file."
+            help="Column of the node file that lists neighbours; none: read none. By default it is "
+            "detected if there is no edge file."
         ),
     ] = None,
     delimiter: Delimiter = "",
@@ -163,18 +163,24 @@ def pyg(
     rules: Rules,
     out: Out,
     file: Annotated[
-        Path, typer.Argument(help="A .pt file: a dict of tensors and lists, or Data; or .npz.")
+        Path,
+        typer.Argument(
+            help="A .pt file with a Data object or a dict of tensors and lists, or an .npz file."
+        ),
     ],
-    text_key: Annotated[str, typer.Option(help="The attribute with the texts.")] = "",
+    text_key: Annotated[str, typer.Option(help="Attribute with the texts.")] = "",
     label_key: Annotated[
-        str, typer.Option(help="The attribute with the labels; none: read none.")
+        str, typer.Option(help="Attribute with the labels; none: read no labels.")
     ] = "",
     label_names_key: Annotated[
         str,
-        typer.Option(help="The attribute with the names of the classes; none: numbers are names."),
+        typer.Option(help="Attribute with the class names; none: use the numbers as names."),
     ] = "",
     mask_column: Annotated[
-        int, typer.Option(min=0, help="Of several splits in the masks, the one to use.")
+        int,
+        typer.Option(
+            min=0, help="Column of the masks to use, counted from 0, if they hold several splits."
+        ),
     ] = 0,
     name: Name = "",
     force: Force = False,
@@ -191,14 +197,18 @@ def pyg(
 def ogb(
     rules: Rules,
     out: Out,
-    folder: Annotated[Path, typer.Argument(help="The folder that holds raw, split and mapping.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that holds raw, split and mapping.")],
     texts: Annotated[
         Path,
-        typer.Option(help="Texts: id, title, abstract without a header (.tsv), or a node file."),
+        typer.Option(
+            help="File of texts: a .tsv of id, title and abstract without a header, or a node file."
+        ),
     ],
     id_field: IdField = "",
     text_field: TextField = None,
-    split_name: Annotated[str, typer.Option(help="Which of several folders in split/.")] = "",
+    split_name: Annotated[
+        str, typer.Option(help="Folder in split/ to use, if there are several.")
+    ] = "",
     name: Name = "",
     force: Force = False,
 ) -> None:
@@ -215,10 +225,13 @@ def debian(
     out: Out,
     nodes_limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Keep a connected, class-balanced part of at most so many nodes."),
+        typer.Option(
+            min=1,
+            help="Maximum number of nodes; keeps a connected, class-balanced part of the graph.",
+        ),
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Use the index that was fetched before.")
+        bool, typer.Option("--offline", help="Use the package index that was fetched before.")
     ] = False,
     fractions: Fractions = "0.6,0.2,0.2",
     seed: Seed = 0,
@@ -246,22 +259,37 @@ def debian(
 @data.command("synthetic")
 def synthetic(
     out: Out,
-    nodes: Annotated[int, typer.Option(min=1, help="How many nodes.")] = 2000,
-    classes: Annotated[int, typer.Option(min=1, help="How many classes.")] = 8,
-    mean_degree: Annotated[float, typer.Option(min=0, help="Neighbours per node.")] = 8.0,
+    nodes: Annotated[int, typer.Option(min=1, help="Number of nodes.")] = 2000,
+    classes: Annotated[int, typer.Option(min=1, help="Number of classes.")] = 8,
+    mean_degree: Annotated[
+        float, typer.Option(min=0, help="Mean number of neighbours per node.")
+    ] = 8.0,
     homophily: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of edges that join equal classes.")
+        float, typer.Option(min=0, max=1, help="Share of edges that join nodes of the same class.")
     ] = 0.7,
     text_signal: Annotated[
-        float, typer.Option(min=0, max=1, help="How much a text says about the class.")
+        float,
+        typer.Option(
+            min=0, max=1, help="How much a text reveals about its node's class, from 0 to 1."
+        ),
     ] = 0.5,
     edge_signal: Annotated[
-        float, typer.Option(min=0, max=1, help="How much edges between classes say about them.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much edges between different classes reveal about them, from 0 to 1.",
+        ),
     ] = 0.5,
     degree_spread: Annotated[
-        float, typer.Option(min=0, max=3, help="How unequal the degrees are.")
+        float,
+        typer.Option(
+            min=0,
+            max=3,
+            help="Spread of the degrees; 0: all nodes have about the same number of neighbours.",
+        ),
     ] = 0.8,
-    words: Annotated[int, typer.Option(min=8, help="Mean words per text.")] = 16,
+    words: Annotated[int, typer.Option(min=8, help="Mean number of words per text.")] = 16,
     labeled: Annotated[
         float, typer.Option(min=0, max=1, help="Share of nodes that have a label.")
     ] = 1.0,
@@ -289,7 +317,7 @@ def synthetic(
 
 @data.command("describe")
 def describe_graph(
-    graph: Annotated[Path, typer.Argument(help="A graph folder.")],
+    graph: Annotated[Path, typer.Argument(help="Graph folder to describe.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Print a graph's figures: size, degrees, classes, homophily, texts, splits."""

@@ -68,5 +68,5 @@ def cache_folder() -> Path:
         return Path("~/.cache/understudy").expanduser()
     except RuntimeError as error:
         raise SourceError(
-            "there is no home folder to keep fetched things in; name one in UNDERSTUDY_CACHE"
+            "there is no home folder for the cache; set UNDERSTUDY_CACHE to a folder"
         ) from error

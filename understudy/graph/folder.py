@@ -117,11 +117,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise GraphFormatError(f"{path} is damaged: {error}") from error
     if version > FORMAT_VERSION:
         raise GraphFormatError(
-            f"{folder} has graph format {version}, this release reads up to {FORMAT_VERSION}; "
-            "update understudy"
+            f"{folder} has graph format {version}, but this release reads only up to "
+            f"{FORMAT_VERSION}; update understudy"
         )
     if unusable := character_problem(meta["name"]):
-        raise GraphFormatError(f"{path}: the graph's name {unusable}; write another one there")
+        raise GraphFormatError(f"{path}: the graph's name {unusable}; change it there")
     return meta
 
 
@@ -150,7 +150,7 @@ def loaded(folder: Path) -> TextGraph:
     if graph.content_hash != meta["content_hash"]:
         raise GraphFormatError(
             f"{folder} was changed since it was written: its content hash is "
-            f"{graph.content_hash[:12]}, meta.json says {str(meta['content_hash'])[:12]}"
+            f"{graph.content_hash[:12]}, but meta.json says {str(meta['content_hash'])[:12]}"
         )
     if "lineage" not in meta:
         logger.info(

@@ -39,7 +39,7 @@ def parse_lineage(value: Any) -> Lineage:
     try:
         name, position = value["id"], value["position"]
     except (TypeError, KeyError) as error:
-        raise ValueError(f"no lineage: {value!r}") from error
+        raise ValueError(f"not a lineage: {value!r}") from error
     if not isinstance(name, str) or not name:
         raise ValueError(f"a lineage's id is {name!r}")
     if type(position) is not int or position < 0:

@@ -9,9 +9,13 @@ from msgspec import Meta, Struct
 
 from understudy.graph.errors import JournalDamagedError
 
-NodeId = Annotated[str, Meta(min_length=1, description="Of a node.")]
-Text = Annotated[str | None, Meta(description="The first line is its title; null keeps it.")]
-Label = Annotated[str | None, Meta(description="One of the graph's labels; null keeps it.")]
+NodeId = Annotated[str, Meta(min_length=1, description="Id of a node.")]
+Text = Annotated[
+    str | None, Meta(description="New text, whose first line is the title; null keeps the text.")
+]
+Label = Annotated[
+    str | None, Meta(description="New label, one of the graph's; null keeps the label.")
+]
 
 
 class UpsertNode(

@@ -75,4 +75,4 @@ def load_snapshot(folder: Path) -> TextGraph:
             source=details["source"],
         )
     except (OSError, EOFError, ValueError, KeyError, pa.ArrowException) as error:
-        raise GraphFormatError(f"{folder} holds no whole graph: {error}") from error
+        raise GraphFormatError(f"{folder} does not contain a complete graph: {error}") from error

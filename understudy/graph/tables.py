@@ -30,7 +30,7 @@ def show_import(built: Built, out: Path) -> None:
     for reading in reading_lines(built.graph.reading):
         line(f"  {reading}")
     if built.repairs:
-        line("repaired or left out:")
+        line("repaired or dropped:")
     for repair in built.repairs:
         line(f"  {repair}")
     for remark in built.remarks:

@@ -51,7 +51,7 @@ def check_classes(graph: TextGraph) -> None:
         found = f"one class, {graph.label_names[0]!r}" if graph.label_names else "no labels"
         raise UntrainableError(
             f"{graph.name} has {found}; at least 2 classes are needed: name the column with the "
-            "labels when it is imported, or label some nodes"
+            "labels when importing it, or label some nodes"
         )
     labels = graph.labels[labeled_nodes(graph, "train")]
     counts = np.bincount(labels, minlength=graph.num_classes)

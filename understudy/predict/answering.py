@@ -169,8 +169,8 @@ class OverHttp(OneByOne):
         answer = self.client.classify(nodes, self.route, top_k)
         if answer.model_version != self.model:
             raise ModelChangedError(
-                f"the service now answers with model {answer.model_version}, and not with "
-                f"{self.model} any more; the same command begins again with the new one"
+                f"the service now answers with model {answer.model_version} instead of "
+                f"{self.model}; run the same command again to start over with the new model"
             )
         good = (n for n, p in zip(nodes, answer.predictions, strict=True) if p.error is None)
         self.companion = next(good, self.companion)
@@ -185,7 +185,9 @@ def model_of(client: Client) -> str:
     """
     version = client.info().get("model_version")
     if not isinstance(version, str):
-        raise UnexpectedAnswerError(f"{client.where}/info answers, and not like the service")
+        raise UnexpectedAnswerError(
+            f"{client.where}/info does not answer like an understudy service; check the address"
+        )
     return version
 
 

@@ -184,8 +184,9 @@ class Columns:
         """
         if self.fields.neighbors not in ("", NOT_READ):
             raise BadInputError(
-                f"{self.file}: --neighbors-field would not be read: there is no column of texts, "
-                f"and stored nodes have neighbours of their own; the columns are: {listed(columns)}"
+                f"{self.file}: --neighbors-field has no effect: there is no column of texts, and "
+                "stored nodes have neighbours of their own; leave it out, or name a text column "
+                f"with --text-field; the columns are: {listed(columns)}"
             )
         self.known[tuple(columns)] = alone = replace(at, neighbors=None)
         return alone
@@ -200,7 +201,7 @@ class Columns:
         for option, name in self.fields.given():
             if name.lower() not in lowered:
                 raise BadInputError(
-                    f"{self.file}: no column {name!r}, as {option} says; the columns are: "
+                    f"{self.file}: no column {name!r}, which {option} names; the columns are: "
                     f"{listed(columns)}"
                 )
 
@@ -220,11 +221,12 @@ class Columns:
         known = any(has_all(columns, (name,)) for name in of_graph)  # or names are incomparable
         if at.text and known and not same(roles["text"], of_graph):
             yield (
-                f"texts of the served graph were made of {'+'.join(of_graph)}, these are of "
-                f"{'+'.join(roles['text'])}: answers about texts of another kind are worth less"
+                f"the texts of the served graph come from {'+'.join(of_graph)}, but these come "
+                f"from {'+'.join(roles['text'])}: answers about texts of another kind are less "
+                "reliable"
             )
         if at.text and at.neighbors is None:
-            yield "there is no column of neighbours: texts are classified alone"
+            yield "there is no column of neighbours: texts are classified without neighbours"
 
 
 def same(names: Sequence[str], others: Sequence[str]) -> bool:

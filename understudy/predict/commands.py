@@ -84,48 +84,66 @@ def predict(
     context: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(metavar="BUNDLE|URL", help="A bundle, opened here, or a service's address."),
+        typer.Argument(
+            metavar="BUNDLE|URL",
+            help="Bundle folder, which is opened in this process, or the address of a service.",
+        ),
     ],
     files: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="IN [OUT]",
-            help="What to classify, and where answers go: .csv, .tsv, .jsonl or .parquet, also "
-            "packed, IN also .json; - is stdin or stdout. Without OUT they go to stdout.",
+            help="File to classify and file for the answers: .csv, .tsv, .jsonl or .parquet, also "
+            "compressed; IN may be .json, too. - is stdin or stdout. Without OUT, answers go "
+            "to stdout.",
         ),
     ] = None,
     every_unlabeled: Annotated[
         bool,
-        typer.Option("--unlabeled", help="Classify all nodes without a label; there is no IN."),
+        typer.Option(
+            "--unlabeled",
+            help="Classify all nodes of the bundle's graph that have no label, instead of IN.",
+        ),
     ] = False,
-    top: Annotated[int, typer.Option(min=1, help="Labels to list for each row.")] = 1,
-    route: Annotated[str, typer.Option(help="Of a service: student, teacher or auto.")] = "student",
+    top: Annotated[
+        int, typer.Option(min=1, help="Number of labels to list for each row, best first.")
+    ] = 1,
+    route: Annotated[
+        str, typer.Option(help="Who answers, if a service is asked: student, teacher or auto.")
+    ] = "student",
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first row that cannot be answered.")
     ] = False,
-    id_field: Annotated[str, typer.Option(help="The column with ids; none: read none.")] = "",
+    id_field: Annotated[
+        str, typer.Option(help="Column with the ids of stored nodes; none: read none.")
+    ] = "",
     text_field: TextField = None,
     neighbors_field: Annotated[
-        str, typer.Option(help="The column with the ids of a text's neighbours; none: read none.")
+        str, typer.Option(help="Column with the ids of a text's neighbours; none: read none.")
     ] = "",
     delimiter: Delimiter = "",
     header: HasHeader = None,
     input_format: Annotated[
-        str, typer.Option(help="Of stdin: csv, tsv, jsonl, json, parquet.")
+        str, typer.Option(help="Format of stdin: csv, tsv, jsonl, json or parquet.")
     ] = "csv",
     output_format: Annotated[
-        str, typer.Option(help="Of stdout: csv, tsv, jsonl, parquet; by default that of IN.")
+        str,
+        typer.Option(help="Format of stdout: csv, tsv, jsonl or parquet; by default that of IN."),
     ] = "",
     key: Annotated[
         str | None,
-        typer.Option(envvar="UNDERSTUDY_KEY", help="Of a service that wants one."),
+        typer.Option(envvar="UNDERSTUDY_KEY", help="API key of the service, if it requires one."),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds of one request.")] = 120.0,
-    threads: Annotated[int, typer.Option(min=0, help="Of a bundle; 0: one a core.")] = 0,
-    provider: Annotated[str, typer.Option(help="What runs a bundle: cpu or cuda.")] = "cpu",
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that one request to a service may take.")
+    ] = 120.0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Number of threads that run a bundle; 0: one per core.")
+    ] = 0,
+    provider: Annotated[str, typer.Option(help="Device that runs a bundle: cpu or cuda.")] = "cpu",
     ray: Ray = "",
     workers: Workers = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Classify the rows of a file; the same command resumes a killed run.
 
@@ -158,7 +176,7 @@ def predict(
         if asked.out != STANDARD:
             check_place(asked.out, force)
         elif "stdout" in CLOSED:
-            raise OutputError("stdout is closed, to which answers would go; name OUT")
+            raise OutputError("stdout is closed, so answers cannot be written there; give OUT")
         rows = None
         if data is not None and kind is not None:
             asked = read_as_imported(asked, key, timeout)
@@ -207,7 +225,9 @@ def understood(
         wanted = "at most OUT beside --unlabeled" if every_unlabeled else "IN, and perhaps OUT"
         raise OptionError(f"expected {wanted}; found {' '.join(files) or 'nothing'}")
     if NOT_READ in table.fields.text and len(table.fields.text) > 1:
-        raise OptionError("--text-field none reads no text; leave it or the other one out")
+        raise OptionError(
+            "--text-field none excludes any other --text-field; leave one of them out"
+        )
     if route not in get_args(Route):
         raise OptionError(f"--route must be student, teacher or auto, not {route!r}")
     given = None if every_unlabeled else places[0]
@@ -267,7 +287,9 @@ def check_shared(asked: Asked, threads: int) -> None:
     if asked.is_service:
         raise OptionError("--ray needs a bundle's folder: a service has workers of its own")
     if threads:
-        raise OptionError("--threads is not read with --ray: a worker has one core; leave it out")
+        raise OptionError(
+            "--threads has no effect with --ray, since a worker has one core; leave it out"
+        )
 
 
 @contextmanager
@@ -279,7 +301,9 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
         if problem := url_problem(asked.input):
             raise OptionError(problem)
         if not asked.input.is_file():
-            raise OptionError(f"{asked.input} is no file; of a pipe, give - and --input-format")
+            raise OptionError(
+                f"{asked.input} is not a file; to read a pipe, give - and --input-format"
+            )
         yield asked.input, format_of(asked.input, "IN")
     else:
         kind = format_named(asked.input_format, "--input-format")
@@ -351,12 +375,12 @@ def write_file(
     with open_parts(asked.out, kind, run.top_k > 1, about) as parts:
         for folder in left_by_others(parts):
             tell(
-                f"{folder} holds unfinished answers of another input, other options or another "
-                "model; remove it if nobody goes on with it"
+                f"{folder} holds unfinished answers for another input, other options or another "
+                "model; remove it if nobody needs it"
             )
         done, run.problems.count = parts.done()
         if done:
-            tell(f"{done:,} rows are answered already; this goes on with the next")
+            tell(f"{done:,} rows are answered already; continuing with the next")
         for part in run.parts(rows, done):
             parts.add(done, part)
             done += len(part)

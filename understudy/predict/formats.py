@@ -88,11 +88,14 @@ def check_output_format(kind: Format, out: Path) -> None:
         OptionError: answers cannot be written in this format.
     """
     if kind.base == "json":
-        raise OptionError(f"OUT is {out}: answers are lines of JSON, not one array; say jsonl")
+        raise OptionError(
+            f"OUT is {out}: answers are written as JSON lines, not as one JSON array; choose a "
+            "name that ends in .jsonl, or the format jsonl"
+        )
     if kind.packing and (kind.packing not in PACKERS or kind.base == "parquet"):
         raise OptionError(
-            f"OUT is {out}: answers are not packed so; CSV, TSV and JSON lines can be packed as "
-            ".gz, .bz2 or .xz"
+            f"OUT is {out}: this compression is not supported for answers; CSV, TSV and JSON lines "
+            "can be compressed as .gz, .bz2 or .xz"
         )
 
 

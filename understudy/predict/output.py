@@ -107,9 +107,9 @@ def check_place(out: Path, force: bool) -> None:
     place = real_place(out)
     refuse_within(out, place)
     if out.is_dir():
-        raise OutputError(f"{out} is a folder; name a file for the answers")
+        raise OutputError(f"{out} is a folder; give a file for the answers")
     if out.exists() and not force:
-        raise OutputError(f"{out} is there already; --force replaces it, or name another file")
+        raise OutputError(f"{out} already exists; replace it with --force, or give another file")
     with place_errors(out):
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(prefix=f".{short_name(place)}.", dir=place.parent) as trial:

@@ -47,11 +47,11 @@ class Problems:
         if not self.decimals_told and (found := next(filter(None, decimals), None)):
             self.decimals_told = True
             self.tell(
-                f"{found[0]} is a decimal: if {found[1]} is meant, write whole numbers; a gap in a "
-                "column of them makes decimals of all (in pandas, astype('Int64') keeps them whole)"
+                f"{found[0]} is a decimal: if {found[1]} is meant, write whole numbers; an empty cell "
+                "makes pandas write a whole column as decimals (astype('Int64') keeps whole numbers)"
             )
         if self.strict:
-            raise BadRowError(f"{words}; mend it, or leave --strict out")
+            raise BadRowError(f"{words}; correct it, or leave --strict out")
         self.count += 1
         self.first = self.first or words
         if self.count <= SHOWN:

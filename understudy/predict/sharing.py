@@ -16,7 +16,7 @@ from understudy.engine.errors import EngineError
 from understudy.predict.answering import InProcess
 from understudy.predict.rows import Answer, Row
 
-ENDED = "the same command goes on with the rows that no part holds"
+ENDED = "the same command resumes with the rows that are not answered yet"
 Asked = tuple[Sequence[Row], int]  # rows with a node each, and the number of labels to list
 
 
@@ -38,8 +38,8 @@ class AnsweringWorker:
         engine = Engine.open(self.folder, 1, self.provider)  # a worker has one core
         if engine.model_version != self.model:
             raise ClusterError(
-                f"{self.folder} of {socket.gethostname()} holds another bundle than here; every "
-                "machine of the cluster must see the same one"
+                f"{self.folder} on {socket.gethostname()} holds a different bundle than here; "
+                "every machine of the cluster must have the same one"
             )
         return InProcess(engine)
 

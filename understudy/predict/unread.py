@@ -26,15 +26,19 @@ def refuse_unread(
         OptionError: names the options and the reason.
     """
     refused = (
-        (service, OF_A_BUNDLE, "a service has its own"),
+        (service, OF_A_BUNDLE, "a service has its own settings for this"),
         (not service, OF_A_SERVICE, "no service is asked"),
         (kind is None, (*COLUMNS, *LINES), "--unlabeled reads no file"),
         (kind and kind.base not in DELIMITED, LINES, "IN is neither .csv nor .tsv"),
-        (not stdin, ("input_format",), "IN is no stdin, and its name tells its format"),
-        (not stdout, ("output_format",), "OUT is no stdout, and its name tells its format"),
+        (not stdin, ("input_format",), "IN is not stdin, and its format is known from its name"),
+        (
+            not stdout,
+            ("output_format",),
+            "OUT is not stdout, and its format is known from its name",
+        ),
         (stdout, ("force",), "answers go to stdout, where nothing is replaced"),
     )
     for applies, parameters, reason in refused:
         unread = [option_of(context, name) for name in parameters if was_given(context, name)]
         if applies and unread:
-            raise OptionError(f"{', '.join(unread)} would not be read: {reason}; leave it out")
+            raise OptionError(f"{', '.join(unread)} has no effect here: {reason}; leave it out")

@@ -21,33 +21,45 @@ def from_service(
     context: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(metavar="URL|DATA_FOLDER", help="A service, or the folder of its changes."),
+        typer.Argument(
+            metavar="URL|DATA_FOLDER",
+            help="Address of a service, or the data folder of its changes.",
+        ),
     ],
-    out: Annotated[Path, typer.Argument(help="The graph folder to write.")],
+    out: Annotated[Path, typer.Argument(help="Graph folder to write.")],
     key: Annotated[
         str | None,
         typer.Option(
-            "--api-key", envvar="UNDERSTUDY_KEY", help="Of a service that wants one: role read."
+            "--api-key",
+            envvar="UNDERSTUDY_KEY",
+            help="API key of the service, with role read, if the service requires one.",
         ),
     ] = None,
     bundle: Annotated[
         Path | None,
-        typer.Option(help="Of a data folder that lacks the graph which its changes begin with."),
+        typer.Option(
+            help="Bundle that a data folder's changes were made to; needed if the folder does not "
+            "hold that graph."
+        ),
     ] = None,
     log: Annotated[
         str,
         typer.Option(
-            envvar="UNDERSTUDY_LOG", help="Redis of a data folder whose log is there: redis://…"
+            envvar="UNDERSTUDY_LOG",
+            help="Redis URL (redis://…) of a data folder whose log is in Redis.",
         ),
     ] = "",
     timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that a service may be silent.")
+        float, typer.Option(min=0.1, help="Seconds to wait for data from the service.")
     ] = 120.0,
-    name: Annotated[str, typer.Option(help="Of the graph; by default the one that it has.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Name of the graph; by default the served graph's.")
+    ] = "",
     join_train: Annotated[
         bool,
         typer.Option(
-            "--join-train", help="Put labelled nodes of no split into train, and say how many."
+            "--join-train",
+            help="Add labelled nodes that are in no split to train, and print their number.",
         ),
     ] = False,
     force: Force = False,
@@ -73,7 +85,9 @@ def from_service(
         # The service keeps labels of its model, and of removed nodes, that no node has.
         used = with_used_labels(graph)
         if gone := joining.labels_gone(graph, used):
-            typer.echo(f"labels: no node has {gone} any more, so the graph does not name it")
+            typer.echo(
+                f"labels: no node has the label {gone} any more, so it is left out of the graph"
+            )
         return Built(used, (), random_split=False)
 
     inputs = [] if by_url else [Path(source), *([bundle] if bundle else [])]
@@ -91,4 +105,4 @@ def refuse_unread(context: typer.Context, by_url: bool) -> None:
     )
     unread = [option_of(context, name) for name in others if was_given(context, name)]
     if unread:
-        raise RefreshError(f"{', '.join(unread)} would not be read of {what}; leave it out")
+        raise RefreshError(f"{', '.join(unread)} has no effect with {what}; leave it out")

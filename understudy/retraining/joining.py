@@ -28,11 +28,11 @@ class Joined:
     @property
     def summary(self) -> str:
         """Describes the result in words."""
-        words = f"{self.count:,} labelled nodes of no split join train"
+        words = f"{self.count:,} labelled nodes that were in no split were added to train"
         if self.held_back:
             words += (
-                f"; {self.held_back:,} stay out, being of one text or group with nodes of val or "
-                "test"
+                f"; {self.held_back:,} were not, since they share a text or group with nodes of "
+                "val or test"
             )
         return words
 

@@ -56,7 +56,7 @@ def check_options(options: RefreshOptions) -> None:
             raise RefreshError(f"--{name} must be a number, not {amount}")
     for name, given in (("budget", options.budget), ("teach-options", options.teach_options)):
         if given and options.teacher is None:
-            raise RefreshError(f"--{name} is a teacher's; name one with --teacher")
+            raise RefreshError(f"--{name} needs a teacher; name one with --teacher")
     try:
         shlex.split(options.teach_options)
     except ValueError as error:

@@ -9,71 +9,93 @@ import typer
 def refresh(
     source: Annotated[
         str,
-        typer.Argument(metavar="URL|DATA_FOLDER", help="A service, or the folder of its changes."),
+        typer.Argument(
+            metavar="URL|DATA_FOLDER",
+            help="Address of a service, or the data folder of its changes.",
+        ),
     ],
     bundle: Annotated[
-        Path, typer.Argument(help="The bundle that is served; a better one takes its place.")
+        Path,
+        typer.Argument(help="Bundle that is served; it is replaced if the new model is not worse."),
     ],
     work: Annotated[
-        Path, typer.Argument(help="A folder for all that is made on the way, of this bundle alone.")
+        Path,
+        typer.Argument(help="Working folder for intermediate results; use one for each bundle."),
     ],
     student: Annotated[
         Path | None,
         typer.Option(
-            help="Of the bundle: whose weights are begun with, where no earlier refresh left it."
+            help="Student folder of the served bundle, whose weights training starts from; needed "
+            "if no earlier refresh left it in WORK."
         ),
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(help="To ask about the graph as it is now, as `teach --teacher` names it."),
+        typer.Option(help="Teacher to ask about the current graph, named as in `teach --teacher`."),
     ] = None,
     budget: Annotated[
-        int, typer.Option(min=0, help="Questions to it, hard nodes first; 0: no limit.")
+        int,
+        typer.Option(
+            min=0, help="Maximum number of questions to the teacher, hard nodes first; 0: no limit."
+        ),
     ] = 0,
     teach_options: Annotated[
-        str, typer.Option(help="More options of `teach`, in one word: '--frozen --hops 0,1'.")
+        str,
+        typer.Option(
+            help="Further options of `teach` as one quoted argument, such as '--frozen --hops 0,1'."
+        ),
     ] = "",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="At most; by default those of the student.")
+        int | None,
+        typer.Option(
+            min=1, help="Maximum number of training epochs; by default as the student was trained."
+        ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="To train on, as of `distill`: auto, cpu, cuda, or cuda:1.")
+        str, typer.Option(help="Device to train on, as in `distill`: auto, cpu, cuda, or cuda:1.")
     ] = "auto",
     encoder_path: Annotated[
-        Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
+        Path | None, typer.Option(help="Folder with MiniLM, if its package is not installed.")
     ] = None,
     tolerance: Annotated[
         float,
         typer.Option(
-            min=0, max=100, help="Points of validation accuracy that the new model may lose."
+            min=0,
+            max=100,
+            help="Percentage points of validation accuracy that the new model may lose.",
         ),
     ] = 0.5,
     join_train: Annotated[
-        bool, typer.Option(help="Put labelled nodes of no split into train.")
+        bool, typer.Option(help="Add labelled nodes that are in no split to train.")
     ] = True,
     unchanged: Annotated[
-        bool, typer.Option("--unchanged", help="Go on although nothing of the graph has changed.")
+        bool, typer.Option("--unchanged", help="Train even if the graph has not changed.")
     ] = False,
     reload: Annotated[
         bool,
         typer.Option(
-            help="Have the service take the new bundle; else it stays in WORK, nothing replaced."
+            help="Replace the bundle and reload the service; otherwise the new bundle stays in "
+            "WORK."
         ),
     ] = True,
     every_address: Annotated[
         bool,
         typer.Option(
-            "--every-address", help="Reload each address of the URL's host: replicas of one name."
+            "--every-address",
+            help="Reload every address that the URL's host name resolves to, for replicas behind "
+            "one name.",
         ),
     ] = False,
     key: Annotated[
         str | None,
         typer.Option(
-            "--api-key", envvar="UNDERSTUDY_KEY", help="Of a service that wants one: role admin."
+            "--api-key",
+            envvar="UNDERSTUDY_KEY",
+            help="API key of the service, with role admin, if the service requires one.",
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that a service may be silent.")
+        float, typer.Option(min=0.1, help="Seconds to wait for data from the service.")
     ] = 600.0,
 ) -> None:
     """Train a new model on the served graph, and serve it if it is not worse.

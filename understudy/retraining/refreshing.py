@@ -118,7 +118,7 @@ class Refresh:
         if found is not None and found.about == about:
             if self.goes_on(found, now):
                 done = ", ".join(found.done) or "nothing yet"
-                self.tell(f"going on with what was begun; done: {done}")
+                self.tell(f"resuming the earlier run; done: {done}")
                 return found
             if found.refused and found.before == now:
                 self.refused = found
@@ -165,8 +165,8 @@ class Refresh:
                 serving = client.info()["model_version"]
             if serving != version:
                 raise RefreshError(
-                    f"{url} serves the model {serving}, and {self.options.bundle} holds {version}; "
-                    "name the bundle that is served, or reload the service first"
+                    f"{url} serves the model {serving}, but {self.options.bundle} holds {version}; "
+                    "give the served bundle, or reload the service first"
                 )
 
     def step(self, name: str, work: Callable[[], None]) -> None:
@@ -193,20 +193,22 @@ class Refresh:
         counts = count_differences(open_graph(self.served), graph)
         position = lineage_of(graph).position
         before = self.served.manifest.graph.position
-        self.tell(f"graph: version {position:,}, the served model is of {before:,}; {counts}")
+        self.tell(f"graph: version {position:,}; served model: version {before:,}; {counts}")
         joined = 0
         if options.join_train:
             grown = join_train(graph)
             graph, joined = grown.graph, grown.count
             self.tell(f"labels: {grown.summary}")
         if counts.nothing and not joined and not options.unchanged:
-            self.tell("nothing has changed: the served model stays (--unchanged trains anyway)")
+            self.tell(
+                "the graph has not changed: the served model stays (--unchanged trains anyway)"
+            )
             raise NothingChanged
         known, graph = graph, with_used_labels(graph)
         if gone := labels_gone(known, graph):
-            self.tell(f"labels: no node has {gone} any more, so the new model will not know it")
+            self.tell(f"labels: {gone} has no node any more, so the new model will not know it")
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
-            self.tell("of this very graph a model was refused already (--unchanged trains anyway)")
+            self.tell("a model of this graph was already refused (--unchanged trains anyway)")
             raise NothingChanged
         save_graph(graph, self.graph_folder)
 
@@ -222,7 +224,7 @@ class Refresh:
             hard = self.work / HARD
             with terminal_progress() as progress:
                 write_doubts(self.options.bundle, load_graph(self.graph_folder), hard, progress)
-            self.tell("teacher: asked first about what the served model is least sure of")
+            self.tell("teacher: asked first where the served model is least sure")
         self.command("teach", self.graph_folder, self.teacher, *teach_words(self.options, hard))
 
     def distill(self) -> None:
@@ -231,9 +233,11 @@ class Refresh:
         asked = marked(self.teacher, TEACHER)
         if self.options.teacher is None:
             if config.get("teacher"):
-                self.tell("student: from labels alone, since no --teacher is named")
+                self.tell("student: trained on labels alone, since no --teacher is given")
         elif asked and (known := objectives_kept(config, asked["kind"])) is not config:
-            self.tell(f"student: no {asked['kind']} taught it before, so with distill's objectives")
+            self.tell(
+                f"student: distill's default objectives, as no {asked['kind']} taught it before"
+            )
             config = known
         wanted = self.served.manifest.calibration.wanted
         words = distill_words(self.options, config, wanted, self.teacher)
@@ -255,8 +259,8 @@ class Refresh:
         if not len(nodes):
             self.end()
             raise RefreshError(
-                f"{self.graph_folder} has no labelled node of validation, so the models cannot be "
-                "compared; import the graph with such a split"
+                f"{self.graph_folder} has no labelled validation node, so the models cannot be "
+                "compared; import the graph with a validation split"
             )
         with terminal_progress() as progress:
             served, found = (
@@ -265,14 +269,14 @@ class Refresh:
             )
         self.note(served=served, found=found)
         words = (
-            f"validation accuracy on {len(nodes):,} nodes of the graph: {served:.2f} as served, "
-            f"{found:.2f} as trained anew"
+            f"validation accuracy on {len(nodes):,} nodes of the graph: {served:.2f} for the "
+            f"served model, {found:.2f} for the new one"
         )
         if found < served - self.options.tolerance:
             self.end(refused=True)
             raise WorseModelError(
-                f"{words}, worse by more than {self.options.tolerance:g} points; what is served "
-                "stays as it is"
+                f"{words}, which is worse by more than {self.options.tolerance:g} points; the "
+                "served model stays"
             )
         self.tell(words)
 
@@ -281,7 +285,10 @@ class Refresh:
         if self.manifest(self.options.bundle).version != self.new_version():
             put_copy(self.options.bundle, self.previous)
             put_copy(self.new, self.options.bundle)
-        self.tell(f"{self.options.bundle}: {self.new_version()}; before, in {self.previous}")
+        self.tell(
+            f"{self.options.bundle}: {self.new_version()}; the previous bundle is in "
+            f"{self.previous}"
+        )
 
     def reload(self) -> None:
         """Makes the service reload; if the first one refuses, the old bundle is put back.
@@ -294,7 +301,7 @@ class Refresh:
                 self.ask_to_reload(url, first=not number)
                 self.tell(f"{url} serves {self.new_version()}")
         else:
-            self.tell("a service takes it when it is started again, or told to reload")
+            self.tell("a service loads it when it is restarted or reloaded")
         put_copy(self.candidate, self.kept)  # the start of the next round
 
     def services(self) -> list[str]:
@@ -309,22 +316,23 @@ class Refresh:
                 if version != self.new_version():
                     version = client.reload()["model_version"]
         except UnavailableError as error:
-            raise RefreshError(f"{error}; the same command asks it again to reload") from error
+            raise RefreshError(
+                f"{error}; run the same command again to repeat the reload"
+            ) from error
         except RefusedError as error:
             if error.code != "reload_refused" or not first:
                 raise RefreshError(
-                    f"{url}: {error}; the same command asks it again to reload"
+                    f"{url}: {error}; run the same command again to repeat the reload"
                 ) from error
             put_copy(self.previous, self.options.bundle)
             self.end(refused=True)
             raise RefreshError(
-                f"{url} does not take the new bundle, and the old one lies in its place again: "
-                f"{error}"
+                f"{url} refused the new bundle, and the old one was put back: {error}"
             ) from error
         if version != self.new_version():
             raise RefreshError(
-                f"{url} took {version}, and not the bundle in {self.options.bundle}; serve that "
-                "folder"
+                f"{url} loaded {version} instead of the bundle in {self.options.bundle}; serve "
+                "that folder"
             )
 
     def command(self, *words: object) -> None:
@@ -341,8 +349,8 @@ class Refresh:
             ended = f"ended with status {status}"
             if status < 0:
                 ended = f"was killed by signal {-status}"
-                ended += ", as where memory runs out" if status == -signal.SIGKILL else ""
-            raise RefreshError(f"`understudy {words[0]}` {ended}; what is served stays as it is")
+                ended += ", as happens when memory runs out" if status == -signal.SIGKILL else ""
+            raise RefreshError(f"`understudy {words[0]}` {ended}; the served model stays")
 
     def client(self, url: str) -> Client:
         return Client(url, self.options.key, self.options.timeout)
@@ -369,7 +377,7 @@ class Refresh:
             return self.options.student
         raise RefreshError(
             f"{self.kept} does not hold the student that {self.options.bundle} was exported from; "
-            "name that one, or one like it, with --student"
+            "give that student, or a similar one, with --student"
         )
 
     def is_served(self, student: Path) -> bool:

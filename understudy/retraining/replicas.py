@@ -17,11 +17,14 @@ def addresses_of(url: str) -> list[str]:
     """
     given = service_url(url)
     if given.scheme != "http":
-        raise RefreshError(f"--every-address wants http, since {given} is known by its name alone")
+        raise RefreshError(
+            f"--every-address needs an http address, since the certificate of {given} is only for "
+            "its name"
+        )
     port = given.port or 80
     try:
         found = socket.getaddrinfo(given.host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise RefreshError(f"{given.host} is not known here: {error}") from error
+        raise RefreshError(f"the host name {given.host} cannot be resolved: {error}") from error
     hosts = sorted({str(entry[4][0]) for entry in found})
     return [str(httpx.URL(given, host=host)) for host in hosts]

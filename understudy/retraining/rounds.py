@@ -43,11 +43,12 @@ def check_work(work: Path) -> None:
     if not work.exists() or (work / FILE).is_file():
         return
     if not work.is_dir():
-        raise RefreshError(f"{work} is a file; name a folder to work in")
+        raise RefreshError(f"{work} is a file; give a folder to work in")
     others = sorted(path.name for path in work.iterdir() if not path.name.startswith("."))
     if others:
         raise RefreshError(
-            f"{work} holds {others[0]}, and is no folder of an earlier refresh; name one of its own"
+            f"{work} contains {others[0]} and is not the folder of an earlier refresh; choose a "
+            "new or empty folder"
         )
 
 
@@ -63,15 +64,15 @@ def read_round(work: Path) -> Round | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise RefreshError(f"{path} is damaged: {error}; remove it to begin anew") from error
+        raise RefreshError(f"{path} is damaged: {error}; remove it to start over") from error
     try:
         found = Round(**value)
     except TypeError as error:
-        raise RefreshError(f"{path} is damaged: {error}; remove it to begin anew") from error
+        raise RefreshError(f"{path} is damaged: {error}; remove it to start over") from error
     if found.refresh_format != FORMAT:
         raise RefreshError(
-            f"{path} has format {found.refresh_format}, this release reads {FORMAT}; remove it to "
-            "begin anew"
+            f"{path} has format {found.refresh_format}, but this release reads only {FORMAT}; "
+            "remove it to start over"
         )
     return found
 

@@ -21,8 +21,8 @@ def is_service(source: str) -> bool:
         return True
     if not Path(source).is_dir():
         raise BadInputError(
-            f"{source} is no folder, nor an address such as http://127.0.0.1:8000; name a service "
-            "or its data folder"
+            f"{source} is neither a folder nor an address such as http://127.0.0.1:8000; give a "
+            "service's address or its data folder"
         )
     return False
 

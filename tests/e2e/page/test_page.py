@@ -230,7 +230,7 @@ def test_where_keys_are_needed_one_is_asked_for_and_kept_for_the_session(
         page.get_by_role("tab", name="Edges").click()
         choose(page, "#target", "node-8")
         page.get_by_role("button", name="Add the edge").click()
-        page.locator("#said", has_text="this needs a key of the role write").wait_for()
+        page.locator("#said", has_text="this needs a key with the role write").wait_for()
         other = visit(guarded.url, wait="#key-dialog[open]")  # another session
         other.get_by_role("button", name="Not now").click()
         other.locator("#node", has_text="send a key").wait_for()

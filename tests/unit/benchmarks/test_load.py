@@ -153,11 +153,11 @@ def test_a_mix_that_is_none_is_told(text: str) -> None:
     ("words", "told"),
     [
         (("overload", "--seconds", "-1"), "-1.0 is not in the range x>=4"),
-        (("overload", "--seconds", "nan"), "'--seconds': nan is no finite number"),
+        (("overload", "--seconds", "nan"), "'--seconds': nan is not a finite number"),
         (("overload", "--queue-tokens", "0"), "0 is not in the range x>=1"),
         (("http", "--rounds", "0"), "0 is not in the range x>=1"),
-        (("load", "--seconds", "inf"), "'--seconds': inf is no finite number"),
-        (("load", "--deadline", "nan"), "'--deadline': nan is no finite number"),
+        (("load", "--seconds", "inf"), "'--seconds': inf is not a finite number"),
+        (("load", "--deadline", "nan"), "'--deadline': nan is not a finite number"),
     ],
 )
 def test_times_that_are_none_are_refused_before_anything_is_measured(

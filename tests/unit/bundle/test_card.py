@@ -128,7 +128,7 @@ def test_an_older_bundle_says_what_it_does_not_know(
 ) -> None:
     status, out, _ = shown(capsys, tiny_bundle.folder)
     assert status == 0
-    assert out.count("The bundle was made before it was recorded.") == 2
+    assert out.count("Not recorded: the bundle was made by an older release.") == 2
 
 
 def test_damage_is_told_in_a_line(

@@ -41,7 +41,7 @@ def test_runs_equal_those_of_a_network(tiny_bundle: TinyBundle, provider: str) -
 def test_a_provider_that_is_missing_is_an_error(tiny_bundle: TinyBundle, provider: str) -> None:
     if PROVIDERS[provider] in AVAILABLE:
         pytest.skip(f"{provider} is here")
-    with pytest.raises(ProviderError, match="was asked for"):
+    with pytest.raises(ProviderError, match="was requested"):
         Network(tiny_bundle.folder / layer_file(1), provider=provider)
 
 

@@ -66,7 +66,11 @@ def remove_a_file(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [(flip_a_byte, "was changed"), (truncate, "bytes, the manifest says"), (remove_a_file, "miss")],
+    [
+        (flip_a_byte, "was changed"),
+        (truncate, "bytes, but the manifest says"),
+        (remove_a_file, "miss"),
+    ],
 )
 def test_a_damaged_file_is_named(
     folder: Path, damage: Callable[[Path], None], message: str
@@ -151,7 +155,7 @@ def test_a_name_that_would_end_a_line_is_refused(folder: Path, path: tuple[str, 
     value = json.loads((folder / "manifest.json").read_text())
     at(value, *path[:-1])[path[-1]] = "two\nlines"
     edit_manifest(folder, **value)
-    with pytest.raises(BundleFormatError, match=rf"json: {'.'.join(path)} holds a control chara"):
+    with pytest.raises(BundleFormatError, match=rf"json: {'.'.join(path)} contains a control char"):
         open_bundle(folder)
 
 
@@ -279,7 +283,7 @@ NEEDED = [
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_file_that_is_needed_and_not_listed_is_named(folder: Path, name: str) -> None:
     unlist(folder, name)
-    with pytest.raises(BundleDamagedError, match=f"holds no {name}"):
+    with pytest.raises(BundleDamagedError, match=f"does not contain {name}"):
         Engine.open(folder)
 
 
@@ -287,7 +291,7 @@ def test_a_file_that_is_needed_and_not_listed_is_named(folder: Path, name: str) 
 def test_an_encoder_that_is_not_listed_is_named(tmp_path: Path, name: str) -> None:
     folder = write_tiny_bundle(tmp_path / "bundle", "minilm").folder
     unlist(folder, name)
-    with pytest.raises(BundleDamagedError, match=f"holds no {name}"):
+    with pytest.raises(BundleDamagedError, match=f"does not contain {name}"):
         Engine.open(folder)
 
 
@@ -297,7 +301,7 @@ def test_an_encoder_outside_the_bundle_is_not_opened(tmp_path: Path) -> None:
     value = json.loads((folder / "manifest.json").read_text())
     value["encoder"]["file"] = "../encoder.onnx"
     (folder / "manifest.json").write_text(json.dumps(value))
-    with pytest.raises(BundleDamagedError, match=r"holds no \.\./encoder\.onnx"):
+    with pytest.raises(BundleDamagedError, match=r"does not contain \.\./encoder\.onnx"):
         Engine.open(folder)
 
 

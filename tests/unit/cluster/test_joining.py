@@ -29,7 +29,7 @@ def test_a_head_that_does_not_answer_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         address = "{}:{}".format(*taken.getsockname())
-        with pytest.raises(ClusterError, match=f"no cluster of Ray answers at {address}"):
+        with pytest.raises(ClusterError, match=f"no Ray cluster answers at {address}"):
             joined(address).__enter__()
 
 
@@ -50,5 +50,5 @@ def test_a_worker_reads_the_graph_that_the_command_reads_or_none(tmp_path: Path)
     assert load_same_graph(tmp_path / "graph", graph.content_hash).num_nodes == 30
     with pytest.raises(ClusterError, match=r"has no folder .*nowhere; every machine"):
         load_same_graph(tmp_path / "nowhere", graph.content_hash)
-    with pytest.raises(ClusterError, match="holds another graph than here"):
+    with pytest.raises(ClusterError, match="holds a different graph than here"):
         load_same_graph(tmp_path / "graph", "0" * 64)

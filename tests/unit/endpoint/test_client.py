@@ -121,7 +121,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         ((), "response_format", "JSON schema"),
         (("response_format",), "structured_outputs", "structured outputs"),
         (("response_format", "structured_outputs"), "grammar", "grammar"),
-        (("response_format", "structured_outputs", "grammar"), None, "takes no constraint"),
+        (("response_format", "structured_outputs", "grammar"), None, "supports no constraint"),
     ],
 )
 @pytest.mark.parametrize("status", [400, 422])
@@ -162,7 +162,7 @@ def test_a_constraint_that_is_taken_and_ignored_is_told_once(
     with caplog.at_level(logging.INFO, "understudy"):
         replies = server.ask(count=3)
     assert [reply.label for reply in replies] == [0, 0, 0]
-    told = [line for line in caplog.messages if line.endswith("json_schema and ignores it")]
+    told = [line for line in caplog.messages if line.endswith("json_schema but ignores it")]
     assert len(told) == 1
 
 
@@ -199,7 +199,7 @@ def thinking(body: dict[str, Any], off: Callable[[dict[str, Any]], bool]) -> dic
     [
         (lambda b: "chat_template_kwargs" in b, 2, "chat_template_kwargs", "the chat template"),
         (lambda b: "reasoning_effort" in b, 3, "reasoning_effort", "reasoning_effort"),
-        (lambda b: False, 4, None, "waited for"),
+        (lambda b: False, 4, None, "takes time"),
     ],
 )
 def test_thinking_is_switched_off_or_waited_for(
@@ -296,7 +296,7 @@ def test_an_address_that_sends_on_says_where(server: Server) -> None:
     server.answer = lambda body: RedirectResponse(elsewhere, 308)
     with pytest.raises(RefusedError) as refused:
         server.ask()
-    assert (refused.value.status, refused.value.reason) == (308, f"it sends on to {elsewhere}")
+    assert (refused.value.status, refused.value.reason) == (308, f"it redirects to {elsewhere}")
     assert len(server.requests) == 1
 
 

@@ -90,7 +90,7 @@ def test_rounded_probabilities_are_made_whole(
     caplog.set_level(logging.WARNING)
     with decision_server(lambda text, labels: dict.fromkeys(labels, 0.5)) as server:
         reply = ask(server.url, wire)
-    assert "sum to 1.50 and are divided by that" in caplog.text
+    assert "sum to 1.50; they are divided by their sum" in caplog.text
     np.testing.assert_allclose(np.exp(reply.log_probabilities or ()), 1 / 3)
 
 
@@ -216,7 +216,7 @@ def test_what_servers_differ_in_is_not_read(fault: str) -> None:
     ("fault", "problem"),
     [
         ("choice-key-case", "not those of the labels"),
-        ("xssi-200", "not like a decision endpoint's"),
+        ("xssi-200", "not have the form of a decision endpoint"),
         ("wrong-route", "refused with status 404"),
         ("cap-64", "refused with status 422"),
     ],

@@ -87,7 +87,7 @@ def test_a_folder_of_an_older_release_needs_its_bundle(
         assert "one" in ids_of(engine)
 
 
-@pytest.mark.parametrize(("place", "words"), [("", "is a bundle"), ("a/b", "lies in .*bundle")])
+@pytest.mark.parametrize(("place", "words"), [("", "is a bundle"), ("a/b", "is inside .*bundle")])
 def test_no_backup_is_put_into_a_bundle(
     tiny_bundle: TinyBundle, data: Path, tmp_path: Path, place: str, words: str
 ) -> None:
@@ -159,7 +159,7 @@ def test_an_interrupted_restore_goes_on(
 
 def test_no_changes_are_written_over(data: Path, tmp_path: Path) -> None:
     make_backup(data, tmp_path / "backup")
-    with pytest.raises(BackupError, match="holds changes already"):
+    with pytest.raises(BackupError, match="already holds changes"):
         restore_backup(tmp_path / "backup", data)
     (data / JOURNAL_FILE).rename(tmp_path / "away")
     (data / "snapshot-2").rename(data / "snapshot-7")
@@ -172,7 +172,7 @@ def test_what_is_no_data_folder_and_no_backup_is_told(data: Path, tmp_path: Path
         make_backup(tmp_path / "nothing", tmp_path / "backup")
     with pytest.raises(BackupError, match=r"backup\.json"):
         restore_backup(data, tmp_path / "restored")
-    with pytest.raises(OutputRefusedError, match="lies in the input"):
+    with pytest.raises(OutputRefusedError, match="is inside the input"):
         make_backup(data, data / "backup")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()

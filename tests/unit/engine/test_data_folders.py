@@ -77,7 +77,7 @@ def test_one_data_folder_serves_one_graph(tiny_bundle: TinyBundle, tmp_path: Pat
     data = tmp_path / "data"
     Engine.open(tiny_bundle.folder, data=data).close()
     other = write_tiny_bundle(tmp_path / "other", label_names=("a", "b", "c", "d"))
-    with pytest.raises(JournalForeignError, match="a folder of its own") as caught:
+    with pytest.raises(JournalForeignError, match="use a separate data folder") as caught:
         Engine.open(other.folder, data=data)
     assert "\n" not in str(caught.value)
 
@@ -96,7 +96,7 @@ def test_a_record_of_a_newer_release_asks_for_an_upgrade(
 ) -> None:
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         engine.writer.log.push([Record(0, None, b'[{"kind":"rename_node","id":"node-1"}]')])
-    with pytest.raises(JournalFailedError, match=r"record 1 .* newer one wrote it: upgrade"):
+    with pytest.raises(JournalFailedError, match=r"record 1 .* a newer release wrote: upgrade"):
         Engine.open(tiny_bundle.folder, data=tmp_path)
 
 
@@ -269,13 +269,13 @@ def test_a_log_is_applied_piece_by_piece(
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ("bundle", "is the bundle itself"),
-        ("link", "is the bundle itself"),
-        ("bundle/changes", "lies in the bundle"),
-        ("link/deeply/nested", "lies in the bundle"),
-        ("bundle/../bundle/graph", "lies in the bundle"),
-        ("", "holds the bundle"),
-        ("bundle/..", "holds the bundle"),
+        ("bundle", "is the bundle's own folder"),
+        ("link", "is the bundle's own folder"),
+        ("bundle/changes", "is inside the bundle"),
+        ("link/deeply/nested", "is inside the bundle"),
+        ("bundle/../bundle/graph", "is inside the bundle"),
+        ("", "contains the bundle"),
+        ("bundle/..", "contains the bundle"),
     ],
 )
 def test_changes_and_bundle_lie_apart(

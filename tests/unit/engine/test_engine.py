@@ -70,7 +70,7 @@ def test_scores_are_the_calibrated_softmax(any_bundle: TinyBundle, engine: Engin
 
 @pytest.mark.parametrize("top_k", [0, -1])
 def test_no_label_at_all_is_no_wish(engine: Engine, top_k: int) -> None:
-    with pytest.raises(ValueError, match="1 label or more"):
+    with pytest.raises(ValueError, match="it must be at least 1"):
         engine.classify([Node(id="node-4"), Node(text="http")], top_k=top_k)
 
 

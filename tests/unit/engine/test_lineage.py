@@ -149,7 +149,7 @@ def test_a_bundle_takes_over_while_changes_go_on(
 def test_a_bundle_of_another_graph_takes_no_place(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
     engine = Engine.open(tiny_bundle.folder)
     other = write_tiny_bundle(tmp_path / "other", label_names=("a", "b", "c", "d"))
-    with pytest.raises(BundleForeignError, match="export a student of that graph") as caught:
+    with pytest.raises(BundleForeignError, match="export a student of it") as caught:
         Engine.open(other.folder, before=engine)
     assert "\n" not in str(caught.value)
 
@@ -222,10 +222,10 @@ def test_bundles_and_folders_of_older_releases_go_on(
             without_lineage(data / "snapshot-3")
         expected = named(engine)
     of_an_older_release(data)
-    with pytest.raises(JournalForeignError, match="start it once with that bundle"):
+    with pytest.raises(JournalForeignError, match="once with that bundle"):
         Engine.open(newer.folder, data=data)
     with caplog.at_level(logging.INFO), Engine.open(folder, data=data) as engine:
-        assert "was of an older release" in caplog.text
+        assert "written by an older release" in caplog.text
         assert named(engine) == expected
         assert_exact(engine, tiny_bundle)
     with Engine.open(newer.folder, data=data) as engine:
@@ -242,7 +242,7 @@ def test_a_folder_without_the_graph_it_began_with_names_the_bundle(
         newer = retrained(engine, tmp_path / "newer")
     shutil.rmtree(data / "snapshot-0")
     version = open_bundle(tiny_bundle.folder).manifest.version
-    with pytest.raises(BundleMissingError, match=rf"3 changes later; .*{version}"):
+    with pytest.raises(BundleMissingError, match=rf"3 changes newer; .*{version}"):
         Engine.open(newer.folder, data=data)
     Engine.open(tiny_bundle.folder, data=data).close()  # which leaves the graph there
     Engine.open(newer.folder, data=data).close()
@@ -292,7 +292,7 @@ def test_no_bundle_takes_the_place_of_an_engine_that_is_closed_meanwhile(
             told.append(stage)
             engine.close()
 
-        with pytest.raises(NotReadyError, match="closed meanwhile"):
+        with pytest.raises(NotReadyError, match="closed in the meantime"):
             Engine.open(later.folder, data=data, progress=end, before=engine)
         assert len(told) == 1  # it ends at the next piece of work, not at the last one
     with Engine.open(tiny_bundle.folder, data=data) as engine:
@@ -314,6 +314,6 @@ def test_the_graph_is_not_followed_to_its_end_once_nobody_waits(
             if told.count("Following the graph") == 3:  # its beginning, and two pieces
                 engine.close()
 
-        with pytest.raises(NotReadyError, match="closed meanwhile"):
+        with pytest.raises(NotReadyError, match="closed in the meantime"):
             Engine.open(later.folder, progress=end, before=engine)
     assert told.count("Following the graph") == 3

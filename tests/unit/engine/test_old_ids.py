@@ -30,6 +30,6 @@ def test_so_is_one_with_a_text_of_which_nothing_can_be_seen(tiny_bundle: TinyBun
         with engine.writer.lock:
             engine.writer.apply_records([Record(1, None, encode_mutations(made))])
         assert engine.classify([Node(id="old")])[0].label
-        with pytest.raises(MutationRefusedError, match="nor hold only what cannot be seen"):
+        with pytest.raises(MutationRefusedError, match="text must have a visible character"):
             engine.apply([UpsertNode("old", "\u200b")])
         engine.apply([UpsertNode("old", "proof")])

@@ -71,7 +71,7 @@ def test_while_redis_is_away_reading_goes_on_and_changes_are_refused(
     with caplog.at_level(logging.INFO):
         redis.kill()
         try:
-            with pytest.raises(LogUnavailableError, match="is away"):
+            with pytest.raises(LogUnavailableError, match="is unavailable"):
                 one.apply([UpsertNode("b", "json")], "mine")
             one.follow()
             assert isinstance(one.failure, LogUnavailableError)
@@ -86,7 +86,7 @@ def test_while_redis_is_away_reading_goes_on_and_changes_are_refused(
     assert one.apply([UpsertNode("b", "json")], "mine") == Applied(2, repeated=True)
     assert one.failure is None
     assert one.lag.entries == 0
-    assert "the log is followed again" in caplog.text
+    assert "following the log again" in caplog.text
     assert_alike(one, other)
 
 
@@ -129,10 +129,10 @@ def test_a_folder_belongs_to_one_kind_of_log(
     tiny_bundle: TinyBundle, tmp_path: Path, open_engine: OpenEngine
 ) -> None:
     open_engine("one").close()
-    with pytest.raises(JournalForeignError, match="belongs to a log in Redis: start with --log"):
+    with pytest.raises(JournalForeignError, match="belongs to a log in Redis: give its URL with"):
         Engine.open(tiny_bundle.folder, data=tmp_path / "one")
     Engine.open(tiny_bundle.folder, data=tmp_path / "own").close()
-    with pytest.raises(JournalForeignError, match="is a log by itself; start without --log"):
+    with pytest.raises(JournalForeignError, match="is a log of its own; start without --log"):
         open_engine("own")
 
 
@@ -180,7 +180,7 @@ def test_a_log_that_is_gone_is_noticed_and_not_begun_anew(
     assert not isinstance(one.failure, LogUnavailableError)  # it does not come back
     assert one.classify([Node(id="a")])[0].error is None
     one.close()
-    with pytest.raises(JournalDamagedError, match="is gone, or another"):
+    with pytest.raises(JournalDamagedError, match="is missing or was replaced"):
         open_engine("one")
 
 

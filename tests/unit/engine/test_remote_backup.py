@@ -51,9 +51,9 @@ def test_an_older_one_stays(data: Path, tmp_path: Path) -> None:
     url = (tmp_path / "monday").as_uri()
     store_backup(data, url)
     before = (tmp_path / "monday" / BACKUP.marker).read_bytes()
-    with pytest.raises(BackupError, match="holds a backup already"):
+    with pytest.raises(BackupError, match="already holds a backup"):
         store_backup(data, url)
-    with pytest.raises(BackupError, match="--force is for folders"):
+    with pytest.raises(BackupError, match="--force works only for folders"):
         store_backup(data, f"{url}-2", force=True)
     assert (tmp_path / "monday" / BACKUP.marker).read_bytes() == before
 
@@ -63,7 +63,7 @@ def test_what_is_not_whole_is_no_backup(data: Path, tmp_path: Path) -> None:
     url, restored = (tmp_path / "monday").as_uri(), tmp_path / "restored"
     store_backup(data, url)
     (tmp_path / "monday" / BACKUP.marker).unlink()
-    with pytest.raises(BackupError, match="no whole backup"):
+    with pytest.raises(BackupError, match="not a complete backup"):
         restore_stored(url, restored)
     store_backup(data, url)
     (tmp_path / "monday" / JOURNAL_FILE).write_bytes(b"x")

@@ -224,7 +224,7 @@ def test_a_damaged_one_is_told(open_engine: OpenEngine, url: str, tmp_path: Path
     content = bytearray(logits.read_bytes())
     content[-1] ^= 1
     logits.write_bytes(content)
-    with pytest.raises(SnapshotStoreError, match=r"logits\.npy: it is not what was stored"):
+    with pytest.raises(SnapshotStoreError, match=r"logits\.npy: its content is not what was sto"):
         open_engine("cold")
     assert not list((tmp_path / "cold").glob("snapshot-*"))
 
@@ -235,7 +235,7 @@ def test_a_log_that_is_gone_is_not_begun_anew(redis: RedisServer, open_engine: O
     stored(one)
     one.close()
     redis.client.flushall()
-    with pytest.raises(JournalDamagedError, match="is gone, or another"):
+    with pytest.raises(JournalDamagedError, match="is missing or was replaced"):
         open_engine("cold")
     open_engine("other", "")  # begins another log
     with pytest.raises(JournalForeignError, match="snapshots of another log"):
@@ -270,5 +270,5 @@ def test_what_is_no_record_of_a_snapshot_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "file").write_text("text")
     store.put(folder, Base("graph", "birth", "link", 2, "elsewhere"))
-    with pytest.raises(SnapshotStoreError, match="names what is no snapshot"):
+    with pytest.raises(SnapshotStoreError, match="names something that is not a snapshot"):
         store.newest()

@@ -91,7 +91,7 @@ def test_a_precision_said_twice_is_written_once() -> None:
 def test_hashed_texts_have_no_encoder_to_say_something_of(
     options: ExportOptions, unread: str
 ) -> None:
-    with pytest.raises(ExportError, match=f"reads hashed texts, .* leave {unread} out"):
+    with pytest.raises(ExportError, match=f"reads hashed texts .* leave {unread} out"):
         options.check_encoder("hashing")
     options.check_encoder("minilm")
     ExportOptions(encoder_precision="fp32").check_encoder("hashing")  # which is what it has
@@ -99,7 +99,7 @@ def test_hashed_texts_have_no_encoder_to_say_something_of(
 
 def test_a_graph_that_was_moved_is_asked_for(tmp_path: Path) -> None:
     moved = tmp_path / "graph"
-    with pytest.raises(StaleError, match="graph folder any more; say where it is now"):
+    with pytest.raises(StaleError, match="graph folder; give its new place"):
         ExportOptions().graph_folder(str(tmp_path / "before"))
     assert ExportOptions(graph=moved).graph_folder(str(tmp_path / "before")) == moved
 

@@ -283,7 +283,7 @@ def test_a_living_process_is_left_alone_and_told(tmp_path: Path) -> None:
         write_graph(folder)
         with pytest.raises(OutputBusyError, match=f"another process .{os.getpid()}."):
             check_output(graph, GRAPH)
-        with pytest.raises(OutputBusyError, match="wait for it, or name another folder"):
+        with pytest.raises(OutputBusyError, match="wait for it, or choose another folder"):
             replace(graph)
     assert names(graph) == OLD
     assert names(tmp_path) == {"graph"}

@@ -88,7 +88,9 @@ def test_a_users_file_of_one_of_our_names_is_the_users(
 
 def test_force_replaces_a_folder_of_ours_of_another_kind(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "graph")
-    with pytest.raises(OutputRefusedError, match=r"is a graph folder, no student folder.*--force"):
+    with pytest.raises(
+        OutputRefusedError, match=r"is of the kind graph folder, not student folder.*--force"
+    ):
         check_output(graph, STUDENT)
     check_output(graph, STUDENT, force=True)
     check_output(write_student(tmp_path / "student"), GRAPH, force=True)
@@ -112,7 +114,7 @@ def test_nothing_is_written_into_a_folder_of_ours_that_is_replaced_as_a_whole(
     (tmp_path / "link").symlink_to(graph)
     for out in (graph / "student", graph / "deep" / "er", tmp_path / "link" / "student"):
         with pytest.raises(
-            OutputRefusedError, match=f"{out} would lie in the graph folder {graph}"
+            OutputRefusedError, match=f"{out} would be inside the graph folder {graph}"
         ):
             check_output(out, STUDENT, force=force)
     assert entries(graph) == {"meta.json", "nodes.parquet", "edges.parquet"}
@@ -168,9 +170,9 @@ def test_an_output_that_is_holds_or_lies_in_an_input_is_refused(
     with pytest.raises(OutputRefusedError, match=r"is the input .*graph itself"):
         check_output(spelled(graph), STUDENT, [graph], force)
     for name in ("nodes.parquet", "not-there.csv"):
-        with pytest.raises(OutputRefusedError, match=f"holds the input .*{name}"):
+        with pytest.raises(OutputRefusedError, match=f"contains the input .*{name}"):
             check_output(spelled(graph), GRAPH, [graph / name], force)
-    with pytest.raises(OutputRefusedError, match=r"lies in the input .*graph"):
+    with pytest.raises(OutputRefusedError, match=r"is inside the input .*graph"):
         check_output(graph / "student", STUDENT, [spelled(graph)], force)
 
 
@@ -185,16 +187,16 @@ def test_an_input_is_known_through_links(tmp_path: Path) -> None:
     (tmp_path / "far.parquet").write_bytes(b"x")
     (graph / "nodes.parquet").unlink()
     (graph / "nodes.parquet").symlink_to(tmp_path / "far.parquet")
-    with pytest.raises(OutputRefusedError, match="holds the input"):
+    with pytest.raises(OutputRefusedError, match="contains the input"):
         check_output(graph, GRAPH, [graph / "nodes.parquet"])
 
 
 def test_links_to_nothing_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere" / "graph")
-    with pytest.raises(OutputUnwritableError, match="whose folder is not there"):
+    with pytest.raises(OutputUnwritableError, match="whose folder does not exist"):
         check_output(tmp_path / "broken", GRAPH)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(OutputUnwritableError, match="leads to itself"):
+    with pytest.raises(OutputUnwritableError, match="link to itself"):
         check_output(tmp_path / "loop", GRAPH)
     (tmp_path / "ahead").symlink_to(tmp_path / "graph")  # to what will be there
     check_output(tmp_path / "ahead", GRAPH)
@@ -205,7 +207,7 @@ def test_a_url_is_refused_in_words_and_no_folder_is_made_of_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        OutputUnwritableError, match=r"^s3://bucket/graph is a URL.* mount the store"
+        OutputUnwritableError, match=r"^s3://bucket/graph is a URL.* or mount it"
     ):
         check_output(Path("s3://bucket/graph"), GRAPH)
     with pytest.raises(SourceError, match=r"^gs://bucket/graph is a URL"):
@@ -233,7 +235,7 @@ def test_a_library_in_rust_that_cannot_write_names_the_place(tmp_path: Path) -> 
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     quota = f"I/O error: {os.strerror(errno.EDQUOT)} (os error {errno.EDQUOT})"
     with (
-        pytest.raises(OutputUnwritableError, match="the quota there is used up"),
+        pytest.raises(OutputUnwritableError, match="the disk quota there is used up"),
         place_errors(tmp_path),
     ):
         raise SafetensorError(quota)
@@ -249,7 +251,7 @@ def test_no_current_folder_and_no_home(tmp_path: Path, monkeypatch: pytest.Monke
     check_output(tmp_path / "new", GRAPH)
     with pytest.raises(OutputUnwritableError, match="the current folder has been removed"):
         check_output(Path("new"), GRAPH)
-    with pytest.raises(SourceError, match="name one in UNDERSTUDY_CACHE"):
+    with pytest.raises(SourceError, match="set UNDERSTUDY_CACHE to a folder"):
         cache_folder()
     assert list(other_places())  # a trained student is not lost for want of a home
 
@@ -266,7 +268,7 @@ def test_a_path_that_is_no_text_is_refused_before_any_work(tmp_path: Path) -> No
 
 
 def test_a_place_that_takes_no_new_files_is_told_by_its_own_name() -> None:
-    with pytest.raises(OutputUnwritableError, match=r"^/proc/graph cannot be written: there is no"):
+    with pytest.raises(OutputUnwritableError, match=r"^/proc/graph cannot be written: the place"):
         check_output(Path("/proc/graph"), GRAPH)
 
 
@@ -277,7 +279,7 @@ def test_an_input_that_is_a_link_to_itself_is_left_to_its_reader(tmp_path: Path)
 
 def test_what_grows_is_not_told_to_be_replaced(tmp_path: Path) -> None:
     student = write_student(tmp_path / "student")
-    with pytest.raises(OutputRefusedError, match=r"no evaluation folder; name another folder$"):
+    with pytest.raises(OutputRefusedError, match=r"not evaluation folder; choose another folder$"):
         check_output(student, EVALUATION)
 
 

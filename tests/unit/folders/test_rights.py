@@ -45,7 +45,7 @@ def test_a_folder_of_ones_own_in_a_folder_of_anothers_is_filled(tmp_path: Path) 
         check=False,
     )
     assert run.stderr == ""
-    assert "other cannot be written: writing there is not permitted" in run.stdout
+    assert "other cannot be written: permission denied" in run.stdout
     assert {path.name for path in graph.iterdir()} == {
         *("meta.json", "nodes.parquet", "edges.parquet")
     }

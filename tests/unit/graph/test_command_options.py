@@ -55,9 +55,11 @@ def test_a_name_of_two_lines_is_refused_before_anything_is_read(tmp_path: Path) 
     def make(_: Progress) -> Built:
         raise AssertionError("was asked for")
 
-    with pytest.raises(BadInputError, match=r"^--name holds a control character, '\\n'; "):
+    with pytest.raises(BadInputError, match=r"^--name contains a control character, '\\n'; "):
         produce(tmp_path / "graph", False, "two\nlines", make)
-    with pytest.raises(BadInputError, match=r"is that of OUT, holds .*; give another with --name"):
+    with pytest.raises(
+        BadInputError, match=r"taken from OUT, contains .*; give another with --name"
+    ):
         produce(tmp_path / "two\nlines", False, "", make)
     assert not list(tmp_path.iterdir())
     produce(
@@ -78,11 +80,11 @@ def test_teaching_comes_next_only_where_there_is_something_to_learn(
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"name": "first"}, "--split-name and --split-by say how --splits is read"),
-        ({"by": "position"}, "--split-name and --split-by say how --splits is read"),
+        ({"name": "first"}, "--split-name and --split-by need --splits"),
+        ({"by": "position"}, "--split-name and --split-by need --splits"),
         ({"by": "row"}, "--split-by must be one of auto, id, position, not 'row'"),
-        ({"splits": Path("s.json"), "field": "part"}, "leave it or --split-field out"),
-        ({"ends": "from"}, "--source-field and --target-field are of an edge file"),
+        ({"splits": Path("s.json"), "field": "part"}, "leave --splits or --split-field out"),
+        ({"ends": "from"}, "--source-field and --target-field need an edge file"),
     ],
 )
 def test_options_that_nothing_reads_are_refused(said: dict[str, Any], message: str) -> None:
@@ -95,8 +97,8 @@ def test_options_that_nothing_reads_are_refused(said: dict[str, Any], message: s
 @pytest.mark.parametrize(
     ("files", "said", "message"),
     [
-        (["n.jsonl", "e.txt"], (";", None), "--delimiter is of .csv and .tsv files"),
-        (["n.parquet", "e.jsonl.gz"], ("", False), "--header and --no-header are of .csv, .tsv"),
+        (["n.jsonl", "e.txt"], (";", None), "--delimiter applies only to .csv and"),
+        (["n.parquet", "e.jsonl.gz"], ("", False), "--header and --no-header apply only to .csv"),
     ],
 )
 def test_how_lines_are_divided_is_not_said_of_files_without_such_lines(

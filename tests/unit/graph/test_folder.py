@@ -158,7 +158,7 @@ def test_a_graph_that_is_replaced_while_it_is_read_is_not_called_damaged(
             refused.add(str(error).removeprefix(f"{tmp_path / 'g'} ")[:30])
     assert found == {graph.content_hash for graph in graphs}
     # The second is of a moment between the old one and the new one.
-    assert refused <= {"was written anew while it was ", "is not a graph folder (no meta"}
+    assert refused <= {"was rewritten while it was ", "is not a graph folder (no meta"}
 
 
 @pytest.mark.parametrize("name", ["meta.json", "nodes.parquet"])

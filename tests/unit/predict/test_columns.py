@@ -37,7 +37,7 @@ def test_a_table_of_ids_leaves_neighbors_unread_unless_they_are_named() -> None:
     assert columns.node(names, ("a", "b;c")) == Node("a")
     assert "not read: neighbors" in "\n".join(columns.notes(names))
     named = Columns("in.csv", AskedFields("", (), "neighbors"))
-    with pytest.raises(BadInputError, match="--neighbors-field would not be read: there is no"):
+    with pytest.raises(BadInputError, match="--neighbors-field has no effect: there is no column"):
         named.check(names)
 
 

@@ -1,4 +1,4 @@
-"""A file's texts are made of the columns that those of the served graph were made of."""
+"""A file's texts are made of the columns that those of the served graph come from."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -53,19 +53,19 @@ def test_other_columns_are_told_to_be_others(
     words = ("--text-field", "Details")
     status, told = call(imported, tmp_path / "in.csv", tmp_path / "named.csv", *words)
     assert status == 0
-    assert says(told, "were made of Summary+Details, these are of Details")
+    assert says(told, "come from Summary+Details, but these come from Details")
     assert answered(tmp_path / "named.csv") == best(tiny_bundle, "matrix proof")
     (tmp_path / "in.csv").write_text("id,summary\na,http socket\n")
     status, told = call(imported, tmp_path / "in.csv", tmp_path / "found.csv")
-    assert says(told, "were made of Summary+Details, these are of summary")
+    assert says(told, "come from Summary+Details, but these come from summary")
     (tmp_path / "in.csv").write_text("id,title\na,http socket\n")
     status, told = call(imported, tmp_path / "in.csv", tmp_path / "otherwise_called.csv")
-    assert not says(told, "were made of")
+    assert not says(told, "come from")
     (tmp_path / "in.csv").write_text("id,title\nnode-1,http socket\n")
     words = ("--text-field", "none")
     status, told = call(imported, tmp_path / "in.csv", tmp_path / "ids.csv", *words)
     assert status == 0
-    assert not says(told, "were made of")
+    assert not says(told, "come from")
 
 
 def test_a_service_is_asked_which_they_are(

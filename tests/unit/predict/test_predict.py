@@ -174,7 +174,7 @@ def test_a_stdout_that_takes_nothing_is_told_by_its_name(
     with Path("/dev/full").open("w", buffering=1, encoding="utf-8") as full:
         for stdout, line in (
             (full, "error: stdout cannot be written: No space left on device"),
-            (None, "error: stdout is closed, to which answers would go; name OUT"),
+            (None, "error: stdout is closed, so answers cannot be written there; give OUT"),
         ):
             with monkeypatch.context() as patch:
                 patch.setattr(sys, "stdout", stdout)
@@ -260,36 +260,39 @@ def test_a_killed_run_goes_on_where_it_was(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("{bundle}", "{in}", "{out}", "--id-field", "key"), "no column 'key', as --id-field says"),
+        (
+            ("{bundle}", "{in}", "{out}", "--id-field", "key"),
+            "no column 'key', which --id-field names",
+        ),
         (("{bundle}", "{in}", "{in}"), "IN and OUT are the same file"),
         (("{bundle}", "{in}", "{out}.xlsx"), "its name must end in .csv, .tsv, .jsonl or .parquet"),
-        (("{bundle}", "{in}", "{out}.zip"), "answers are not packed so"),
+        (("{bundle}", "{in}", "{out}.zip"), "compression is not supported"),
         (("{bundle}", "{in}", "{here}"), "its name must end in"),
-        (("{bundle}", "{here}/none.csv"), "none.csv is no file"),
-        (("{bundle}", "https://example.org/rows.csv"), "is a URL: every stage reads"),
-        (("{bundle}", "{in}", "{in}.csv"), "is there already; --force replaces it"),
+        (("{bundle}", "{here}/none.csv"), "none.csv is not a file"),
+        (("{bundle}", "https://example.org/rows.csv"), "is a URL, but every stage reads"),
+        (("{bundle}", "{in}", "{in}.csv"), "already exists; replace it with"),
         (("{bundle}", "{in}", "{out}", "--route", "auto"), "needs a service's address"),
         (("{bundle}", "{in}", "{out}", "--route", "best"), "--route must be student, teacher"),
         (("{bundle}",), "expected IN, and perhaps OUT; found nothing"),
         (("http://127.0.0.1:9", "--unlabeled"), "--unlabeled needs a bundle's folder"),
         (("{here}/nowhere", "{in}", "{out}"), "is not a bundle"),
         (("localhost:1", "{in}", "{out}", "--ray", "local"), "--ray needs a bundle's folder"),
-        (("{bundle}", "{in}", "{out}", "--workers", "2"), "--workers is read with --ray"),
+        (("{bundle}", "{in}", "{out}", "--workers", "2"), "--workers needs --ray"),
         (("{bundle}", "{in}", "--ray", "local", "--threads", "2"), "a worker has one core"),
         (("{bundle}", "-", "--input-format", "xml"), "--input-format must be one of csv, tsv"),
         (("{bundle}", "{in}", "{out}", "--threads", "100000"), "threads must be from 1 to 1,024"),
         (("localhost:1", "{in}", "--threads", "2"), "--threads would not be read: a service has"),
-        (("{bundle}", "{in}", "--key", "k", "--timeout", "9"), "--key, --timeout would not be"),
+        (("{bundle}", "{in}", "--key", "k", "--timeout", "9"), "--key, --timeout has no effect"),
         (("{bundle}", "--unlabeled", "--no-header"), "--header/--no-header would not be read: --u"),
-        (("{bundle}", "{in}", "--input-format", "csv"), "--input-format would not be read"),
-        (("{bundle}", "{in}", "{out}", "--output-format", "csv"), "--output-format would not be"),
+        (("{bundle}", "{in}", "--input-format", "csv"), "--input-format has no effect"),
+        (("{bundle}", "{in}", "{out}", "--output-format", "csv"), "--output-format has no effect"),
         (("{bundle}", "{in}", "--force"), "--force would not be read: answers go to stdout"),
-        (("{bundle}", "{in}", "{bundle}/o.csv"), "would lie in the bundle {bundle}"),
-        (("{bundle}", "{in}", "{bundle}/graph/o.csv"), "name a place outside"),
-        (("{bundle}", "{in}", "{here}/out.json"), "answers are lines of JSON, not one array"),
+        (("{bundle}", "{in}", "{bundle}/o.csv"), "would be inside the bundle {bundle}"),
+        (("{bundle}", "{in}", "{bundle}/graph/o.csv"), "choose a folder outside"),
+        (("{bundle}", "{in}", "{here}/out.json"), "answers are written as JSON lines, not as"),
         (
             ("{bundle}", "{in}", "{out}", "--text-field", "none", "--text-field", "text"),
-            "--text-field none reads no text; leave it or the other one out",
+            "--text-field none excludes any other --text-field",
         ),
     ],
 )
@@ -328,7 +331,7 @@ def test_a_link_stays_a_link(
     assert out.is_symlink()
     assert [row["id"] for row in table(far / "answers.csv")] == ["node-1"]
     status, told = call(tiny_bundle.folder, source, out)
-    assert (status, says(told, "out.csv is there already; --force replaces it")) == (1, True)
+    assert (status, says(told, "out.csv already exists; replace it with --force")) == (1, True)
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     for words in ((tmp_path / "loop.csv", out), (source, tmp_path / "loop.csv")):
         status, told = call(tiny_bundle.folder, *words)
@@ -355,7 +358,7 @@ def test_parts_of_another_run_are_told_and_left_alone(
     assert len(parts) == 3  # a lock, and two parts of four rows
     status, told = call(tiny_bundle.folder, source, out)
     assert status == 0
-    assert says(told, f"{left} holds unfinished answers of another input, other options")
+    assert says(told, f"{left} holds unfinished answers for another input, other options")
     assert sorted(path.name for path in left.iterdir()) == parts
     assert [row["row"] for row in table(out)] == [str(line) for line in range(2, 13)]
 

@@ -28,7 +28,7 @@ def test_a_table_without_a_header_and_one_of_texts_alone(
     (tmp_path / "texts.tsv").write_text("Text\nhttp socket\n")
     status, told = call(tiny_bundle.folder, tmp_path / "texts.tsv", tmp_path / "b.jsonl")
     assert status == 0
-    assert says(told, "texts are classified alone")
+    assert says(told, "texts are classified without neighbours")
     (answer,) = jsonl(tmp_path / "b.jsonl")
     (best,) = expected(tiny_bundle, [Node(text="http socket")])
     assert [(answer["label"], answer["score"])] == best
@@ -41,10 +41,10 @@ def test_a_column_that_no_json_line_has_is_told(
     words = (tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "o.csv")
     status, told = call(*words, "--neighbors-field", "links")
     assert status == 1
-    assert says(told, "no column 'links', as --neighbors-field says")
+    assert says(told, "no column 'links', which --neighbors-field names")
     # It is told before there is a bundle to answer, and a later line may be the one that has it.
     status, told = call(tmp_path / "bundle", *words[1:], "--neighbors-field", "links")
-    assert says(told, "no column 'links', as --neighbors-field says")
+    assert says(told, "no column 'links', which --neighbors-field names")
     lines = '{"id": "node-1"}\n{"text": "http", "Links": ["node-1"]}\n'
     (tmp_path / "in.jsonl").write_text(lines)
     assert call(*words, "--neighbors-field", "links")[0] == 0
@@ -133,7 +133,7 @@ def test_decimals_that_a_gap_makes_of_whole_numbers_are_told_once(
         "",
         "unknown_neighbor",
     ]
-    assert says(told, "7.0 is a decimal: if 7 is meant, write whole numbers; a gap in a column")
+    assert says(told, "7.0 is a decimal: if 7 is meant, write whole numbers; an empty cell")
     assert told.count("is meant") == 1
     (tmp_path / "in.csv").write_text("id\nno-such-7.0\n7.5\n-9.0\n8.0\n")
     status, told = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "ids.csv")

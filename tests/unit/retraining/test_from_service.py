@@ -99,7 +99,7 @@ def test_a_label_that_no_node_has_any_more_is_named(
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         engine.apply([DeleteNode(name) for name in members])
     assert status(data, tmp_path / "graph") == 0
-    told = f"labels: no node has {gone!r} any more, so the graph does not name it"
+    told = f"labels: no node has the label {gone!r} any more, so it is left out of the graph"
     assert told in capsys.readouterr().out.splitlines()
     assert gone not in load_graph(tmp_path / "graph").label_names
 
@@ -115,9 +115,9 @@ def test_what_is_no_graph_is_refused_in_a_line(
     nothing = tmp_path / "nothing"
     nothing.mkdir()
     for source, words in (
-        (tmp_path / "missing", "is no folder, nor an address"),
-        (nothing, "is no data folder of a service with a log"),
-        (data, "name it with --bundle"),
+        (tmp_path / "missing", "is neither a folder nor an address"),
+        (nothing, "is not the data folder of a service:"),
+        (data, "give that bundle with --bundle"),
         ("http://127.0.0.1:9", "cannot be read"),
     ):
         assert status(source, tmp_path / "out") == 1
@@ -131,11 +131,11 @@ def test_what_is_no_graph_is_refused_in_a_line(
 @pytest.mark.parametrize(
     ("source", "words", "message"),
     [
-        ("http://127.0.0.1:9", ["--bundle", "b"], "--bundle would not be read of a service"),
+        ("http://127.0.0.1:9", ["--bundle", "b"], "--bundle has no effect with a service"),
         (
             ".",
             ["--api-key", "k", "--timeout", "9"],
-            "--api-key, --timeout would not be read of a d",
+            "--api-key, --timeout has no effect with a d",
         ),
     ],
 )
@@ -164,6 +164,6 @@ def test_a_folder_whose_log_is_in_redis_gives_the_graph(
     assert graph.lineage == Lineage(tiny_bundle.graph.content_hash, 3)
     assert graph.content_hash == expected.content_hash
     assert status(data, tmp_path / "out") == 1
-    assert "give --log and its URL" in capsys.readouterr().err
+    assert "give its URL with --log" in capsys.readouterr().err
     assert status(tiny_bundle.folder, tmp_path / "out", "--log", redis.url) == 1
-    assert "it has no redis-log.json" in capsys.readouterr().err
+    assert "it does not contain redis-log.json" in capsys.readouterr().err

@@ -26,7 +26,9 @@ def test_labelled_nodes_of_no_split_join_but_for_those_of_a_held_out_text() -> N
     members = {name: nodes.tolist() for name, nodes in joined.graph.splits.items()}
     assert members == {"train": [0, 4, 6], "val": [1], "test": [2]}
     assert (joined.count, joined.held_back) == (2, 1)
-    assert joined.summary.startswith("2 labelled nodes of no split join train; 1 stay out")
+    assert joined.summary.startswith(
+        "2 labelled nodes that were in no split were added to train; 1 were not"
+    )
     again = join_train(joined.graph)
     assert (again.count, again.held_back) == (0, 1)
 

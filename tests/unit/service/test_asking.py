@@ -70,7 +70,7 @@ def test_who_would_wait_in_vain_or_beside_too_many_is_refused_at_once_unless_it_
             several.teacher.seconds = 10.0
             (vain,) = await asyncio.create_task(within(5, "node-2"))
             assert isinstance(vain, TeacherBusyError)
-            assert "about 10 s of questions wait" in str(vain)
+            assert "would wait about 10 s" in str(vain)
             second = asyncio.create_task(within(60, "node-2"))
             await asyncio.sleep(0)
             (many,) = await within(60, "node-3")

@@ -82,7 +82,7 @@ def test_an_answer_that_trickles_has_no_more_time_than_another(server: OpenAISer
     for status in (200, 500):
         server.status = status
         started = time.monotonic()
-        with pytest.raises(TeacherError, match=r"^the teacher gave no answer in time$"):
+        with pytest.raises(TeacherError, match=r"^the teacher did not answer in time$"):
             ask(server, seconds=0.5)
         assert time.monotonic() - started < 10
 

@@ -40,9 +40,9 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("max-nodes = 5", "no setting is called 'max-nodes'; is 'max_nodes' meant?"),
-        ("teacher-key = 'a secret'", "no setting is called 'teacher-key'; is 'teacher_key' meant?"),
-        ("[serve]\nteacher_key = 'a secret'", "in no table such as [serve]"),
+        ("max-nodes = 5", "unknown setting 'max-nodes'; did you mean 'max_nodes'?"),
+        ("teacher-key = 'a secret'", "unknown setting 'teacher-key'; did you mean 'teacher_key'?"),
+        ("[serve]\nteacher_key = 'a secret'", "not in a table such as [serve]"),
         ("port = 1\nport = 2", "Cannot overwrite a value"),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_file_of_settings_may_begin_with_a_mark_and_has_to_be_there(tmp_path: 
 def test_a_host_that_no_request_can_name_is_refused(host: str) -> None:
     good = "app.example, .inner.example, 192.0.2.9, ::1, [2001:db8::1], localhost."
     assert len(load_settings(allowed_hosts=good).hosts) == 6
-    with pytest.raises(SettingsError, match="is no host") as refused:
+    with pytest.raises(SettingsError, match="is not a host") as refused:
         assert load_settings(allowed_hosts=f"{good},{host}").hosts
     assert repr(host) in str(refused.value)
 
@@ -112,7 +112,7 @@ def test_loopback_is_known(host: str) -> None:
 
 def test_a_log_in_redis_needs_a_url_and_a_folder(tmp_path: Path) -> None:
     secret = "redis://:secret@host/many"
-    with pytest.raises(SettingsError, match=r"^--log is no URL of a Redis") as refused:
+    with pytest.raises(SettingsError, match=r"^--log is not the URL of a Redis") as refused:
         load_settings(log=secret, data_folder=tmp_path)
     assert "secret" not in str(refused.value)
     with pytest.raises(SettingsError, match="--log needs --data-folder"):
@@ -140,7 +140,7 @@ def test_a_root_path_that_no_request_begins_with_is_refused(path: str) -> None:
     "path", ["/nodes", "/nodes/x", "/v1", "/v2/models", "/classify", "/page", "/docs", "/mcp"]
 )
 def test_a_root_path_where_routes_of_our_own_are_is_refused(path: str) -> None:
-    with pytest.raises(SettingsError, match="where the service has routes of its own"):
+    with pytest.raises(SettingsError, match="the service has its own routes there"):
         check_root(load_settings(root_path=path).root_path)
 
 
@@ -157,7 +157,7 @@ def test_an_empty_path_is_not_the_current_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     flag = f"--{name.replace('_', '-')}"
-    wanted = f"{flag} or UNDERSTUDY_{name.upper()} is '': it is empty; name a path"
+    wanted = f"{flag} or UNDERSTUDY_{name.upper()} is '': it is empty; give a path"
     with pytest.raises(SettingsError, match=wanted):
         load_settings(**{name: ""})
     monkeypatch.setenv(f"UNDERSTUDY_{name.upper()}", "")
@@ -173,5 +173,5 @@ def test_an_empty_path_is_not_the_current_folder(
 def test_a_file_names_no_other_one(tmp_path: Path) -> None:
     path = tmp_path / "service.toml"
     path.write_text('settings_file = "other.toml"\n')
-    with pytest.raises(SettingsError, match="no setting is called 'settings_file'"):
+    with pytest.raises(SettingsError, match="unknown setting 'settings_file'"):
         load_settings(settings_file=path)

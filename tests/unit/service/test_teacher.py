@@ -250,7 +250,7 @@ def test_a_rare_log_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) 
     assert [r.getMessage() for r in caplog.records] == ["full: 0%", *["another"] * 5]
     seldom.seconds = 0
     seldom.warning("full", "full: %d%%", 5)
-    assert caplog.messages[-1] == "full: 5% (and 4 more like it since the last line)"
+    assert caplog.messages[-1] == "full: 5% (and 4 similar ones since the last line)"
     for number in range(1_000):
         often.warning(str(number), "many kinds")
     assert len(often.logged) <= 100

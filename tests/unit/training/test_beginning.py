@@ -54,7 +54,7 @@ def test_weights_that_mean_something_else_are_refused() -> None:
     check_start(replace(CONFIG, student=replace(CONFIG.student, dropout=0.1)), before)
     with pytest.raises(CheckpointError, match="another shape"):
         check_start(replace(CONFIG, student=small_student("gcn")), before)
-    with pytest.raises(CheckpointError, match="reads texts by the encoder"):
+    with pytest.raises(CheckpointError, match="reads texts with the encoder"):
         check_start(replace(CONFIG, encoder=replace(CONFIG.encoder, digest="0")), before)
 
 
@@ -99,7 +99,7 @@ def test_a_distillation_goes_on_from_a_student(
             main([*map(str, words), *said])
         told = " ".join(capsys.readouterr().err.split())
         assert f"{said[0]} {said[1]}: " in told
-        assert f"has {has}; leave {said[0]} out" in told
+        assert f"has {has}; leave {said[0]}" in told
     assert not (tmp_path / "fourth").exists()
     config = tmp_path / "first" / "config.json"
     value = json.loads(config.read_text())
@@ -113,5 +113,5 @@ def test_a_distillation_goes_on_from_a_student(
         main(["export", str(tmp_path / "first"), str(tmp_path / "bundle")])
     assert re.search(r"error: \S*config\.json is damaged: TypeError", capsys.readouterr().err)
     config.write_text("{")
-    with pytest.raises(CheckpointError, match=r"config\.json is damaged, or of something else"):
+    with pytest.raises(CheckpointError, match=r"config\.json is damaged, or is not"):
         like_its_start(DistillChoices(start=tmp_path / "first"))

@@ -51,24 +51,24 @@ def test_every_choice_reaches_the_program() -> None:
         (DistillChoices(batch_size=-1), "batch_size must be a whole number of at least 0"),
         (DistillChoices(temperature=0.0), "temperature must be a number above 0, not 0"),
         (DistillChoices(auto_accuracy=95.0), "auto_accuracy must be from 0 to 1, not 95"),
-        (DistillChoices(view="hop1"), "--view is a teacher's; name one with --teacher"),
+        (DistillChoices(view="hop1"), "--view needs a teacher; give its folder with --teacher"),
         (DistillChoices(compare=True), "--compare needs a teacher"),
         (
             DistillChoices(teacher=Path("t"), compare=True, objectives={"cross_entropy": 1.0}),
-            "compare is of what a teacher says, and no objective",
+            "compare has no effect, since no objective",
         ),
         (
             DistillChoices(teacher=Path("t"), view="hop1", objectives={"kd": 0.0}),
-            "view is of what a teacher says, and no objective",
+            "view has no effect, since no objective",
         ),
         (DistillChoices(seed=2**63), "and at most 9223372036854775807: 9223372036854775808"),
-        (DistillChoices(temperature=2.0), "temperature is that of a teacher's soft labels"),
+        (DistillChoices(temperature=2.0), "temperature applies to a teacher's soft labels"),
         (
             DistillChoices(teacher=Path("t"), temperature=2.0, objectives={"lelp": 1.0, "kd": 0.0}),
-            "one of the objectives kd, unlabeled, bd",
+            "one of kd, unlabeled, bd",
         ),
-        (DistillChoices(encoder="hashing", encoder_path=Path("m")), "hashing has none; leave it"),
-        (DistillChoices(fanout=3, batch_size=0), "batch_size 0 takes the whole graph at once"),
+        (DistillChoices(encoder="hashing", encoder_path=Path("m")), "not for hashing; leave it"),
+        (DistillChoices(fanout=3, batch_size=0), "batch_size 0 trains on the whole graph"),
         (DistillChoices(epochs=2.5), "epochs must be a whole number .*: 2.5"),  # type: ignore[arg-type]
         (DistillChoices(patience=float("nan")), "patience must be a whole"),  # type: ignore[arg-type]
         (DistillChoices(layers=True), "layers must be a whole number of at least 1: True"),

@@ -145,7 +145,7 @@ class Large(Objective):
 def test_a_device_without_room_is_told_with_what_to_do() -> None:
     register_objective("large", lambda data, targets, student, options: Large())
     own = replace(config(device="cpu"), terms={LABELS: 1.0, "large": 1.0})
-    told = "cpu has too little memory for this: Tried to allocate 9 GiB.; give a smaller --batch-"
+    told = "out of memory on cpu: Tried to allocate 9 GiB.; choose a smaller --batch-"
     with pytest.raises(DeviceError, match=told):
         fit(own, small_data())
 
@@ -189,7 +189,7 @@ def test_how_many_neighbors_are_drawn_is_told_to_be_unread_where_the_whole_graph
     assert not placed(
         tmp_path / "graph", options, lambda _, line: told.append(line)
     ).training.batch_size
-    assert told[-1] == "--fanout 3 is not read: it is of batches"
+    assert told[-1] == "--fanout 3 has no effect: it applies only to batches"
 
 
 def test_earlier_results_are_known_again_on_any_device_and_not_in_another_precision() -> None:

@@ -54,7 +54,7 @@ def test_every_stage_has_its_line_and_its_price(stages: list[Stage]) -> None:
         assert stage.money == pytest.approx(stage.seconds / 3_600 * 2.0)
         assert stage.workers_seconds == stage.seconds
     assert advice(stages, OPTIONS) == [
-        "one machine does all of it in its memory: take the defaults"
+        "one machine has enough memory for all stages: use the defaults"
     ]
 
 
@@ -143,12 +143,12 @@ def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Pa
     assert f"{CLASSES} classes" in told.output
     assert " MB" in told.output
     assert told.output.count("distill mlp") == 1
-    assert "and on cpu an epoch of each network" in " ".join(told.output.split())
+    assert "an epoch of each network on a random graph on cpu" in " ".join(told.output.split())
     assert "assumed: 100 epochs" in told.output
     assert "choose: " in told.output
     assert "--fanout" not in told.output
     told = CliRunner().invoke(build_app("plan"), [*words, "--fanout", "3"])
-    assert "--fanout 3 is not read: every student takes the whole graph" in told.output
+    assert "--fanout 3 has no effect: every student trains on the whole graph" in told.output
 
 
 def test_durations_are_told_in_the_largest_unit_that_fits() -> None:

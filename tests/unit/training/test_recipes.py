@@ -58,8 +58,8 @@ def test_labels_stay_unless_their_weight_is_said(
         ({"kd": float("nan")}, "the weight of 'kd' must be a number of at least 0: nan"),
         ({"kd": -1.0}, "the weight of 'kd' must be a number of at least 0: -1"),
         ({"cross_entropy": 0.0}, "no objective has a weight above 0"),
-        ({"lingugkd": 1.0}, "needs a teacher's features, and an endpoint shows none"),
-        ({"nd": 1.0, "cross_entropy": 0.0}, "an endpoint shows none"),
+        ({"lingugkd": 1.0}, "needs a teacher's features, which an endpoint does"),
+        ({"nd": 1.0, "cross_entropy": 0.0}, "an endpoint does not provide"),
     ],
 )
 def test_what_cannot_be_trained_is_told_before_anything_is_encoded(

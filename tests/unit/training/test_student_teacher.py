@@ -52,7 +52,7 @@ def test_a_student_that_is_replaced_while_it_is_read_is_told(
         return file_digest(path)
 
     monkeypatch.setattr(student_teacher, "file_digest", replaced)
-    with pytest.raises(FolderChangedError, match="own was written anew while it was read; run the"):
+    with pytest.raises(FolderChangedError, match="own was rewritten while it was read; run the"):
         teach(graph_folder, tmp_path / "teacher", TeachOptions(f"student:{own}"))
     assert not (tmp_path / "teacher").exists()
 
@@ -111,7 +111,7 @@ def test_a_student_of_another_graph_or_split_is_refused(
 ) -> None:
     other = synthetic_graph(SyntheticOptions(nodes=NODES, classes=CLASSES, seed=7))
     save_graph(other, tmp_path / "other")
-    with pytest.raises(StaleTeacherError, match="may test on what that trained on"):
+    with pytest.raises(StaleTeacherError, match="may test on nodes that were trained on"):
         teach(tmp_path / "other", tmp_path / "teacher", TeachOptions(f"student:{folders[1]}"))
     with pytest.raises(EvaluationError, match="a student has learned labels that other splits"):
         EvaluationOptions(teacher=TeachOptions(f"student:{folders[1]}"))

@@ -129,8 +129,9 @@ def check_together(folder: Path, info: TeacherInfo) -> None:
         told = (file.metadata() or {}).get("answers", "")
     if told and info.answers and told != info.answers:
         raise TeacherError(
-            f"{folder}: {ANSWERS_FILE} and teacher.json are of two teachers; run the same command "
-            "again if the folder was just written anew, else make one with `understudy teach`"
+            f"{folder}: {ANSWERS_FILE} and teacher.json belong to different teachers; run the same "
+            "command again if the folder was just rewritten, else make it again with `understudy "
+            "teach`"
         )
 
 
@@ -176,9 +177,9 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     info = read_info(folder)
     if info.graph_hash != graph.content_hash:
         raise StaleTeacherError(
-            f"{folder} answers about {info.graph_name} with content hash "
-            f"{str(info.graph_hash)[:12]}, {graph.name} has {graph.content_hash[:12]}; run "
-            "`understudy teach` on it"
+            f"{folder} holds answers about {info.graph_name} with content hash "
+            f"{str(info.graph_hash)[:12]}, but {graph.name} has {graph.content_hash[:12]}; run "
+            "`understudy teach` on this graph"
         )
     if info.label_names != graph.label_names:  # answers are indices into these names
         raise TeacherError(
@@ -260,8 +261,8 @@ def check_arrays(path: Path, info: TeacherInfo, graph: TextGraph, answers: HopAn
             raise TeacherError(f"{path}: {name} has shape {array.shape}, expected {expected}")
         if not all_finite(array):
             raise TeacherError(
-                f"{path} is damaged: {name} holds what is no finite number; run `understudy teach` "
-                "again"
+                f"{path} is damaged: {name} holds values that are not finite; run `understudy "
+                "teach` again"
             )
     nodes = {"nodes": answers.nodes, "tuned": answers.tuned}
     nodes |= {} if smoothed is None else {"smoothed_nodes": smoothed.nodes}

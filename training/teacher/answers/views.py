@@ -131,7 +131,9 @@ def make_targets(
     best = found[chosen]
     own = labeled_rows(graph, best, "val")
     if not len(own):
-        raise TeacherError("the teacher was asked about no validation node; ask about more")
+        raise TeacherError(
+            "the teacher was not asked about any validation node; ask about more nodes"
+        )
     temperature = view_temperature(
         chosen, best.log_probabilities[own], graph.labels[best.nodes[own]]
     )
@@ -163,8 +165,8 @@ def view_temperature(
     if len(labels) >= FEW_NODES:
         return fit_temperature(log_probabilities, labels)
     log.warning(
-        "the teacher answered about %d validation nodes alone: the view that students learn from, "
-        "%r, is chosen by them, and how sure it is; ask about more",
+        "the teacher answered about only %d validation nodes, by which the view that students "
+        "learn from, %r, and its confidence are chosen; ask about more nodes",
         len(labels),
         view,
     )

@@ -45,7 +45,7 @@ def with_adapters(model: Any, options: CausalOptions, seed: int) -> Any:
             return get_peft_model(model, config, autocast_adapter_dtype=options.four_bit)
         except ValueError as error:
             raise TeacherError(
-                f"peft cannot tune this model: {first_line(error)}; --epochs 0 asks it as it is"
+                f"peft cannot tune this model: {first_line(error)}; use it untuned with --epochs 0"
             ) from error
 
 

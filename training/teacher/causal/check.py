@@ -42,8 +42,8 @@ def checked(teacher: CausalTeacher, name: str) -> CausalTeacher:
     if (problem := sharing_problem(teacher, prompts)) is None:
         return teacher
     log.warning(
-        "%s cannot read prompts that begin alike together (%s): each of %d labels takes a pass of "
-        "its own, which is right, and slower",
+        "%s cannot read prompts with a common beginning together (%s): each of %d labels takes a "
+        "pass of its own, which is exact but slower",
         name,
         problem,
         len(teacher.labels),

@@ -92,7 +92,7 @@ def causal_teacher(
     positions = int(getattr(config, "max_position_embeddings", 0) or options.max_tokens * 2)
     most = positions - max(map(len, labels)) - 1
     if options.max_tokens > most:
-        log.warning("prompts are cut at %d tokens, all that the model reads", most)
+        log.warning("prompts are cut at %d tokens, the model's maximum", most)
         options = replace(options, max_tokens=most)
     ended = tuple((*label, tokens.frame.end) for label in labels)
     return CausalTeacher(module, tokens, options, ended, tree, branch, digest)

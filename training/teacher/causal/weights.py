@@ -69,7 +69,7 @@ def gemma_weights() -> Weights:
     if folder.is_dir():
         return Weights(str(folder), GEMMA_DIGEST)
     if find_spec(GEMMA_PACKAGE) is None or find_spec("gguf") is None:
-        raise TeacherError(f"the teacher gemma needs packages that are not here; {EXTRA}")
+        raise TeacherError(f"the teacher gemma needs packages that are not installed; {EXTRA}")
     log.warning("%s", GEMMA_TERMS)
     # The processes of an evaluation request it concurrently.
     with cache_errors(folder), taking_turns(folder):
@@ -87,7 +87,8 @@ def join_gemma(folder: Path) -> None:
             raise TeacherError(f"cannot join the packages of gemma: {first_line(error)}") from error
         if file_digest(file) != GEMMA_DIGEST:
             raise TeacherError(
-                f"the packages of the teacher gemma hold another file than expected; {EXTRA}, anew"
+                f"the packages of the teacher gemma hold a different file than expected; {EXTRA} "
+                "again"
             )
         dequantize(file, folder, GEMMA)
 
@@ -97,7 +98,7 @@ def gguf_weights(file: Path) -> Weights:
     check_file(file)
     with file.open("rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:
-            raise TeacherError(f"{file} is no GGUF file")
+            raise TeacherError(f"{file} is not a GGUF file")
     digest = file_digest(file)
     folder = dequantized_folder(digest)
     if not folder.is_dir():
@@ -123,7 +124,9 @@ def dequantize(file: Path, folder: Path, name: str) -> None:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    log.warning("reading %s once, which takes a minute or more; kept in %s", name, folder)
+    log.warning(
+        "converting %s once, which takes a minute or more; the result is kept in %s", name, folder
+    )
     place: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**place)
@@ -156,7 +159,7 @@ def weights_digest(name: str) -> str:
         if files := sorted(folder.glob(pattern)):
             digests = [file_digest(path) for path in files]
             return hashlib.sha256("".join(digests).encode()).hexdigest()
-    raise TeacherError(f"{name} holds no weights ({', '.join(FORMATS)})")
+    raise TeacherError(f"{name} does not contain weights ({', '.join(FORMATS)})")
 
 
 def local_folder(name: str) -> Path:

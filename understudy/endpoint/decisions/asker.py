@@ -51,7 +51,7 @@ class DecisionAsker:
         questions = first_questions(len(label_names), most)
         if len(questions) > most:
             raise TooManyLabelsError(
-                f"{len(label_names):,} labels are more than two rounds of {most} tell"
+                f"{len(label_names):,} labels are more than two rounds of {most} options can decide"
             )
         told, spent = await self.round(prompt, questions, label_names)
         if told is None:

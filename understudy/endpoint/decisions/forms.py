@@ -113,7 +113,7 @@ class DecisionQuestions:
         """See `Form`."""
         decision = decoded(content, DECISION)
         if len(decision.answers) != len(questions):
-            raise MalformedError(f"{len(questions)} questions have {len(decision.answers)} answers")
+            raise MalformedError(f"{len(questions)} questions got {len(decision.answers)} answers")
         found = [
             None if answer.type == "refusal" else shares(by_option(answer), labels)
             for answer, labels in zip(decision.answers, questions, strict=True)
@@ -149,7 +149,7 @@ class SystemOneQuestions:
         for number, labels in enumerate(questions):
             answer = answered.answers.get(name_of(number))
             if answer is None:
-                raise MalformedError("a question has no answer", name_of(number))
+                raise MalformedError("a question got no answer", name_of(number))
             refused = answer.type == "refusal"
             found.append(None if refused else shares(answer.probabilities, labels))
         return found, usage(answered.usage)
@@ -174,7 +174,7 @@ def decoded(content: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         return decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError(
-            "the answer is not like a decision endpoint's", str(error)[:200]
+            "the answer does not have the form of a decision endpoint", str(error)[:200]
         ) from error
 
 
@@ -186,7 +186,7 @@ def by_option(answer: ListedAnswer) -> dict[str, float]:
     """
     told = {str(option.value): option.probability for option in answer.probabilities}
     if len(told) < len(answer.probabilities):
-        raise MalformedError("an option is told of twice")
+        raise MalformedError("an option occurs twice in the answer")
     return told
 
 
@@ -200,16 +200,16 @@ def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
     """
     foreign = told.keys() - set(labels)
     if foreign or not told:
-        problem = f"{len(foreign)} of {len(told)} options were not asked about"
+        problem = f"{len(foreign)} of {len(told)} options in the answer were not in the question"
         raise MalformedError("the probabilities are not those of the labels", problem)
     values = np.array([told.get(label, 0.0) for label in labels])
     if values.min() < 0 or values.max() <= 0:
         raise MalformedError("a probability is negative, or all are 0")
     if values.max() > LARGEST:
-        raise MalformedError("a probability is too large to be a share of anything")
+        raise MalformedError("a probability is too large")
     total = float(values.sum())
     if abs(total - 1) > SUM_TOLERANCE:
-        log.warning("an answer's probabilities sum to %.2f and are divided by that", total)
+        log.warning("an answer's probabilities sum to %.2f; they are divided by their sum", total)
     result: Shares = np.maximum(values / total, FLOOR)
     result /= result.sum()
     return result

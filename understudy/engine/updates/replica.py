@@ -169,7 +169,7 @@ class Replica:
             raise failure from None
         self.synchronised = asked
         if self.failure is not None:
-            logger.info("the log is followed again")
+            logger.info("following the log again")
             self.failure = None
         return fates
 
@@ -205,8 +205,8 @@ class Replica:
             mutations = decode_mutations(record.payload)
         except JournalError as error:  # its checksum is right, so it was written like this
             raise JournalFailedError(
-                f"record {record.number} of the journal is none that this release knows, so a "
-                f"newer one wrote it: upgrade this process ({error})"
+                f"this release does not understand record {record.number} of the journal, which a "
+                f"newer release wrote: upgrade this process ({error})"
             ) from error
         try:
             # Checked against the graph only: newer rules for ids do not apply to old records.

@@ -64,7 +64,7 @@ class Ticket:
 def check_key(key: str) -> None:
     if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
         raise MutationRefusedError(
-            f"an idempotency key has 1 to {KEY_CHARACTERS} printable characters", position=0
+            f"an idempotency key must have 1 to {KEY_CHARACTERS} printable characters", position=0
         )
 
 

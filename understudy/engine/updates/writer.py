@@ -158,11 +158,11 @@ class Writer(Replica):
         except BaseException as error:
             for ticket in group:
                 if not ticket.outcome.done():
-                    failure = InferenceError("the change was taken back; the log says why")
+                    failure = InferenceError("the change was rolled back; the log says why")
                     ticket.outcome.set_exception(failure)
             if not isinstance(error, Exception):
                 raise
-            logger.exception("a change failed and was taken back")
+            logger.exception("a change failed and was rolled back")
 
     def apply_group(self, group: Sequence[Ticket]) -> None:
         """Applies the acceptable batches of a group together."""
@@ -254,8 +254,8 @@ class Writer(Replica):
             for ticket in pushed:
                 ticket.outcome.set_exception(
                     JournalFailedError(
-                        f"the change is in the log, and cannot be applied here yet ({error}); "
-                        "send it again under the same key"
+                        f"the change is in the log but cannot be applied here yet ({error}); send "
+                        "it again with the same key"
                     )
                 )
             return

@@ -136,7 +136,7 @@ def build_graph(
     kept, first_of = distinct_nodes(records, log)
     kept, texts = with_text(records, kept, rules.missing_text, log)
     if not len(kept):
-        raise BadInputError("no node is left: every record was empty")
+        raise BadInputError("there are no nodes: every record was empty")
     progress("build the graph", 1, 4)
     position = np.full(len(records), UNLABELED, dtype=np.int64)
     position[kept] = np.arange(len(kept))
@@ -151,11 +151,11 @@ def build_graph(
     else:
         splits = check_members(given.members, position, records)
         if not any(map(len, splits.values())):
-            raise BadInputError(f"the split that is given ({given.origin}) holds no node")
+            raise BadInputError(f"the given split ({given.origin}) contains no node")
     drawn = not any(map(len, splits.values()))
     if not drawn:
         origin = split_origin(nodes, given, rules, drawn, grouped=False)
-        check_drawing(rules, f"this one is given ({origin})", given is None)
+        check_drawing(rules, f"a split is given ({origin})", given is None)
     elif not label_names:
         check_drawing(rules, "no node has a label", own=False)
     if drawn:
@@ -186,9 +186,9 @@ def check_drawing(rules: Rules, why: str, own: bool) -> None:
     """
     drawing = {"fractions": tuple(rules.fractions) != Rules.fractions, "seed": rules.seed != 0}
     if said := [name for name, other in drawing.items() if other]:
-        advice = ", or have one drawn with --split-field none" if own else ""
+        advice = ", or let one be drawn with --split-field none" if own else ""
         raise BadInputError(
-            f"{' and '.join('--' + name for name in said)} would draw a split, and {why}; "
+            f"{' and '.join('--' + name for name in said)} would draw a random split, but {why}; "
             f"leave {'them' if len(said) > 1 else 'it'} out{advice}"
         )
 

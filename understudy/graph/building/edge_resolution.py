@@ -191,7 +191,7 @@ def unknown_endpoint(
             "drop such edges with --skip-unknown"
         )
     if (known := look_alike(value, ids)) is not None:
-        apart = "only case, blanks or accents' coding differ, or what cannot be seen"
+        apart = "they differ only in case, blanks, the coding of accents, or invisible characters"
         like = f"though {known!r} is, and {apart}"
     elif (known := same_number(value, ids)) is not None:
         like = f"though {known!r} is, which is the same number"
@@ -200,7 +200,7 @@ def unknown_endpoint(
         if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
             advice += ", or, if the line names the columns, say so with --header"
         return f"{end} {value!r:.100} is no node's id{others}; {advice}"
-    return f"{end} {value!r:.100} is no node's id{others}, {like}; write both one way"
+    return f"{end} {value!r:.100} is no node's id{others}, {like}; write both in the same way"
 
 
 def other_ids(records: NodeColumns) -> str:
@@ -208,8 +208,8 @@ def other_ids(records: NodeColumns) -> str:
     columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
     taken = f" from column {', '.join(columns)}" if columns else ""
     return (
-        f"; no edge of the file joins two nodes, whose ids are such as "
-        f"{records.ids[0].as_py()!r}{taken}: another column may be meant (--id-field)"
+        "; no edge of the file joins two nodes, whose ids look like "
+        f"{records.ids[0].as_py()!r}{taken}: perhaps another column holds the ids (--id-field)"
     )
 
 

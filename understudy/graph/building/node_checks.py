@@ -62,7 +62,7 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
     records = NodeColumns(tables, **columns)
     if not len(records):
         files = ", ".join(table.source.file for table in tables)
-        raise BadInputError(f"{files}: no node in it; a graph needs at least one")
+        raise BadInputError(f"{files}: contains no nodes; a graph needs at least one")
     if records.ids.null_count:
         missing = int(np.argmax(records.ids.is_null().to_numpy(zero_copy_only=False)))
         raise BadInputError(f"{records.at(missing)}: the node's id is empty; every node needs one")

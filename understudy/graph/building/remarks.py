@@ -42,10 +42,10 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
     if not graph.adjacency.num_edges:
         yield "the graph has no edges"
     if graph.num_classes == 1:
-        yield f"there is one class only, {graph.label_names[0]!r}: nothing can be learnt from it"
+        yield f"there is only one class, {graph.label_names[0]!r}, so nothing can be learnt"
     missing = [name for name in ("val", "test") if not len(graph.splits.get(name, ()))]
     if graph.num_classes and missing:
-        yield f"no node is in {' or in '.join(missing)}; training needs val, and grading test"
+        yield f"no node is in {' or in '.join(missing)}; training needs val, and testing needs test"
     yield from copies(graph)
 
 
@@ -65,9 +65,9 @@ def copies(graph: TextGraph) -> Iterator[str]:
             example = example or first.partition("\n")[0]
     if told:
         yield (
-            f"{' and '.join(told)} have the very text of a node of train ({example!r:.60}): a "
-            "model may know them by heart; a column whose equal values a random split keeps "
-            "together is named with --group-field"
+            f"{' and '.join(told)} have exactly the text of a train node ({example!r:.60}), so a "
+            "model may have memorised them; to keep such nodes together in a random split, name a "
+            "column with --group-field"
         )
 
 
@@ -84,8 +84,8 @@ def same_numbers(names: Sequence[str]) -> Iterator[str]:
     """Reports classes that write one number in several ways, such as `1` and `01`."""
     if shown := of_one_form(names, number_of):
         yield (
-            f"{shown}: classes of their own, though they write the same number; write each class "
-            "one way if they are the same"
+            f"{shown}: read as different classes, though they are the same number; if they are one "
+            "class, write it in one way"
         )
 
 
@@ -141,8 +141,8 @@ def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator
         )
     if shown := shown_groups(same_number_groups(ids), ids, place):
         yield (
-            f"{shown}: nodes of their own, though their ids write the same number; write each id "
-            "one way if they are the same, in the edges, too"
+            f"{shown}: read as different nodes, though their ids are the same number; if they are "
+            "one node, write its id in one way, also in the edges"
         )
 
 
@@ -154,7 +154,7 @@ def shown_groups(
         ", ".join(f"{ids[node].as_py()!r:.100} ({place(node)})" for node in group[:SHOWN].tolist())
         for group in groups[:SHOWN]
     )
-    more = f"; and {len(groups) - SHOWN:,} more such groups" if len(groups) > SHOWN else ""
+    more = f"; and {len(groups) - SHOWN:,} more groups" if len(groups) > SHOWN else ""
     return f"{shown}{more}"
 
 

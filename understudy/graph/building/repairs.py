@@ -7,7 +7,7 @@ REPAIRS = {
     "repeated_nodes": "repeats of an identical node record left out",
     "nodes_without_text": "nodes without text left out",
     "texts_from_ids": "nodes without text given their id as text",
-    "unseen_texts": "texts without a character that can be seen read as none",
+    "unseen_texts": "texts without a visible character treated as missing",
     "missing_labels": "labels such as NaN, null or ? read as none",
     "negative_labels": "negative numbers as labels read as none (else: --negative-labels class)",
     "whole_float_ids": "ids such as 3.0 read as 3",

@@ -13,8 +13,8 @@ SHOWN = 12  # characters of a lineage in a message
 CHECKSUM_BYTES = 32
 NO_CHECKSUM = bytes(CHECKSUM_BYTES)  # before the first record
 ADVICE = (
-    "put a copy in its place, or move it away, with all that lies beside it, to begin again with "
-    "the bundle's graph"
+    "replace it with a copy, or move it and everything beside it away to start again with the "
+    "bundle's graph"
 )
 
 
@@ -68,7 +68,7 @@ def parse_about(found: Mapping[object, object], path: Path) -> About:
     rows = Rows(found, path)
     if rows.text("format") not in READ_FORMATS:
         raise JournalForeignError(
-            f"{path} has journal format {rows.text('format')}, this release reads "
+            f"{path} has journal format {rows.text('format')}, but this release reads only "
             f"{' and '.join(READ_FORMATS)}"
         )
     snapshot = rows.text("snapshot")

@@ -86,7 +86,7 @@ def last_of(connection: sqlite3.Connection, about: About, path: Path) -> int:
     whole = about.last is None or (number, checksum) == (about.last, about.last_checksum)
     if not whole or rows != number - about.number:
         raise JournalDamagedError(
-            f"{path} is damaged after record {number}, and damaged logs are not copied; start one "
-            "service on it alone, which keeps what is good and says what it cut"
+            f"{path} is damaged after record {number}, and damaged logs are not copied; start a "
+            "single service on it, which keeps the good records and reports what it removed"
         )
     return number

@@ -147,11 +147,11 @@ def opening(path: Path, what: str) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise JournalLockedError(
-                f"another process keeps {path} locked: an older release, or a tool for SQLite; "
+                f"another process has locked {path}, such as an older release or an SQLite tool; "
                 "stop it"
             ) from error
         if code == sqlite3.SQLITE_NOTADB:
-            raise JournalForeignError(f"{path} is no journal: {error}") from error
+            raise JournalForeignError(f"{path} is not a journal: {error}") from error
         if code == sqlite3.SQLITE_CORRUPT:
             raise JournalDamagedError(f"{path} is damaged: {error}") from error
         raise JournalError(f"{path} cannot be {what}: {error}{advice(code)}") from error
@@ -159,7 +159,7 @@ def opening(path: Path, what: str) -> Iterator[None]:
 
 def advice(code: int) -> str:
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return "; make room on its disk, nothing of the change was kept"
+        return "; make room on its disk; nothing of the change was kept"
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return "; its folder must be writable for this user"
     return ""

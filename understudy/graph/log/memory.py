@@ -48,7 +48,7 @@ class MemoryLog:
             heir.inherited.extend(records)
 
     def push(self, entries: Sequence[Record]) -> int:
-        raise JournalError("nobody else appends to this log: there is nothing to wait for")
+        raise JournalError("no other process writes to this log, so there is nothing to wait for")
 
     def applied(self, number: int) -> None:
         """Does nothing: there are no other processes."""
@@ -119,7 +119,9 @@ class SharedMemoryLog:
     def read(self, after: int) -> list[Record]:
         with self.common.changed:
             if after < self.common.start:
-                raise JournalError(f"the log begins after {self.common.start}, not after {after}")
+                raise JournalError(
+                    f"the log starts after record {self.common.start}, not after {after}"
+                )
             found = self.common.records[after - self.common.start :]
         self.number = after + len(found)
         return found
@@ -127,7 +129,7 @@ class SharedMemoryLog:
     def append(self, records: Sequence[Record]) -> None:
         with self.common.changed:
             if records[0].number != self.common.last + 1:
-                raise LogMovedError("others were appended meanwhile")
+                raise LogMovedError("other records were appended in the meantime")
             self.extend(records)
 
     def push(self, entries: Sequence[Record]) -> int:
@@ -182,7 +184,7 @@ class SharedMemoryLog:
         with self.common.changed:
             common = self.common
             if not common.start <= number <= common.last:
-                raise JournalError(f"the log cannot begin after {number}")
+                raise JournalError(f"the log cannot be shortened to start after record {number}")
             self.free(number)
             del common.records[: number - common.start]
             common.start, common.snapshot = number, snapshot

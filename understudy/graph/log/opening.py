@@ -92,7 +92,9 @@ class LogFile:
                 names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
                 tables = {name for (name,) in names}
                 if kind != APPLICATION_ID and (kind != 0 or tables):
-                    raise JournalForeignError(f"{self.path} is a database, but no journal of ours")
+                    raise JournalForeignError(
+                        f"{self.path} is a database, but not a journal of understudy"
+                    )
                 if missing := TABLES - tables:
                     raise JournalDamagedError(
                         f"{self.path} is damaged: it has no table {min(missing)!r}; {ADVICE}"
@@ -111,17 +113,17 @@ class LogFile:
         if not about.lineage:
             if about.bundle != self.about.bundle or not self.about.lineage:
                 raise JournalForeignError(
-                    f"{self.path} is of an older release, which knew its graph by the bundle "
-                    f"{about.bundle}; start it once with that bundle, and from then on with any of "
-                    "its graph"
+                    f"{self.path} was written by an older release, which identified its graph by "
+                    f"the bundle {about.bundle}; start the service once with that bundle, after "
+                    "that with any bundle of the graph"
                 )
             about = replace(about, lineage=self.about.lineage)
             self.older = True
         elif self.about.lineage not in ("", about.lineage):
             raise JournalForeignError(
-                f"{self.path} holds changes of the graph {about.lineage[:SHOWN]}, and the bundle "
-                f"is of the graph {self.about.lineage[:SHOWN]}; give every graph a folder of its "
-                "own"
+                f"{self.path} holds changes of the graph {about.lineage[:SHOWN]}, but the bundle "
+                f"is of the graph {self.about.lineage[:SHOWN]}; use a separate data folder for "
+                "each graph"
             )
         self.about = about
 
@@ -139,7 +141,7 @@ class LogFile:
                 )
             write_about(connection, self.about)
         logger.info(
-            "%s was of an older release, and is carried over: it holds changes of the graph %s",
+            "%s, written by an older release, was converted: it holds changes of the graph %s",
             self.path,
             self.about.lineage[:SHOWN],
         )
@@ -222,7 +224,7 @@ class LogFile:
         if not self.alone:
             raise JournalDamagedError(
                 f"{self.path} is damaged {where}, and other processes have it open; stop them, "
-                "then start one alone, which keeps what is good"
+                "then start a single one, which keeps the good records"
             ) from cause
 
     def start_anew(self, error: Exception) -> sqlite3.Connection:
@@ -276,7 +278,7 @@ def check_no_traces(path: Path) -> None:
     traces = sorted(path.parent.glob(f"{path.name}-wal")) + set_aside_files(path)
     if traces and not path.exists():
         raise JournalDamagedError(
-            f"{path} is missing, although {traces[0].name} lies beside it; {ADVICE}"
+            f"{path} is missing, although {traces[0].name} is there; {ADVICE}"
         )
 
 

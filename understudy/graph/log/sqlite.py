@@ -140,7 +140,7 @@ class SqliteLog:
         found = self.connection.execute("SELECT checksum FROM records WHERE number = ?", (number,))
         row = found.fetchone()
         if row is None:
-            raise JournalError(f"{self.path} does not hold record {number}")
+            raise JournalError(f"{self.path} does not contain record {number}")
         return bytes(row[0])
 
     def append(self, records: Sequence[Record]) -> None:
@@ -200,7 +200,7 @@ class SqliteLog:
             (last,), (checksum,) = rows
             return int(last), bytes.fromhex(checksum)
         except (ValueError, TypeError) as error:
-            raise JournalDamagedError(f"{self.path} does not tell its last record") from error
+            raise JournalDamagedError(f"{self.path} does not name its last record") from error
 
     def applied(self, number: int) -> None:
         """Reports that the records up to a number are applied here, and no longer needed."""
@@ -243,7 +243,7 @@ class SqliteLog:
             if not about.number <= number <= (about.last or 0):
                 raise JournalError(
                     f"{self.path} holds the records {about.number + 1} to {about.last}; it cannot "
-                    f"begin after {number}"
+                    f"be shortened to start after {number}"
                 )
             self.check_free(number)
             row = self.connection.execute(
@@ -269,7 +269,8 @@ class SqliteLog:
         slowest = min(self.followers.others(), default=number)
         if slowest < number:
             raise LogHeldError(
-                f"{self.path} cannot begin after {number} yet: another process is at {slowest}"
+                f"{self.path} cannot be shortened to start after {number} yet: another process is "
+                f"at {slowest}"
             )
 
     def write_keys(self, keys: Keys, start: int, number: int) -> None:

@@ -330,13 +330,13 @@ def check_id(position: int, node_id: str) -> None:
 
 def check_text(position: int, text: str) -> None:
     if is_blank(text):
-        raise MutationError(
-            position, "a node's text must not be empty, nor hold only what cannot be seen"
-        )
+        raise MutationError(position, "a node's text must have a visible character")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise MutationError(position, "the node's text holds half a character") from error
+        raise MutationError(
+            position, "the node's text contains half a character (a lone surrogate)"
+        ) from error
 
 
 def shown(words: str) -> str:

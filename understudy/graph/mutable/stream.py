@@ -25,9 +25,9 @@ class Head(Struct, frozen=True, tag_field="kind", tag="graph"):
     """The first line."""
 
     name: str
-    source: Annotated[str, Meta(description="Where it was imported from, in words.")]
-    lineage: Annotated[str, Meta(description="The content hash that it had when it was imported.")]
-    graph_version: Annotated[int, Meta(description="Of all that follows.")]
+    source: Annotated[str, Meta(description="Source that the graph was imported from, in words.")]
+    lineage: Annotated[str, Meta(description="Content hash of the graph when it was imported.")]
+    graph_version: Annotated[int, Meta(description="Number of all lines that follow.")]
     labels: tuple[str, ...]
     splits: tuple[str, ...]
     nodes: int
@@ -39,11 +39,16 @@ class NodeLine(Struct, frozen=True, tag_field="kind", tag="node"):
 
     id: str
     text: str
-    label: Annotated[str | None, Meta(description="As given, not as predicted.")] = None
-    split: Annotated[str | None, Meta(description="null for a node that was added later.")] = None
+    label: Annotated[str | None, Meta(description="The given label, not the predicted one.")] = None
+    split: Annotated[
+        str | None, Meta(description="Split of the node; null if the node was added later.")
+    ] = None
     group: Annotated[
         Annotated[int, Meta(ge=0, le=2**62)] | None,
-        Meta(description="Nodes of one group are in one split; null as above."),
+        Meta(
+            description="Group of the node, whose nodes are all in one split; null if the node was "
+            "added later."
+        ),
     ] = None
 
 
@@ -251,7 +256,7 @@ def read_graph(lines: Iterable[bytes | str], where: str) -> TextGraph:
             line = DECODER.decode(words)
             if reading is None:
                 if not isinstance(line, Head):
-                    raise ValueError("no graph begins so")
+                    raise ValueError("this is not the beginning of a graph")
                 reading = Reading(line)
             elif isinstance(line, End):
                 return reading.graph(line)
@@ -259,12 +264,13 @@ def read_graph(lines: Iterable[bytes | str], where: str) -> TextGraph:
                 reading.take(line)
     except KeyError as error:
         raise BadInputError(
-            f"{where}: line {number} of the graph names {error}, which there is not"
+            f"{where}: line {number} of the graph names {error}, which does not exist"
         ) from error
     except (ValueError, msgspec.MsgspecError) as error:
         if reading is None:  # for example a proxy's page
             raise BadInputError(
-                f"{where}: what answers there sends no graph ({error}); is it the service?"
+                f"{where}: the answer is not a graph ({error}); check that this is the address of "
+                "a service"
             ) from error
         raise BadInputError(f"{where}: line {number} of the graph: {error}") from error
-    raise BadInputError(f"{where}: the graph ends after line {number:,}, and not with its end")
+    raise BadInputError(f"{where}: the graph is incomplete: it breaks off after line {number:,}")

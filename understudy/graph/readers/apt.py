@@ -43,7 +43,7 @@ def fetch_index(folder: Path, offline: bool = False, progress: Progress = silent
     """
     if shutil.which("apt-get") is None:
         raise SourceError(
-            "apt-get is not on this machine: the Debian graph needs Debian or Ubuntu; "
+            "there is no apt-get on this machine: the Debian graph needs Debian or Ubuntu; "
             "elsewhere use `understudy data synthetic`"
         )
     problem = ""
@@ -67,8 +67,8 @@ def prepare(folder: Path) -> None:
             (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(
-            f"cannot write the cache folder {folder}: {error.strerror}; "
-            "set UNDERSTUDY_CACHE to a folder of yours"
+            f"cannot write the cache folder {folder}: {error.strerror}; set UNDERSTUDY_CACHE to a "
+            "writable folder"
         ) from error
 
 

@@ -130,8 +130,9 @@ def header_doubted(rows: Rows, delimiter: str) -> Iterator[None]:
         line = rows.head.columns[0] if len(rows.head.columns) == 1 else ""
         if delimiter and (sign := likeliest(line, delimiter)) != delimiter:
             raise MissingColumnError(
-                f"{error}; --delimiter is of all files, and this one has another, the "
-                f"{NAMES[sign]}: leave it out where it can be found, or write all files with one"
+                f"{error}; --delimiter applies to all files, but this one uses another, the "
+                f"{NAMES[sign]}: leave it out to have it detected, or write all files with the "
+                "same one"
             ) from error
         raise MissingColumnError(
             f"{error}; if this is no header but data, use --no-header"

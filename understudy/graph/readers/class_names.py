@@ -125,7 +125,7 @@ def names_by_row(where: str, key: str, column: Any) -> dict[Any, Any]:
     names: dict[Any, Any] = {}
     for row, name in column.items():
         if names.setdefault(row, name) != name:
-            raise BadInputError(f"{where}: {key!r} gives two names to one class")
+            raise BadInputError(f"{where}: {key!r} gives one class two names")
     return names
 
 
@@ -157,12 +157,12 @@ def names_of_mapping(where: str, key: str, value: Mapping[Any, Any]) -> Names:
     backward = [number_of(item) for item in value.values()]
     if None not in forward and None in backward:
         if len(set(forward)) < len(forward):
-            raise BadInputError(f"{where}: {key!r} gives two names to one class")
+            raise BadInputError(f"{where}: {key!r} gives one class two names")
         pairs = zip(forward, value.values(), strict=True)
         return {number: name_of(where, key, name) for number, name in pairs if number is not None}
     if None not in backward and None in forward:
         if len(set(backward)) < len(backward):
-            raise BadInputError(f"{where}: {key!r} gives two names to one class")
+            raise BadInputError(f"{where}: {key!r} gives one class two names")
         pairs = zip(backward, value, strict=True)
         return {number: name_of(where, key, name) for number, name in pairs if number is not None}
     raise BadInputError(

@@ -135,7 +135,7 @@ def read_delimited(
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
     for found, words in (
-        (empty, "rows whose fields are all empty, passed over: "),
+        (empty, "rows without any value, skipped: "),
         (swallowing, "quoted fields run over lines that could be records by themselves: "),
     ):
         if found and remark is not None:

@@ -72,7 +72,7 @@ def read_edge_list(
             )
         yield line, names if len(names) == count else numbered(count), values
     if comments and remark is not None:
-        remark(f"lines that begin with {' or '.join(COMMENTS)} passed over: {comments:,}")
+        remark(f"lines that begin with {' or '.join(COMMENTS)}, skipped: {comments:,}")
 
 
 def separator_of(text: str) -> str | None:

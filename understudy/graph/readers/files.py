@@ -129,7 +129,7 @@ def without_own_edges(table: NodeTable, graphs: Sequence[Path]) -> NodeTable:
     """Adds a remark to records of a graph file whose own edges are replaced by other edges."""
     if Path(table.source.file) not in graphs:
         return table
-    remarks = (*table.reading.remarks, "its own edges are not read, since --edges names others")
+    remarks = (*table.reading.remarks, "its own edges are ignored, since --edges is given")
     return replace(table, reading=replace(table.reading, remarks=remarks))
 
 

@@ -35,11 +35,14 @@ FORMATS = (
 
 # Descriptions of other files, by suffix, and advice.
 ADVICE = {
-    ("-", "/dev/stdin", "/dev/fd/0"): "stdin is not read; write it to a file of a name that tells "
-    "its format",
+    (
+        "-",
+        "/dev/stdin",
+        "/dev/fd/0",
+    ): "stdin is not supported; write it to a file whose name tells the format",
     (".gzip",): "packed by gzip; let its name end in .gz",
     (".zst", ".zstd"): "packed by zstd; unpack it: zstd -d",
-    (".7z", ".rar", ".z", ".lz4", ".br", ".lzma"): "packed in a way that is not read; unpack it",
+    (".7z", ".rar", ".z", ".lz4", ".br", ".lzma"): "an unsupported compression; unpack it",
     (".xlsx", ".xls", ".xlsm", ".ods"): "a spreadsheet; save the sheet as CSV",
     (".xml",): "let its name end in .graphml or .gexf, if it is one of these",
     (".txt",): "let its name end in .csv or .tsv, if it is a table",
@@ -130,7 +133,7 @@ def parts_of(path: Path, kind: Kind) -> list[Path]:
     if not path.is_dir():
         return [path]
     if marked(path, GRAPH) is not None:
-        raise SourceError(f"{path} is a graph folder already: give it to the next command as it is")
+        raise SourceError(f"{path} is already a graph folder: give it to the next command as it is")
     inside = [part for part in path.iterdir() if part.name[0] not in "._"]
     inside.sort(key=lambda part: (by_numbers(part.name), part.name))
     folders = [part.name for part in inside if part.is_dir()]

@@ -55,11 +55,11 @@ def checked_descriptions(
         label = label.strip()
         if label in found:
             raise BadInputError(
-                f"{where}: label {label!r} is described at {found[label][1]} already; keep one"
+                f"{where}: label {label!r} is already described at {found[label][1]}; keep one"
             )
         found[label] = described(text, f"{where}: label {label!r}"), where
     if not found:
-        raise BadInputError(f"{source} describes no label; describe some, or leave it out")
+        raise BadInputError(f"{source} contains no descriptions; add some, or leave it out")
     missing = [name for name in label_names if name not in found]
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""

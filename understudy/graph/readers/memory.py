@@ -92,7 +92,9 @@ def graph_from_arrays(
     """See `Graph.from_arrays`."""
     check_name(name, "name")
     if labels is None and label_names is not None:
-        raise BadInputError(f"{ARRAYS}: 'label_names' are of class numbers; give 'labels', too")
+        raise BadInputError(
+            f"{ARRAYS}: 'label_names' are the names of class numbers; give 'labels', too"
+        )
     given = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
     values = {key: plain(value) for key, value in given.items()}
     values["label_names"] = named_classes(label_names)
@@ -218,7 +220,7 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
         if str(name).lower() not in SPLIT_SYNONYMS:
             raise BadInputError(f"{ARRAYS}: 'splits' has {name!r}; use train, val and test")
         if splits[name] is None:
-            raise BadInputError(f"{ARRAYS}: 'splits' has nothing for {name!r}; leave it out")
+            raise BadInputError(f"{ARRAYS}: 'splits' has None for {name!r}; leave it out")
     parts = {name: plain(part) for name, part in splits.items()}
     parts = {k: np.empty(0, np.int64) if is_empty(part) else part for k, part in parts.items()}
     return find_split(ARRAYS, {"splits": parts}, 0, count)

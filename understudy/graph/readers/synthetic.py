@@ -112,8 +112,9 @@ def drawn(dials: SyntheticOptions, progress: Progress = silent) -> Built:
     found, wanted = graph.adjacency.num_edges, dials.edges
     if found < wanted:
         remarks.append(
-            f"{found:,} of {wanted:,} edges could be drawn: there are too few pairs of nodes for "
-            f"a homophily of {dials.homophily:g}; take a smaller mean degree, or fewer classes"
+            f"only {found:,} of {wanted:,} edges could be drawn: there are too few pairs of nodes "
+            f"for a homophily of {dials.homophily:g}; choose a smaller mean degree, or fewer "
+            "classes"
         )
     return Built(graph, (), True, tuple(remarks))
 

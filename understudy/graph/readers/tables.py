@@ -93,7 +93,7 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
                 rows.source.at(place), columns, values, indexes.roles(), error
             ) from error
     if not last:
-        raise BadInputError(f"{file}: no node in it, only blank lines or a header")
+        raise BadInputError(f"{file}: contains no nodes, only blank lines or a header")
     check_text(file, first, known(rows, first, fields), log.used.get("text", ()))
     log.remarks.extend(rows.remarks)
     return node_table(rows.source, collector.finish(), log.finish(), neighbors.finish())

@@ -11,7 +11,7 @@ from understudy.graph.readers.packed import POINTER, POINTER_TOLD, is_packed, op
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = "UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
-PAGE = "a page of HTML, perhaps what a server said in place of the file; fetch it again"
+PAGE = "an HTML page, perhaps a server's error message instead of the file; fetch it again"
 LONE_RETURN = (
     "a carriage return alone ends a line, where other lines of the file end otherwise; convert "
     "them: tr '\\r' '\\n'"

@@ -46,7 +46,7 @@ def test_a_worker_that_does_not_see_the_place_of_the_bundle_says_so(tmp_path: Pa
     pytest.importorskip("ray")
     from export.cluster.ranges import mapped
 
-    with pytest.raises(ClusterError, match="must see the place of the bundle and UNDERSTUDY_CACHE"):
+    with pytest.raises(ClusterError, match="have the place of the bundle and UNDERSTUDY_CACHE"):
         mapped(tmp_path / "nowhere" / "h0.npy")
 
 
@@ -59,10 +59,10 @@ def test_ranges_hold_all_nodes_once_and_a_hub_alone() -> None:
 def test_what_is_said_of_a_cluster_is_checked_before_any_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ClusterError, match="--workers is read with --ray"):
+    with pytest.raises(ClusterError, match="--workers needs --ray"):
         export(tmp_path / "student", tmp_path / "bundle", workers=2)
     for words, told in (
-        (["export", "student", "bundle", "--workers", "2"], "--workers is read with --ray"),
+        (["export", "student", "bundle", "--workers", "2"], "--workers needs --ray"),
         (["export", "bundle", "--triton", "out", "--ray", "local"], "no bundle is written"),
         (["export", "--check", "bundle", "--ray", "local"], "leave --ray out"),
     ):

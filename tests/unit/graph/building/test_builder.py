@@ -51,7 +51,9 @@ def test_an_endpoint_that_looks_like_a_node_s_id_is_told_so(
     import_text: Import, written: str
 ) -> None:
     nodes = "id,text\na,one\ncaf\u00e9 1,two\n"
-    with pytest.raises(BadInputError, match=r"edges\.csv:2: .* though 'café 1' is, and only case"):
+    with pytest.raises(
+        BadInputError, match=r"edges\.csv:2: .* though 'café 1' is, and they differ"
+    ):
         import_text(nodes, f"source,target\na,{written}\n")
 
 
@@ -101,7 +103,7 @@ def test_the_id_stands_for_a_missing_text_on_request(import_text: Import) -> Non
 
 
 def test_all_texts_missing_is_refused_even_then(import_text: Import) -> None:
-    with pytest.raises(BadInputError, match="no node is left"):
+    with pytest.raises(BadInputError, match="there are no nodes"):
         import_text("id,text\na,\n", missing_text="skip")
 
 
@@ -112,7 +114,7 @@ def test_an_empty_id_is_refused_with_its_line(import_text: Import) -> None:
 
 def test_a_label_of_two_lines_is_refused_with_its_line(import_text: Import) -> None:
     with pytest.raises(
-        BadInputError, match=r"nodes\.csv:3: label 'x\\n- y' holds a control character, '\\n'; wri"
+        BadInputError, match=r"nodes\.csv:3: label 'x\\n- y' contains a control character, '\\n'; w"
     ):
         import_text('id,text,label\na,one,x\nb,two,"x\n- y"\nc,three,x\n')
 
@@ -202,7 +204,7 @@ def test_no_labels_at_all_is_a_graph_without_splits(import_text: Import) -> None
     graph = import_text("id,text\na,one\nb,two\n").graph
     assert graph.num_classes == 0
     assert not graph.splits
-    with pytest.raises(BadInputError, match="--seed would draw a split, and no node has a label"):
+    with pytest.raises(BadInputError, match="--seed would draw a random split, but no node has"):
         import_text("id,text\na,one\n", seed=5)
 
 

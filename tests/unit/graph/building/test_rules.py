@@ -44,7 +44,7 @@ def test_class_numbers_of_64_bits_stay_what_they_are() -> None:
 
 
 def test_names_of_classes_are_not_dropped_for_want_of_labels() -> None:
-    with pytest.raises(BadInputError, match="'label_names' are of class numbers; give 'labels'"):
+    with pytest.raises(BadInputError, match="'label_names' are the names of class numbers; give"):
         TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], label_names=["tree", "rock"])
 
 
@@ -81,7 +81,7 @@ def test_how_a_split_is_drawn_is_not_said_where_one_is_given(rules: Rules, optio
     ("splits", "message"),
     [
         ({"train": [0, 1], "val": [2], "dev": [2]}, "'val' and 'dev' both mean val"),
-        ({"train": [0, 1], "val": None}, "'splits' has nothing for 'val'"),
+        ({"train": [0, 1], "val": None}, "'splits' has None for 'val'"),
     ],
 )
 def test_no_part_of_a_split_is_lost(splits: Any, message: str) -> None:

@@ -102,14 +102,14 @@ def test_a_killed_process_leaves_an_unfinished_write(
 
 def test_a_file_of_which_nothing_is_left_stays_where_it_is(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100] + b"\xff" * 8_092)
-    with pytest.raises(JournalDamagedError, match="move it away"):
+    with pytest.raises(JournalDamagedError, match="beside it away"):
         SqliteLog(path, BUNDLE)
     assert path.exists()
 
 
 def test_an_empty_file_stays_where_it_is(path: Path) -> None:
     path.write_bytes(b"")
-    with pytest.raises(JournalDamagedError, match="is empty; put a copy"):
+    with pytest.raises(JournalDamagedError, match="is empty; replace it"):
         SqliteLog(path, BUNDLE)
     assert path.read_bytes() == b""
 
@@ -117,7 +117,7 @@ def test_an_empty_file_stays_where_it_is(path: Path) -> None:
 @pytest.mark.parametrize("trace", ["journal.sqlite-wal", "journal.sqlite.damaged"])
 def test_a_journal_that_left_traces_is_not_begun_anew(tmp_path: Path, trace: str) -> None:
     (tmp_path / trace).write_bytes(b"what is left")
-    with pytest.raises(JournalDamagedError, match=f"missing, although {trace} lies beside it"):
+    with pytest.raises(JournalDamagedError, match=f"missing, although {trace} is there"):
         SqliteLog(tmp_path / "journal.sqlite", BUNDLE)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [(trace, b"what is left")]
 
@@ -255,7 +255,7 @@ def test_what_others_have_open_is_not_repaired(path: Path, statement: str) -> No
     """They would go on writing into a file, or after a record, that nobody reads any more."""
     with closing(opened(path)) as journal:
         damage(path, statement)
-        with pytest.raises(JournalDamagedError, match="start one alone"):
+        with pytest.raises(JournalDamagedError, match="start a single one"):
             opened(path)
         assert not list(path.parent.glob("*.damaged*"))
         journal.append(records(1, first=21))

@@ -146,7 +146,7 @@ def test_it_begins_after_no_record_that_it_does_not_hold(path: Path) -> None:
     with closing(opened(path)) as journal:
         journal.truncate(15, "snapshot-15", keys_of(journal))
         for number in (0, 14, 21):
-            with pytest.raises(JournalError, match=f"cannot begin after {number}"):
+            with pytest.raises(JournalError, match=f"cannot be shortened to start after {number}"):
                 journal.truncate(number, f"snapshot-{number}", keys_of(journal))
         assert (journal.start, journal.snapshot) == (15, "snapshot-15")
         journal.truncate(15, "snapshot-15", keys_of(journal))
@@ -162,7 +162,7 @@ def test_every_commit_waits_for_the_disk(path: Path) -> None:
 
 
 def test_another_graphs_journal_is_refused(path: Path) -> None:
-    with pytest.raises(JournalForeignError, match="a folder of its own"):
+    with pytest.raises(JournalForeignError, match="use a separate data folder"):
         SqliteLog(path, "another graph")
     with closing(SqliteLog(path, BUNDLE)) as journal:
         assert found(journal) == records(20)
@@ -171,7 +171,7 @@ def test_another_graphs_journal_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("PRAGMA application_id = 7", "no journal of ours"),
+        ("PRAGMA application_id = 7", "not a journal of understudy"),
         ("UPDATE about SET value = '99' WHERE name = 'format'", "format 99"),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_foreign_file_is_refused(path: Path, statement: str, words: str) -> No
 def test_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(b"anything but a database, and longer than its header is" * 100)
-    with pytest.raises(JournalForeignError, match="no journal"):
+    with pytest.raises(JournalForeignError, match="not a journal"):
         SqliteLog(path, BUNDLE)
 
 
@@ -195,7 +195,7 @@ def test_a_process_that_wants_the_file_for_itself_is_named(
     monkeypatch.setattr("understudy.graph.log.files.BUSY_SECONDS", 0.0)
     with (
         closing(connect(path, alone=True)),
-        pytest.raises(JournalLockedError, match=r"keeps .* locked"),
+        pytest.raises(JournalLockedError, match=r"another process has locked"),
     ):
         opened(path)
     assert not list(path.parent.glob("*.at-*"))

@@ -81,9 +81,9 @@ def test_without_redis_nobody_knows_what_became_of_a_batch(redis: RedisServer, h
     log.append(records(2))
     redis.kill()
     try:
-        with pytest.raises(LogAwayError, match="reading goes on"):
+        with pytest.raises(LogAwayError, match="the graph can still be read"):
             log.read(2)
-        with pytest.raises(LogUnsureError, match="send it again under the same key"):
+        with pytest.raises(LogUnsureError, match="send it again with the same key"):
             log.append(records(1, first=3))
         with pytest.raises(LogAwayError):
             hold("late")
@@ -133,7 +133,7 @@ def test_who_starts_says_once_that_it_waits_for_redis(
         redis.start()
     (told,) = [record.getMessage() for record in caplog.records]
     assert f"127.0.0.1:{redis.port} is away (" in told
-    assert told.endswith("): waiting up to 0.2 s for it")
+    assert told.endswith("): waiting for it up to 0.2 s")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_who_starts_says_once_that_it_waits_for_redis(
         (NOTHING_KEPT, "set `appendonly yes` and `appendfsync always` there"),
         ((*NOTHING_KEPT[:2], "--appendonly", "yes"), "appendfsync is everysec: set `appendfsync"),
         ((*ALL_KEPT, "--maxmemory-policy", "allkeys-lru"), "may evict the log"),
-        ((*ALL_KEPT, "--rename-command", "CONFIG", ""), "does not let this user ask for its conf"),
+        ((*ALL_KEPT, "--rename-command", "CONFIG", ""), "this user may not read its conf"),
     ],
 )
 def test_a_server_that_may_lose_changes_is_refused_unless_allowed(
@@ -171,7 +171,7 @@ def test_a_change_that_no_replica_has_is_not_acknowledged(
     monkeypatch.setattr(WAITING, 1)
     options = RedisLogOptions(redis.url, wait_replicas=1)
     with closing(RedisLog(options, BUNDLE, tmp_path)) as log:
-        with pytest.raises(LogUnsureError, match="not as safely as asked"):
+        with pytest.raises(LogUnsureError, match="not as safely as required"):
             log.append(records(1))
         assert log.read(0) == records(1)
 
@@ -193,12 +193,12 @@ def test_a_change_is_acknowledged_once_the_disk_has_it(
         options = replace(options, wait_replicas=1)
         with closing(RedisLog(options, BUNDLE, tmp_path / "two")) as log:
             log.read(0)
-            with pytest.raises(LogUnsureError, match="not as safely as asked: not within"):
+            with pytest.raises(LogUnsureError, match="not as safely as required: not within"):
                 log.append(records(1, first=3))
             assert log.read(0) == records(3)
             # what the server took, and then would not wait for, is not said to be lost
             server.client.config_set("appendonly", "no")
-            with pytest.raises(LogUnsureError, match="not as safely as asked: WAITAOF cannot be"):
+            with pytest.raises(LogUnsureError, match="not as safely as required: WAITAOF can"):
                 log.append(records(1, first=4))
             assert log.read(0) == records(4)
         with pytest.raises(JournalError, match=r"--log-wait-disk: .* set `appendonly yes` there"):
@@ -242,9 +242,9 @@ def test_acknowledged_records_that_redis_lost_are_noticed(redis: RedisServer, ho
     refusals: list[Callable[[], object]]
     refusals = [lambda: log.read(5), lambda: log.append(records(1, first=6))]
     for refused in refusals:
-        with pytest.raises(JournalDamagedError, match="ends with record 3, and 5 are applied"):
+        with pytest.raises(JournalDamagedError, match="ends with record 3, but 5 are applied"):
             refused()
-    with pytest.raises(JournalDamagedError, match="ends with record 3, and 5 are applied"):
+    with pytest.raises(JournalDamagedError, match="ends with record 3, but 5 are applied"):
         hold("one")
     other.read(0)
     other.append([Record(4, None, b"other"), Record(5, None, b"other")])
@@ -270,12 +270,12 @@ def test_who_starts_again_knows_what_redis_lost_meanwhile(
     log.wait(0)  # as whoever follows does; it may be killed afterwards
     put_back(redis, early)
     with pytest.raises(
-        JournalDamagedError, match=r"with record 3, and 5 were .*\.reached to go on"
+        JournalDamagedError, match=r"with record 3, but 5 were .*\.reached to continue"
     ):
         hold("one")
     hold("other").read(0)
     hold("other").append([Record(number, None, b"other") for number in (4, 5, 6)])
-    with pytest.raises(JournalDamagedError, match="other records up to 5, and 5 were applied"):
+    with pytest.raises(JournalDamagedError, match="other records up to 5, but 5 were applied"):
         hold("one")
     with closing(RedisLog(RedisLogOptions(redis.url, allow_loss=True), log.graph, log.folder.data)):
         assert "Redis has lost acknowledged changes" in caplog.text
@@ -300,7 +300,7 @@ def test_the_mark_of_what_was_read_is_the_farthest_of_a_folder(
     one.append(records(1, first=3))
     one.wait(0)
     one.wait(0)
-    assert caplog.text.count("would not notice what Redis loses") == 1
+    assert caplog.text.count("would not notice if Redis loses") == 1
     one.folder.reached.path.rmdir()
     one.folder.reached.path.write_text("{")
     with pytest.raises(JournalDamagedError, match="reached is damaged"):
@@ -318,12 +318,12 @@ def test_a_log_that_is_gone_is_not_begun_anew(redis: RedisServer, hold: Open) ->
         lambda: hold("one"),
     ]
     for refused in refusals:
-        with pytest.raises(JournalDamagedError, match="is gone, or another"):
+        with pytest.raises(JournalDamagedError, match="is missing or was replaced"):
             refused()
     assert found(hold("two")) == []
-    with pytest.raises(JournalDamagedError, match="is gone, or another"):
+    with pytest.raises(JournalDamagedError, match="is missing or was replaced"):
         log.push(records(1))
-    with pytest.raises(JournalForeignError, match="a data folder of its own"):
+    with pytest.raises(JournalForeignError, match="a separate data folder"):
         hold("one")
 
 
@@ -387,5 +387,5 @@ def test_long_logs_are_read_in_parts(hold: Open, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("url", ["http://host", "redis://host:port"])
 def test_no_url_of_a_redis(tmp_path: Path, url: str) -> None:
-    with pytest.raises(JournalError, match="none of a Redis"):
+    with pytest.raises(JournalError, match="not the URL of a Redis"):
         RedisLog(RedisLogOptions(url), BUNDLE, tmp_path)

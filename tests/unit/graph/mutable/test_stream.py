@@ -87,17 +87,17 @@ def test_a_graph_that_is_not_whole_is_refused() -> None:
     edge = next(n for n, line in enumerate(whole) if b'"edge"' in line)
     unknown = json.dumps({"kind": "edge", "source": "node-1", "target": "nobody"}).encode()
     for damaged, words in (
-        (whole[:-1], "ends after line"),
-        (whole[:edge], "ends after line"),
-        ([], "ends after line 0"),
-        ([*whole[:4], *whole[5:]], "names .*, which there is not"),
+        (whole[:-1], "breaks off after line"),
+        (whole[:edge], "breaks off after line"),
+        ([], "breaks off after line 0"),
+        ([*whole[:4], *whole[5:]], "names .*, which does not exist"),
         ([*whole[:-1], whole[edge], whole[-1]], "not as many as it says"),
         ([*whole[:2], whole[1], *whole[2:]], "comes twice"),
         ([*whole[:-1], unknown, whole[-1]], "names 'nobody'"),
-        (whole[1:], "no graph begins so"),
+        (whole[1:], "this is not the beginning of a graph"),
         ([whole[0], *whole], "a second head"),
-        ([b"{", *whole], r"what answers there sends no graph \(.*\); is it the service"),
-        ([b"<html>"], "what answers there sends no graph"),
+        ([b"{", *whole], r"the answer is not a graph \(.*\); check that"),
+        ([b"<html>"], "the answer is not a graph"),
     ):
         with pytest.raises(BadInputError, match=words) as caught:
             read_graph(damaged, "here")

@@ -107,8 +107,8 @@ def test_fields_that_come_late_in_json_lines(import_text: Import) -> None:
 BAD_NODES = [
     ("nodes.csv", b"", r"nodes\.csv: the file is empty"),
     ("nodes.jsonl", b"", r"nodes\.jsonl: the file is empty"),
-    ("nodes.jsonl", b"\n\n", r"nodes\.jsonl: no node in it"),
-    ("nodes.csv", b"id,text\n", r"nodes\.csv: no node in it"),
+    ("nodes.jsonl", b"\n\n", r"nodes\.jsonl: contains no nodes"),
+    ("nodes.csv", b"id,text\n", r"nodes\.csv: contains no nodes"),
     ("nodes.csv", b"\n", r"nodes\.csv: the file is empty; expected a header"),
     ("nodes.csv", b"id,text\na,b\xff\n", r"nodes\.csv:2: not UTF-8: byte 0xff at byte 4 of the"),
     ("nodes.csv", b"id,text\na,\x8020\n", r"not UTF-8: byte 0x80 .*iconv -f WINDOWS-1252 -t UTF"),

@@ -50,10 +50,14 @@ def test_every_format_gives_the_labels_in_the_graphs_order(
     [
         ("a.csv", "label,description\nboat,floats", ":2: the graph has no label 'boat'; did you"),
         ("a.csv", "label,description\nzzz,floats", ":2: the graph has no label 'zzz'; it has boat"),
-        ("a.csv", "label,description\nboats,a\nboats,b", ":3: label 'boats' is described at "),
-        ("a.csv", "label,description\n", " describes no label; describe some, or leave it out"),
-        ("a.json", "[]", " describes no label; describe some, or leave it out"),
-        ("a.json", "{}", " describes no label; describe some, or leave it out"),
+        (
+            "a.csv",
+            "label,description\nboats,a\nboats,b",
+            ":3: label 'boats' is already described at ",
+        ),
+        ("a.csv", "label,description\n", " contains no descriptions; add some, or leave it out"),
+        ("a.json", "[]", " contains no descriptions; add some, or leave it out"),
+        ("a.json", "{}", " contains no descriptions; add some, or leave it out"),
         ("a.csv", "label,description\nboats,", ":2: label 'boats': the description is empty"),
         ("a.csv", "name,about\nboats,a", ":2: no label and no description, found name, about"),
         ("a.jsonl", '{"label": "boats", "description": 3}', ":1: label 'boats': the description"),

@@ -227,7 +227,7 @@ def test_what_is_repaired_is_told(caplog: pytest.LogCaptureFixture) -> None:
         ({"splits": {"training part": [0]}}, r"'splits' has 'training part'"),
         ({"splits": {"train": [0, 9]}}, r"holds 9, which is no node"),
         ({"splits": {"train": [0], "val": [3]}}, r"arrays node 3.*label 'needled'"),
-        ({"name": "a\rb"}, r"^name holds a control character, '\\r'; give another one"),
+        ({"name": "a\rb"}, r"^name contains a control character, '\\r'; give another one"),
         (
             {"name": "a" * 201},
             r"^name has 201 characters; at most 200 are allowed; give another one",
@@ -253,7 +253,7 @@ def test_a_bad_cell_of_a_table_is_named_by_row_and_column() -> None:
         Graph.from_pandas(node_columns(), edge_columns(), text_field="body")
     with pytest.raises(BadInputError, match=r"nodes: expected a table, .*, not list"):
         Graph.from_pandas([1, 2, 3], edge_columns())
-    with pytest.raises(BadInputError, match="name holds a control character"):
+    with pytest.raises(BadInputError, match="name contains a control character"):
         Graph.from_pandas(node_columns(), edge_columns(), name="a\nb")
 
 

@@ -78,7 +78,7 @@ def test_columns_of_pandas_with_gaps_and_with_names_by_class() -> None:
     with pytest.raises(BadInputError, match=r"'splits' must be a dict .* not Series"):
         from_arrays(splits=pandas.Series(["train", "val", "val", "train"]))
     twice = pandas.Series(["leafy", "needled", "shrub"], index=[1, 0, 1])
-    with pytest.raises(BadInputError, match="'label_names' gives two names to one class"):
+    with pytest.raises(BadInputError, match="gives one class two names"):
         from_arrays(labels=numbers, label_names=twice)
 
 

@@ -76,5 +76,5 @@ def test_a_file_of_another_program_is_named(tmp_path: Path, content: bytes, mess
 
 
 def test_a_url_is_no_file() -> None:
-    with pytest.raises(SourceError, match=r"g\.pt is a URL: .*copy it"):
+    with pytest.raises(SourceError, match=r"g\.pt is a URL, but .*copy from"):
         pyg_graph(Path("https://example.org/g.pt"), PygKeys(), Rules())

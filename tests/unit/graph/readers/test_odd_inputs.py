@@ -101,8 +101,8 @@ def test_rows_of_empty_fields_are_passed_over_and_told(import_text: Import) -> N
     )
     assert built.graph.ids.to_pylist() == ["a", "b"]
     assert built.graph.adjacency.num_edges == 1
-    assert "rows whose fields are all empty, passed over: 2 (first: line 3)" in told(built)
-    assert "rows whose fields are all empty, passed over: 1 (first: line 3)" in told(built)
+    assert "rows without any value, skipped: 2 (first: line 3)" in told(built)
+    assert "rows without any value, skipped: 1 (first: line 3)" in told(built)
     with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node's id is empty"):
         import_text("id,text,label\na,oak,tall\n,,short\n")
 
@@ -129,8 +129,8 @@ def test_a_file_that_is_packed_twice_is_told(import_text: Import) -> None:
         ("n.csv.zst", "packed by zstd; unpack it: zstd -d"),
         ("n.csv.GZIP", "let its name end in .gz"),
         ("n.xlsx", "a spreadsheet; save the sheet as CSV"),
-        ("-", "stdin is not read"),
-        ("/dev/stdin", "stdin is not read"),
+        ("-", "stdin is not supported"),
+        ("/dev/stdin", "stdin is not supported"),
         ("g.xml", "let its name end in .graphml or .gexf"),
         ("n.txt", "let its name end in .csv or .tsv"),
         ("g.pt", "is read by `understudy data pyg`"),
@@ -239,8 +239,8 @@ def test_gexf_of_every_spelling_of_its_version(import_text: Import, name: str) -
     ("content", "message"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS in"),
-        (b"<!DOCTYPE html>\n<html>\n", "a page of HTML, perhaps what a server said"),
-        (b"<HTML><body>gone</body></HTML>\n", "a page of HTML"),
+        (b"<!DOCTYPE html>\n<html>\n", "an HTML page, perhaps a server's error"),
+        (b"<HTML><body>gone</body></HTML>\n", "an HTML page"),
     ],
 )
 def test_what_only_stands_for_a_file_is_named(
@@ -256,7 +256,7 @@ def test_what_only_stands_for_a_file_is_named(
 
 def test_classes_that_write_one_number_in_several_ways_are_told(import_text: Import) -> None:
     remarks = " ".join(import_text(LABELLED.format("1", "01", "x"), None).remarks)
-    assert "'01', '1': classes of their own, though they write the same number" in remarks
+    assert "'01', '1': read as different classes, though they are the same number" in remarks
     assert "same number" not in " ".join(import_text(LABELLED.format("1", "2", "x")).remarks)
 
 

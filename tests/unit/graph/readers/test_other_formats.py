@@ -69,7 +69,7 @@ def test_a_given_split_without_members_is_not_drawn_anew(
     import_text: Import, tmp_path: Path
 ) -> None:
     (tmp_path / "s.json").write_text('{"train": [], "val": []}')
-    with pytest.raises(BadInputError, match=r"the split that is given .*s\.json.* holds no node"):
+    with pytest.raises(BadInputError, match=r"the given split .*s\.json.* contains no node"):
         import_text(NODES, None, splits=SplitFile(tmp_path / "s.json"))
 
 
@@ -215,5 +215,5 @@ def test_a_file_without_texts_beside_one_with_texts(tmp_path: Path) -> None:
 def test_a_graph_folder_is_no_parts_of_a_table(import_text: Import, tmp_path: Path) -> None:
     folder = tmp_path / "graph"
     save_graph(import_text(NODES, EDGES).graph, folder)
-    with pytest.raises(SourceError, match="is a graph folder already: give it to the next command"):
+    with pytest.raises(SourceError, match="is already a graph folder: give it to the next command"):
         import_graph([folder], [], NodeFields(), EdgeFields(), Rules())

@@ -33,7 +33,7 @@ def test_a_file_with_another_delimiter_than_the_one_given_for_all_is_told(
 ) -> None:
     nodes, options = NODES.replace(",", ";"), FileOptions(delimiter=";")
     with pytest.raises(
-        BadInputError, match=rf"edges\.csv:1: .* and this one has another, the {name}"
+        BadInputError, match=rf"edges\.csv:1: .* but this one uses another, the {name}"
     ):
         import_text(nodes, EDGES.replace(",", sign), options=options)
     with pytest.raises(BadInputError, match=r"if this is no header but data, use --no-header$"):
@@ -220,7 +220,7 @@ def test_ids_that_are_floats(import_text: Import) -> None:
 def test_edges_that_name_nodes_by_another_column(import_text: Import) -> None:
     nodes = "id,code,text\n1,oak,a\n2,ash,b\n"
     with pytest.raises(
-        BadInputError, match=r"'oak' is no node's id.*such as '1' from column id.*--id-f"
+        BadInputError, match=r"'oak' is no node's id.*look like '1' from column id.*--id-f"
     ):
         import_text(nodes, "source,target\noak,ash\n")
     with pytest.raises(
@@ -309,7 +309,7 @@ def test_what_training_will_miss_is_said_at_import(import_text: Import) -> None:
     assert "2 classes have fewer than 3 labelled nodes ('stone' 1, 'tree' 2)" in remarks
     assert "no node is in val" in remarks
     remarks = " ".join(import_text("id,text,label\n1,a,x\n", None).remarks)
-    assert "one class only, 'x'" in remarks
+    assert "only one class, 'x'" in remarks
     rows = "".join(f"{i},text {i},{(-1) ** i}\n" for i in range(12))
     assert "-1 and 1 are two classes" in " ".join(import_text("id,text,label\n" + rows).remarks)
 

@@ -34,7 +34,7 @@ def test_a_text_of_which_nothing_can_be_seen_is_none(import_text: Import, text: 
     built = import_text(nodes, missing_text="id")
     assert built.graph.texts.to_pylist() == ["oak", "b", "e\u0301lm\u200b"]
     repairs = {repair.kind: str(repair) for repair in built.repairs}
-    assert repairs["unseen_texts"].startswith("texts without a character that can be seen")
+    assert repairs["unseen_texts"].startswith("texts without a visible character treated")
     assert repairs["unseen_texts"].endswith("nodes.csv:3)")
 
 
@@ -74,7 +74,7 @@ def test_comments_in_an_edge_list_are_counted(import_text: Import) -> None:
     nodes = "id,text\n#oak,one\nelm,two\nash,three\n"
     built = import_text(nodes, "# trees\nelm ash\n#oak elm\n", edge_name="e.txt")
     assert edges(built) == [[1, 2]]
-    assert "e.txt: source=1, target=2; lines that begin with # or % passed over: 2" in told(built)
+    assert "e.txt: source=1, target=2; lines that begin with # or %, skipped: 2" in told(built)
 
 
 def test_a_line_of_blanks_between_two_ids_takes_no_longer_than_another(import_text: Import) -> None:

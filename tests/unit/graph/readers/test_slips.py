@@ -183,7 +183,7 @@ def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> N
     assert built.graph.num_nodes == 6
     assert "coding" not in " ".join(import_text(NODES).remarks)
     many = "id,text\n" + "".join(f"a{n},one\nA{n},two\n" for n in range(8))
-    assert "; and 3 more such groups: nodes of their own" in " ".join(import_text(many).remarks)
+    assert "; and 3 more groups: nodes of their own" in " ".join(import_text(many).remarks)
 
 
 def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
@@ -196,8 +196,8 @@ def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
     assert built.graph.num_nodes == len(numbers)
     assert re.search(
         r"'1e5' \(\S+nodes\.csv:2\), '100000' \(\S+nodes\.csv:3\); '7' \S+, '07' \S+, "
-        r"'\+7\.0' \S+; '0\.50' \S+, '0\.5' \S+; '-0' \S+, '0' \S+: nodes of their own, though "
-        "their ids write the same number",
+        r"'\+7\.0' \S+; '0\.50' \S+, '0\.5' \S+; '-0' \S+, '0' \S+: read as different nodes, "
+        "though their ids are the same number",
         remarks,
     )
     assert "the same number" not in " ".join(import_text(NODES).remarks)
@@ -206,7 +206,7 @@ def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
 def test_graded_nodes_with_the_text_of_a_training_node_are_told(import_text: Import) -> None:
     nodes = "id,text,label,split\na,oak,x,train\nb,elm,y,train\nc,oak,x,val\nd,ash,y,val\n"
     (remark,) = import_text(nodes + "e,elm,y,test\nf,fir,x,test\n", "source,target\na,b\n").remarks
-    assert remark.startswith("1 of 2 nodes of val and 1 of 2 nodes of test have the very text of")
+    assert remark.startswith("1 of 2 nodes of val and 1 of 2 nodes of test have exactly the text")
     assert "('oak')" in remark
     assert "--group-field" in remark
     once = nodes.replace("c,oak", "c,yew") + "e,box,y,test\n"
@@ -217,7 +217,7 @@ def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "nodes.csv")
     for path, message in (
         (tmp_path / "nodes.csv", r"nodes\.csv: a pipe, which can be read only once"),
-        (Path("https://example.org/nodes.csv"), r"nodes\.csv is a URL: .*copy it"),
+        (Path("https://example.org/nodes.csv"), r"nodes\.csv is a URL, but .*copy from"),
     ):
         with pytest.raises(SourceError, match=message):
             import_graph([path], [], NodeFields(), EdgeFields(), Rules())
@@ -228,6 +228,6 @@ def test_edges_that_a_graph_file_has_besides_are_told(import_text: Import) -> No
     graph = json.dumps({"nodes": nodes, "links": [{"source": 1, "target": 3}]})
     built = import_text(graph, EDGES, node_name="g.json")
     assert edges(built) == [[0, 1], [1, 2]]
-    assert "its own edges are not read, since --edges names others" in told(built)
+    assert "its own edges are ignored, since --edges is given" in told(built)
     assert "not read" not in told(import_text(graph, None, node_name="g.json"))
     assert "not read" not in told(import_text(graph, graph, node_name="g.json", edge_name="g.json"))

@@ -90,18 +90,18 @@ def test_probabilities_are_told_only_where_they_are_asked_for(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({}, "held to no list"),
-        ({"guided_choice": ["yes", "no"]}, "the student answers choices alone"),
+        ({}, "exactly one list"),
+        ({"guided_choice": ["yes", "no"]}, "the student answers only choices"),
         ({"guided_choice": OPTIONS, "n": 2}, "`n` asks"),
         ({"guided_choice": OPTIONS, "stream": True}, "`stream` is set"),
         ({"guided_choice": OPTIONS, "tools": [{"type": "function"}]}, "`tools` are given"),
-        ({"guided_choice": OPTIONS, **schema_of(ENUM)}, "or to several"),
-        ({"guided_choice": [1, 2]}, "held to no list"),
-        ({"structured_outputs": {"regex": "net|games"}}, "held to no list"),
-        ({"response_format": {"type": "json_object"}}, "held to no list"),
-        (schema_of({"properties": {"a": ENUM, "b": ENUM}}), "held to no list"),
-        (schema_of({"properties": {"a": {"$ref": "#/$defs/missing"}}}), "held to no list"),
-        (schema_of({"properties": {"a": {"type": "integer"}}}), "held to no list"),
+        ({"guided_choice": OPTIONS, **schema_of(ENUM)}, "exactly one list"),
+        ({"guided_choice": [1, 2]}, "exactly one list"),
+        ({"structured_outputs": {"regex": "net|games"}}, "exactly one list"),
+        ({"response_format": {"type": "json_object"}}, "exactly one list"),
+        (schema_of({"properties": {"a": ENUM, "b": ENUM}}), "exactly one list"),
+        (schema_of({"properties": {"a": {"$ref": "#/$defs/missing"}}}), "exactly one list"),
+        (schema_of({"properties": {"a": {"type": "integer"}}}), "exactly one list"),
     ],
 )
 def test_any_other_chat_goes_upstream_or_is_an_error(

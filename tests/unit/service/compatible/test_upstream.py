@@ -141,13 +141,13 @@ def test_an_upstream_that_is_away_or_late_is_a_bad_gateway(
     away = ask("/v1/systemone", system_body(), upstream_url=url)
     assert (late.status_code, late.json()["error"]["message"]) == (
         502,
-        "the upstream gave no answer in time",
+        "the upstream did not answer in time",
     )
     assert away.status_code == 502
     assert away.json()["detail"]["message"] == (
         "upstream_failed: the upstream cannot be reached (ConnectError)"
     )
-    assert "gave no answer in time" in caplog.text
+    assert "did not answer in time" in caplog.text
 
 
 def system_body() -> dict[str, Any]:

@@ -166,7 +166,7 @@ def test_typed_contents_are_answered_in_typed_contents(
             "ModelInfer",
             ids_request("a", raw_input_contents=[b"\xff"]),
             "INVALID_ARGUMENT",
-            "within a value",
+            "middle of a value",
         ),
         ("ModelReady", {"name": "other"}, "NOT_FOUND", "unknown_model"),
         ("ModelMetadata", {"name": MODEL, "version": "1"}, "NOT_FOUND", "unknown_model"),
@@ -344,7 +344,7 @@ def test_calls_that_grpc_itself_would_refuse_are_counted(
             assert told.startswith(f"unknown_method: {SERVICE} has the methods ServerLive, ")
         for name in ("ModelInfer", "ServerLive"):
             found = refused(f"/{SERVICE}/{name}", b"\xff\xff junk")
-            expected = f"malformed_message: the message is no inference.{name}Request"
+            expected = f"malformed_message: the message is not an inference.{name}Request"
             assert found == ("INVALID_ARGUMENT", expected)
         message = message_class("ModelInferRequest")(raw_input_contents=[b"one too many"])
         status, told = refused(f"/{SERVICE}/ModelInfer", message.SerializeToString())

@@ -70,7 +70,7 @@ def test_a_file_whose_last_key_was_taken_out_takes_a_new_one(tmp_path: Path, con
 def test_a_damaged_file_of_keys_is_told_as_that(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text('{"keys": [')
-    with pytest.raises(SettingsError, match=r"is damaged, or no file of keys \(JSONDecodeError"):
+    with pytest.raises(SettingsError, match=r"is damaged or not a keys file \(JSONDecodeError"):
         add_key(path, "next", Role.read)
     assert path.read_text() == '{"keys": ['
 
@@ -109,11 +109,11 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"sha256": "understudy_secret"}, "'b' has no SHA-256"),  # the key itself
-        ({"sha256": "\u00e4" * 64}, "'b' has no SHA-256"),
+        ({"sha256": "understudy_secret"}, "'b' has no hexadecimal SHA-256"),  # the key itself
+        ({"sha256": "\u00e4" * 64}, "'b' has no hexadecimal SHA-256"),
         ({"role": "reader"}, "'b' has the role 'reader'; expected one of read, write, admin"),
-        ({"name": "a"}, "several keys of one name, a, a"),
-        ({"sha256": digest_of(b"a").upper()}, "several keys of one secret, a, b"),
+        ({"name": "a"}, "several keys with the same name, a, a"),
+        ({"sha256": digest_of(b"a").upper()}, "several keys with the same secret, a, b"),
     ],
 )
 def test_a_key_that_could_open_nothing_or_that_is_another_is_told(

@@ -49,7 +49,7 @@ def test_a_version_that_does_not_come_is_named(
     error = late.json()["error"]
     assert (late.status_code, error["code"]) == (503, "version_not_reached")
     assert error["details"] == {"graph_version": 1, "min_graph_version": 1_002}
-    assert "version 1 here, and 1,002 did not come" in error["message"]
+    assert "version 1 here; version 1,002 did not arrive" in error["message"]
     assert late.headers["retry-after"] == "1"
 
 

@@ -166,7 +166,7 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(url: str) -> None:
             return str(error)
         return ""
 
-    assert talk(url, ask) == "no tool is named 'explode'"
+    assert talk(url, ask) == "there is no tool 'explode'"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_parameter_that_a_route_does_not_have_is_refused_and_named(engine: Eng
                 answer = await client.request(method, full)
                 assert answer.status_code == 422, (method, path, answer.text)
                 assert "limt" in answer.text
-                assert words.get(path, "takes none") in answer.text
+                assert words.get(path, "takes no parameters") in answer.text
 
     talk(app, ask)
 
@@ -274,7 +274,7 @@ def test_more_neighbors_than_a_change_may_have_are_refused_as_what_was_sent(
     refused, made = talk(app, put)
     assert (refused.status_code, made.status_code) == (422, 200)
     assert refused.json()["error"]["details"] == {"field": "neighbors"}
-    assert "at most 2 at once" in refused.json()["error"]["message"]
+    assert "at most 2 per request" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("timeout", ["-1", "1.5", "true", "1e300", str(2**64), f"1{'0' * 400}"])

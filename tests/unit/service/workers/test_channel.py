@@ -83,7 +83,7 @@ def test_an_answer_that_does_not_come_is_given_up() -> None:
             return None
 
         async with pair(hang) as (asking, _):
-            with pytest.raises(WorkerGoneError, match="no answer to this"):
+            with pytest.raises(WorkerGoneError, match="did not answer this"):
                 await asking.ask("this", str, seconds=0.01)
 
     asyncio.run(talk())

@@ -36,7 +36,7 @@ def test_threads_of_all_workers_fit_the_cores(
     assert share_of(settings, available).threads == each
     told = " ".join(remarks(settings, available))
     assert (f"--threads {each} instead of {threads}" in told) == (each < threads)
-    assert ("take turns" in told) == (workers > available)
+    assert ("not faster" in told) == (workers > available)
 
 
 def test_far_more_workers_than_cores_are_refused() -> None:

@@ -57,7 +57,7 @@ def test_a_worker_that_a_signal_ended_is_told_with_what_may_be_the_reason(
         os.kill(os.getpid(), signal.SIGBUS)
 
     monkeypatch.setattr("service.workers.supervisor.run_worker", breaks)
-    with pytest.raises(WorkersError, match=r"by SIGBUS \(was a file of the bundle"):
+    with pytest.raises(WorkersError, match=r"by SIGBUS \(perhaps a file of the bundle"):
         asyncio.run(supervisor().run())
 
 

@@ -39,7 +39,7 @@ def test_an_option_that_the_teacher_does_not_read_is_refused(
     option = next(word for word in reversed(words) if word.startswith("--"))
     error = capsys.readouterr().err
     assert stopped.value.code == 1
-    assert error.startswith(f"error: {option} is read by these teachers: ")
+    assert error.startswith(f"error: {option} applies only to teachers of the kinds ")
     assert f"'{kind}'" in error
 
 
@@ -69,7 +69,7 @@ def test_a_plan_refuses_what_no_such_teacher_takes(
     with pytest.raises(SystemExit) as stopped:
         main(["plan", "nowhere", *words])
     assert stopped.value.code == 1
-    assert f"error: {unread}: read with a" in capsys.readouterr().err
+    assert f"error: {unread}: needs a" in capsys.readouterr().err
 
 
 def test_a_report_alone_refuses_what_only_runs_read(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +89,9 @@ def test_options_of_a_teacher_that_no_recipe_asks_are_told(
         main(["evaluate", str(tmp_path / "g"), str(tmp_path / "out"), *words])
     assert ended.value.code == 0
     told = capsys.readouterr().err
-    assert "--teacher, --rank: no recipe of this run asks a teacher, so nothing reads this" in told
+    assert (
+        "--teacher, --rank: no effect in this run, since none of its recipes asks a teacher" in told
+    )
 
 
 def test_options_that_the_teacher_reads_are_not_refused(capsys: pytest.CaptureFixture[str]) -> None:

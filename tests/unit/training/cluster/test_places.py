@@ -19,8 +19,8 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--workers", "2"], "--workers is read with --ray"),
-        (["--ray", "local", "--device", "cuda:1"], "each worker is given a GPU of its own"),
+        (["--workers", "2"], "--workers needs --ray"),
+        (["--ray", "local", "--device", "cuda:1"], "each worker gets a GPU of its own"),
     ],
 )
 def test_what_makes_no_sense_together_is_refused(
@@ -41,7 +41,7 @@ def test_a_teacher_that_is_not_asked_on_a_cluster_is_told_from_python_too(tmp_pa
 
 
 def test_workers_never_share_the_whole_graph(tmp_path: Path) -> None:
-    with pytest.raises(ClusterError, match="--batch-size 0 takes the whole graph at once"):
+    with pytest.raises(ClusterError, match="--batch-size 0 trains on the whole graph"):
         distill(small_graph(), tmp_path / "student", ray="local", batch_size=0)
 
 
@@ -60,7 +60,7 @@ def test_a_step_grows_with_the_workers_and_an_epoch_keeps_its_steps(tmp_path: Pa
 
     left_to_us = DistillOptions(fitting=True)
     assert [seeds(workers, left_to_us) for workers in (1, 2, 64)] == [BATCH, 2 * BATCH, most]
-    assert told[1] == "2,048 nodes a step, shared by 2 workers; see --batch-size"
+    assert told[1] == "2,048 nodes per step, shared by 2 workers; see --batch-size"
     assert seeds(64, DistillOptions(training=TrainingConfig(batch_size=96))) == 96
 
 

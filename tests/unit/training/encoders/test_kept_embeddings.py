@@ -81,7 +81,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_hinders_no_hashing(
     monkeypatch.setattr(features, "KEPT_FROM", 0)
     monkeypatch.setenv("UNDERSTUDY_CACHE", "/dev/null/cache")
     assert len(hashed([])) == NODES
-    assert "hashed texts are not kept for the next command" in caplog.text
+    assert "hashed texts cannot be cached for the next command" in caplog.text
 
 
 def test_the_published_weights_with_another_tokenizer_are_refused(tmp_path: Path) -> None:
@@ -94,5 +94,5 @@ def test_the_published_weights_with_another_tokenizer_are_refused(tmp_path: Path
     tokenizer.normalizer = normalizers.Replace("e", "o")
     (tmp_path / "tokenizer.json").unlink()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(EncoderError, match="holds another tokenizer than the published"):
+    with pytest.raises(EncoderError, match="holds a different tokenizer than the"):
         load_minilm(tmp_path)

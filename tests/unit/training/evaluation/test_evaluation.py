@@ -212,7 +212,7 @@ def test_a_damaged_plan_or_search_is_named(tmp_path: Path, damaged: str) -> None
     with pytest.raises(EvaluationError, match=rf"{search.name} is .*; remove it, and the same"):
         EvaluationFolder(graph, out, options, silent).choice(key)
     (out / "plan.json").write_text(damaged)  # of what settings its runs are nobody knows
-    with pytest.raises(EvaluationError, match=r"plan.json is .*; name another folder, or remove"):
+    with pytest.raises(EvaluationError, match=r"plan.json is .*; choose another folder, or remove"):
         check_plan(out, graph, options)
 
 

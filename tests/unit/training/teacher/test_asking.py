@@ -99,7 +99,7 @@ def test_what_is_kept_is_asked_and_charged_once(tmp_path: Path) -> None:
 
 def test_what_was_on_its_way_when_another_failed_is_kept(tmp_path: Path) -> None:
     asker = ToldAsker(lambda number: RefusedError(401, "no such key") if number == 9 else NET)
-    with pytest.raises(EndpointError, match=r"status 401: no such key; what was answered is kept"):
+    with pytest.raises(EndpointError, match=r"status 401: no such key; answers are kept"):
         ask(asker, tmp_path)
     answered = len(asker.asked) - 1
     assert answered < 30
@@ -209,7 +209,7 @@ def test_few_answers_or_kept_ones_are_judged_in_the_end(
             kept.put(prompt, nonsense)
     with pytest.raises(EndpointError, match="20 of 30 questions with none of the labels"):
         ask(ToldAsker(), tmp_path)
-    assert "20 of 20 answers that are kept name no label" in caplog.text
+    assert "20 of 20 cached answers name no label" in caplog.text
     ask(again := ToldAsker(), tmp_path)
     assert len(again.asked) == 20
 
@@ -223,15 +223,15 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 def test_an_answer_that_is_none_is_the_questions_own_once_another_was_answered(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = MalformedError("the answer is not like an OpenAI server's", "DecodeError")
+    broken = MalformedError("the answer does not have the form of OpenAI's API", "DecodeError")
     with pytest.raises(EndpointError, match="does not answer like an OpenAI endpoint"):
         ask(ToldAsker(lambda number: broken), tmp_path)
     one = replace(OPTIONS, concurrency=1)
     rows, bill = ask(ToldAsker(lambda number: broken if number == 9 else NET), tmp_path, one)
     assert (bill.questions, bill.unreadable) == (30, 1)
     np.testing.assert_allclose(rows[8], np.log([0.5, 0.5]))
-    assert "stays unanswered: http://host/v1 does not answer like" in caplog.text
-    with pytest.raises(EndpointError, match="none of the labels, the last one not at all: why"):
+    assert "was not answered: http://host/v1 does not answer like" in caplog.text
+    with pytest.raises(EndpointError, match="none of the labels, the last one with no answer"):
         ask(ToldAsker(lambda number: NET if number == 1 else broken), tmp_path / "most", one)
 
 

@@ -90,13 +90,13 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
     assert budget.settings != replace(budget, hard={}).settings
     file.write_text("\ufeff" + file.read_text())  # as some editors begin a file
     assert read_hardness(file) == hard
-    with pytest.raises(TeacherError, match="has no number but NaN"):
+    with pytest.raises(TeacherError, match="is NaN"):
         nodes_of(replace(budget, hard={names[0]: float("nan")}))
     for text, words in (
         ("[1]", "expected one JSON object"),
-        ('{"a": 1}', "does not have"),
+        ('{"a": 1}', "has no node"),
         ('{"a": 1, "a": 2}', "two keys 'a'"),
-        ("{}", "names no node; name some, or leave it out"),
+        ("{}", "no nodes; add some, or leave the option out"),
     ):
         file.write_text(text)
         with pytest.raises(TeacherError, match=words):
@@ -159,7 +159,7 @@ def test_a_budget_without_a_node_of_validation_is_refused_before_asking() -> Non
     order = asking_order(GRAPH, "random", 0, fitted=True)
     first = int(np.argmax(np.isin(order, labeled_nodes(GRAPH, "val"))))
     assert first > 0
-    with pytest.raises(TeacherError, match=r"none of the .* is of validation, by which the view"):
+    with pytest.raises(TeacherError, match=r"none of the .* is a validation node, but these"):
         nodes_of(Budget(nodes=first), fitted=True)
     assert len(nodes_of(Budget(nodes=first + 1), fitted=True)) == first + 1
 

@@ -48,10 +48,16 @@ def test_what_is_said_reaches_the_options() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        (TeacherChoices(precision="float32"), "precision is read by these teachers: causal;"),
-        (TeacherChoices(teacher="./llama", bf16=True), "bf16 is read by .* of the kind 'causal'"),
-        (TeacherChoices(frozen=True, epochs=2), "epochs is read by .*kind 'frozen encoder'"),
-        (TeacherChoices(teacher="student:s", hops=[1]), "hops is read by .* of the kind 'student'"),
+        (
+            TeacherChoices(precision="float32"),
+            "precision applies only to teachers of the kinds causal;",
+        ),
+        (TeacherChoices(teacher="./llama", bf16=True), "bf16 applies only .* of the kind 'causal'"),
+        (TeacherChoices(frozen=True, epochs=2), "epochs applies only .*kind 'frozen encoder'"),
+        (
+            TeacherChoices(teacher="student:s", hops=[1]),
+            "hops applies only .* of the kind 'student'",
+        ),
     ],
 )
 def test_what_a_teacher_does_not_read_is_refused(choices: TeacherChoices, message: str) -> None:
@@ -71,7 +77,7 @@ def test_what_a_teacher_does_not_read_is_refused(choices: TeacherChoices, messag
         (lambda: Budget(choice="uncertian"), "uncertain or random, not"),  # type: ignore[arg-type]
         (lambda: TeacherChoices(hops=[-1, 0]).options(), "a hop must be .* at least 0 .*: -1"),
         (lambda: TeacherChoices(hops=[1, 10**6]).options(), "a hop must be .* at most 8: 1000000"),
-        (lambda: TeacherChoices(hops=[]).options(), "hops must name one at least"),
+        (lambda: TeacherChoices(hops=[]).options(), "hops must contain at least one"),
         (lambda: TeacherChoices(tokens=0).options(), "tokens must be .* at least 8: 0"),
         (lambda: TeacherChoices(batch_size=0).options(), "batch_size must be .* at least 1: 0"),
         (lambda: TeacherChoices(epochs=-1).options(), "epochs must be .* at least 0: -1"),
@@ -92,13 +98,13 @@ def test_what_is_no_amount_is_refused_before_any_work(
 def test_what_a_tuning_reads_is_refused_where_there_is_none() -> None:
     untuned = TeacherChoices(teacher="./llama", epochs=0, precision="float32")
     assert untuned.options().tuning.epochs == 0
-    with pytest.raises(TeacherError, match=r"^batch_size, learning_rate: read where a"):
+    with pytest.raises(TeacherError, match=r"^batch_size, learning_rate: applies only"):
         replace(untuned, batch_size=2, learning_rate=0.1).options()
 
 
 def test_a_caller_may_have_names_of_its_own() -> None:
     choices = TeacherChoices(frozen=True, epochs=2)
-    with pytest.raises(TeacherError, match="teacher_epochs is read by"):
+    with pytest.raises(TeacherError, match="teacher_epochs applies only"):
         refuse_unread_choices(choices, READERS, {"epochs": "teacher_epochs"})
     refuse_unread_choices(TeacherChoices(frozen=True, bf16=True, hops=[1]), READERS)
 

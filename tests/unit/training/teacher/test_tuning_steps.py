@@ -69,5 +69,5 @@ def test_small_steps_are_not_lost_in_half_precision(
     with caplog.at_level("WARNING"):
         torn = run(model, tmp_path / "t", small, "bfloat16")
         torn.restore()
-    assert "tuning begins anew" in caplog.text
+    assert "tuning starts over" in caplog.text
     assert torn.progress.step == 0

@@ -21,8 +21,8 @@ from understudy.graph.log.streams.reached import ENDING, Reached
 BASE_FILE = "redis-log.json"
 FORMAT = 1
 ADVICE = (
-    "put another replica's in its place, together with the snapshot that it names, or move the "
-    "data folder away to begin again with the bundle's graph"
+    "replace it with another replica's, together with the snapshot that it names, or move the data "
+    "folder away to start again with the bundle's graph"
 )
 
 
@@ -106,7 +106,7 @@ class BaseFolder:
             raise JournalDamagedError(f"{self.path} is damaged ({error}); {ADVICE}") from error
         if base.format != FORMAT:
             raise JournalForeignError(
-                f"{self.path} has format {base.format}, this release reads {FORMAT}"
+                f"{self.path} has format {base.format}, but this release reads only {FORMAT}"
             )
         if "/" in base.snapshot or base.snapshot.startswith(".") or base.number < 0:
             raise JournalDamagedError(f"{self.path} is damaged; {ADVICE}")

@@ -75,7 +75,7 @@ def check_mark(log: "RedisLog", mark: Mark, about: About) -> None:
     told = lost_before(log.where, mark.number, about.last, log.folder.reached.path)
     if not log.options.allow_loss:
         raise JournalDamagedError(told)
-    logger.error("%s. It is gone on with: --log-allow-loss", told)
+    logger.error("%s. Continuing, since --log-allow-loss is set", told)
     with reading_files(log.folder.path):
         log.folder.reached.forget()
 

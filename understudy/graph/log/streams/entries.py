@@ -29,7 +29,7 @@ def parse_about(found: Sequence[Any]) -> About | None:
         return None
     kind, birth, start, last, link = (text(value) for value in found)
     if kind != "1":
-        raise ValueError(f"its format is {kind}, this release reads 1")
+        raise ValueError(f"its format is {kind}, but this release reads only 1")
     return About(birth, int(start), int(last), link)
 
 

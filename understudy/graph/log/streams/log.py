@@ -208,7 +208,7 @@ class RedisLog:
             lambda client: client.xrange(self.records_key, f"{number}-0", f"{number}-0")
         )
         if not rows:
-            raise JournalError(f"{self.where} does not hold record {number}")
+            raise JournalError(f"{self.where} does not contain record {number}")
         return text(rows[0][1][b"link"])
 
     def reached(self, number: int, link: str) -> None:
@@ -262,7 +262,7 @@ class RedisLog:
             )
         except LogAwayError as error:
             raise LogUnsureError(
-                f"{error}; whether the change is in the log is not known: send it again under the "
+                f"{error}; it is unknown whether the change is in the log: send it again with the "
                 "same key"
             ) from error
         if text(outcome) != "kept":
@@ -316,7 +316,7 @@ class RedisLog:
         with reading_files(self.folder.path):
             base = self.folder.read()
         if base is None or base.birth != self.base.birth:
-            raise JournalDamagedError(f"{self.folder.path} is gone or another log's; {ADVICE}")
+            raise JournalDamagedError(f"{self.folder.path} is missing or another log's; {ADVICE}")
         self.base = base
         self.tell_need()
 
@@ -351,8 +351,8 @@ class RedisLog:
             self.refresh()
             if not self.start <= number <= self.number:
                 raise JournalError(
-                    f"{self.where} was read from {self.start} to {self.number}; it cannot begin "
-                    f"after {number}"
+                    f"{self.where} was read from {self.start} to {self.number}; it cannot be "
+                    f"shortened to start after {number}"
                 )
             new = Base(
                 self.graph,
@@ -380,7 +380,7 @@ class RedisLog:
         except JournalError as error:  # retried after the next snapshot
             logger.warning("%s is not trimmed: %s", self.where, error)
         else:
-            logger.info("%s begins after record %d", self.where, int(start))
+            logger.info("%s now starts after record %d", self.where, int(start))
 
     def close(self) -> None:
         """Closes the log; may be called again."""

@@ -38,7 +38,8 @@ def check_base(base: Base, about: About, graph: str, where: str, path: Path) -> 
     """
     if (base.graph, base.birth) != (graph, about.birth):
         raise JournalForeignError(
-            f"{path} belongs to another log than {where}; give every log a data folder of its own"
+            f"{path} does not belong to {where} but to another log; use a separate data folder for "
+            "each log"
         )
     if base.number < about.start:
         raise JournalError(
@@ -77,8 +78,8 @@ def check_stored(base: Base, about: About, where: str, store: str) -> None:
 
 def gone(where: str) -> JournalDamagedError:
     return JournalDamagedError(
-        f"{where} is gone, or another one took its place: restore Redis from a backup, or move the "
-        "data folders of all replicas away to begin again with the bundle's graph"
+        f"{where} is missing or was replaced: restore Redis from a backup, or move the data "
+        "folders of all replicas away to start again with the bundle's graph"
     )
 
 
@@ -90,7 +91,7 @@ def lost(where: str, number: int, last: int) -> JournalDamagedError:
         last: of the last one in Redis.
     """
     return JournalDamagedError(
-        f"{where} ends with record {last}, and {number} are applied here: Redis has lost "
+        f"{where} ends with record {last}, but {number} are applied here: Redis has lost "
         f"acknowledged changes; restore it from a backup, or {ADVICE}"
     )
 
@@ -99,7 +100,7 @@ def forked(where: str, number: int) -> JournalDamagedError:
     """The error for a log whose records differ from those that were applied here."""
     return JournalDamagedError(
         f"{where} holds other records up to {number} than were applied here: Redis has lost "
-        f"acknowledged changes, and took others since; {ADVICE}"
+        f"acknowledged changes and accepted others since; {ADVICE}"
     )
 
 
@@ -113,7 +114,7 @@ def lost_before(where: str, number: int, last: int, path: Path) -> str:
     """
     what = f"ends with record {last}" if last < number else f"holds other records up to {number}"
     return (
-        f"{where} {what}, and {number} were applied with this data folder: Redis has lost "
-        "acknowledged changes; restore it from a backup that has them, or remove "
-        f"{path} to go on without them"
+        f"{where} {what}, but {number} were applied with this data folder: Redis has lost "
+        f"acknowledged changes; restore it from a backup that has them, or remove {path} to "
+        "continue without them"
     )

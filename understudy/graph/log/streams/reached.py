@@ -53,7 +53,7 @@ class Reached:
             return None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise JournalDamagedError(
-                f"{self.path} is damaged ({error}); remove it, if Redis has lost nothing"
+                f"{self.path} is damaged ({error}); if Redis has lost nothing, remove the file"
             ) from error
 
     def keep(self, birth: str, number: int, link: str) -> None:
@@ -72,8 +72,8 @@ class Reached:
             except (JournalDamagedError, OSError) as error:
                 if not self.failing:
                     logger.warning(
-                        "%s cannot be kept, so that a process that starts here would not notice "
-                        "what Redis loses: %s",
+                        "%s cannot be written, so a process that starts here would not notice if "
+                        "Redis loses changes: %s",
                         self.path,
                         error,
                     )

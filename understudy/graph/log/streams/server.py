@@ -62,7 +62,7 @@ class Server:
             )
         except (ValueError, TypeError) as error:
             raise JournalError(
-                "the log's URL is none of a Redis; expected redis://host:6379/0"
+                "--log is not the URL of a Redis; expected redis://host:6379/0"
             ) from error
         told = self.client.connection_pool.connection_kwargs
         self.where = str(told.get("path") or f"{told.get('host')}:{told.get('port')}")
@@ -78,7 +78,7 @@ class Server:
         try:
             yield
         except AuthenticationError as error:
-            raise JournalError(f"Redis at {self.where} lets nobody in: {error}") from error
+            raise JournalError(f"Redis at {self.where} denies access: {error}") from error
         except AWAY as error:
             raise self.away(error) from error
         except RedisError as error:
@@ -86,7 +86,8 @@ class Server:
                 raise self.away(error) from error
             if isinstance(error, OutOfMemoryError) or OUT_OF_MEMORY in str(error):
                 raise JournalError(
-                    f"Redis at {self.where} is full; raise its maxmemory, nothing was kept"
+                    f"Redis at {self.where} is full and the change was not kept; raise its "
+                    "maxmemory"
                 ) from error
             raise JournalError(f"Redis at {self.where} refuses: {error}") from error
 
@@ -94,7 +95,8 @@ class Server:
         """The error for a server that is unreachable or does not write."""
         self.leave()
         return LogAwayError(
-            f"the log in Redis at {self.where} is away ({error}); reading goes on without it"
+            f"the log in Redis at {self.where} is unavailable ({error}); the graph can still be "
+            "read"
         )
 
     def leave(self) -> None:
@@ -129,8 +131,8 @@ class Server:
             answer, lack = evaluate_and_wait(self.client, script, keys, arguments, waits)
         if lack:
             raise LogUnsureError(
-                f"Redis at {self.where} has the change, but not as safely as asked: {lack} "
-                "(--log-wait-disk, --log-wait-replicas); send it again under the same key"
+                f"Redis at {self.where} has the change, but not as safely as required: {lack} "
+                "(--log-wait-disk, --log-wait-replicas); send it again with the same key"
             )
         return answer
 
@@ -155,8 +157,8 @@ class Server:
             return
         said = f"Redis at {self.where} may lose acknowledged changes: {'; '.join(reasons)}"
         if not self.options.allow_loss:
-            raise JournalError(f"{said}. Or take it as it is with --log-allow-loss")
-        logger.warning("%s. It is taken as it is: --log-allow-loss", said)
+            raise JournalError(f"{said}. Or accept this with --log-allow-loss")
+        logger.warning("%s. Accepted, since --log-allow-loss is set", said)
 
     def check_waits(self) -> None:
         try:
@@ -181,9 +183,8 @@ class Server:
             raise
         except JournalError:
             return [
-                "it does not let this user ask for its configuration (CONFIG GET), so have it "
-                "checked that it has `appendonly yes`, `appendfsync always` and `maxmemory-policy "
-                "noeviction`"
+                "this user may not read its configuration (CONFIG GET), so make sure that it has "
+                "`appendonly yes`, `appendfsync always` and `maxmemory-policy noeviction`"
             ]
         said = {text(name): text(value) for name, value in found.items()}
         reasons = []
@@ -192,12 +193,12 @@ class Server:
         elif (policy := said.get("appendfsync")) != "always" and not (
             policy == "everysec" and self.options.wait_disk
         ):
-            waits = ", or with Redis 7.2 say --log-wait-disk" if policy == "everysec" else ""
+            waits = ", or use --log-wait-disk with Redis 7.2" if policy == "everysec" else ""
             reasons.append(f"appendfsync is {policy}: set `appendfsync always` there{waits}")
         if said.get("maxmemory-policy", "").startswith("allkeys"):
             reasons.append(
-                f"maxmemory-policy is {said['maxmemory-policy']}, by which it may evict the log: "
-                "set `maxmemory-policy noeviction` there"
+                f"maxmemory-policy is {said['maxmemory-policy']}, so it may evict the log: set "
+                "`maxmemory-policy noeviction` there"
             )
         return reasons
 
@@ -285,7 +286,7 @@ def patiently(work: Callable[[], Result], seconds: float, told: bool = False) ->
                 raise
             if told:
                 away = str(error).partition(";")[0]
-                logger.warning("%s: waiting up to %g s for it", away, seconds)
+                logger.warning("%s: waiting for it up to %g s", away, seconds)
                 told = False
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
@@ -312,4 +313,4 @@ def turn(server: Server, key: str, process: str) -> Iterator[bool]:
                 try:
                     server.ask(lambda client: client.delete(key))
                 except JournalError as error:
-                    logger.info("a turn ends by itself: %s", error)
+                    logger.info("a turn could not be given back and expires by itself: %s", error)

@@ -39,7 +39,7 @@ def test_answers_beside_the_description_of_others_are_refused(tmp_path: Path) ->
     shutil.copy(other / ANSWERS_FILE, one / ANSWERS_FILE)
     for read in (read_teacher, served_teacher):
         with pytest.raises(
-            TeacherError, match=r"one: answers\.safetensors and teacher\.json are of"
+            TeacherError, match=r"one: answers\.safetensors and teacher\.json belong"
         ):
             read(one, small_graph())
     read_teacher(other, small_graph())
@@ -74,7 +74,7 @@ def test_a_teacher_that_takes_the_place_of_the_one_that_is_read_is_told(tmp_path
     first = read_info(folder).answers
     with unchanged(folder):
         read_teacher(folder, small_graph())
-    with pytest.raises(FolderChangedError, match="written anew while it was read; run the same"):
+    with pytest.raises(FolderChangedError, match="rewritten while it was read; run the same"):
         read_around_another(folder)
     assert read_info(folder).answers != first
 

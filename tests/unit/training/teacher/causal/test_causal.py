@@ -255,13 +255,13 @@ def test_weights_of_other_formats_have_a_digest(folder: Path, tmp_path: Path) ->
         digests.add(weights_digest(str(path)))
     assert len(digests) == 2
     (tmp_path / "none").mkdir()
-    with pytest.raises(TeacherError, match="holds no weights"):
+    with pytest.raises(TeacherError, match="not contain weights"):
         weights_digest(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/model", "nothing-here"])
 def test_a_path_that_is_not_there_is_told(name: str) -> None:
-    with pytest.raises(TeacherError, match="there is no folder"):
+    with pytest.raises(TeacherError, match="does not exist"):
         load_causal_teacher(name, LABELS, CausalOptions(), tuned=False)
 
 
@@ -272,9 +272,9 @@ def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_gguf_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_text("something else")
-    with pytest.raises(TeacherError, match="is no GGUF file"):
+    with pytest.raises(TeacherError, match="not a GGUF file"):
         load_causal_teacher(f"gguf:{tmp_path / 'model.gguf'}", LABELS, EXACT, tuned=False)
-    with pytest.raises(TeacherError, match="there is no file"):
+    with pytest.raises(TeacherError, match="does not exist"):
         load_causal_teacher(f"gguf:{tmp_path / 'none.gguf'}", LABELS, EXACT, tuned=False)
 
 
