@@ -24,8 +24,8 @@ def url_problem(path: Path) -> str | None:
         return None
     scheme, _, rest = str(path).partition(":/")  # a path keeps one slash of several
     return (
-        f"{scheme}://{rest} is a URL, but every stage reads and writes folders on a disk: copy from "
-        "or to the store, or mount it"
+        f"{scheme}://{rest} is a URL, but every stage reads and writes folders on a disk: copy "
+        "from or to the store, or mount it"
     )
 
 

@@ -47,8 +47,9 @@ class Problems:
         if not self.decimals_told and (found := next(filter(None, decimals), None)):
             self.decimals_told = True
             self.tell(
-                f"{found[0]} is a decimal: if {found[1]} is meant, write whole numbers; an empty cell "
-                "makes pandas write a whole column as decimals (astype('Int64') keeps whole numbers)"
+                f"{found[0]} is a decimal: if {found[1]} is meant, write whole numbers; an empty "
+                "cell makes pandas write a whole column as decimals (astype('Int64') keeps whole "
+                "numbers)"
             )
         if self.strict:
             raise BadRowError(f"{words}; correct it, or leave --strict out")

@@ -206,9 +206,7 @@ def test_a_url_is_refused_in_words_and_no_folder_is_made_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        OutputUnwritableError, match=r"^s3://bucket/graph is a URL.* or mount it"
-    ):
+    with pytest.raises(OutputUnwritableError, match=r"^s3://bucket/graph is a URL.* or mount it"):
         check_output(Path("s3://bucket/graph"), GRAPH)
     with pytest.raises(SourceError, match=r"^gs://bucket/graph is a URL"):
         load_graph("gs://bucket/graph")
