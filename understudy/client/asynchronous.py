@@ -13,6 +13,7 @@ import httpx
 from understudy.client import calls
 from understudy.client.attempts import Plan, Retries, steps
 from understudy.client.calls import Result
+from understudy.client.errors import InvalidRequestError
 from understudy.client.interface import Interface
 
 
@@ -50,6 +51,7 @@ class AsyncClient(Interface):
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
                 `understudy.client.errors`.
         """
+        self.check_open(self.http.is_closed)  # first: `ready` takes any later error for a no
         work = steps(plan, self.retries, self.where)
         try:
             step = next(work)
@@ -59,8 +61,9 @@ class AsyncClient(Interface):
                     await asyncio.sleep(step)
                 else:
                     try:
+                        self.check_open(self.http.is_closed)
                         response = await self.http.request(step.method, step.path, **step.arguments)
-                    except (httpx.RequestError, httpx.InvalidURL) as error:
+                    except (httpx.RequestError, httpx.InvalidURL, InvalidRequestError) as error:
                         step = work.throw(error)
                         continue
                 step = work.send(response)
