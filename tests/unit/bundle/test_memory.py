@@ -26,13 +26,9 @@ except BundleMemoryError as error:
 def save_large_network(path: Path) -> None:
     """A sum with 128 MiB of constants."""
     weights = numpy_helper.from_array(np.ones((2**13, 2**12), np.float32), "w")
-    row = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2**13, 2**12]) for name in "xy"]
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["x", "w"], ["y"])],
-        "large",
-        *([value] for value in row),
-        [weights],
-    )
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [2**13, 2**12]) for n in "xy")
+    added = helper.make_node("Add", ["x", "w"], ["y"])
+    graph = helper.make_graph([added], "large", [x], [y], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
 
