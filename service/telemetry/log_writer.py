@@ -36,6 +36,7 @@ class LogWriter(logging.Handler):
         self.waiting = 0  # bytes
         self.full = self.untold = False
         self.left_out = 0
+        self.patience = FLUSH_SECONDS
         self.thread: threading.Thread | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -92,9 +93,10 @@ class LogWriter(logging.Handler):
         return self.line(record)
 
     def flush(self) -> None:
-        """Waits until all lines are written, but no longer than FLUSH_SECONDS."""
+        """Waits until all lines are written, FLUSH_SECONDS at most; after that no call waits."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.lines, FLUSH_SECONDS)
+            if not self.changed.wait_for(lambda: not self.lines, self.patience):
+                self.patience = 0.0
 
 
 def write(line: bytes) -> bool:

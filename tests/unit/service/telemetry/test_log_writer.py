@@ -119,11 +119,14 @@ def test_a_forked_child_writes_its_own_lines_only(pipe: tuple[int, int], writer:
     assert os.read(pipe[0], PIPE_BYTES) == b"of the parent\n"
 
 
-def test_the_end_does_not_wait_for_ever(
-    pipe: tuple[int, int], writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.timeout(60)
+def test_the_end_does_not_wait_for_ever_and_not_twice(
+    pipe: tuple[int, int], writer: LogWriter
 ) -> None:
-    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 0.05)
+    writer.patience = 0.05
     os.write(pipe[1], b"." * PIPE_BYTES)
     say(writer, LINE)
     writer.flush()
     assert len(writer.lines) == 1
+    assert writer.patience == 0
+    os.read(pipe[0], PIPE_BYTES)
