@@ -93,18 +93,6 @@ class Interface:
         """The service's address without user name and password."""
         return f"{self.url.scheme}://{self.url.netloc.decode()}"
 
-    def check_open(self, closed: bool) -> None:
-        """Refuses to send anything once the connections are closed.
-
-        Raises:
-            InvalidRequestError: they are.
-        """
-        if closed:
-            raise InvalidRequestError(
-                f"this client of {self.where} is closed, as it is after its `with` block; make "
-                "another one"
-            )
-
     @Call
     def classify(
         self, nodes: Nodes, route: Route = "student", top_k: int = 1, explain: bool = False

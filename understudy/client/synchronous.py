@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from understudy.client import calls
-from understudy.client.attempts import Plan, Retries, steps
+from understudy.client.attempts import Plan, Retries, check_open, steps
 from understudy.client.calls import Result
 from understudy.client.errors import InvalidRequestError, UnavailableError
 from understudy.client.interface import Interface
@@ -64,7 +64,7 @@ class Client(Interface):
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
                 `understudy.client.errors`.
         """
-        self.check_open(self.http.is_closed)  # first: `ready` takes any later error for a no
+        check_open(self.http.is_closed, self.where)  # first: `ready` takes any later error for a no
         work = steps(plan, self.retries, self.where)
         try:
             step = next(work)
@@ -74,7 +74,7 @@ class Client(Interface):
                     time.sleep(step)
                 else:
                     try:
-                        self.check_open(self.http.is_closed)
+                        check_open(self.http.is_closed, self.where)
                         response = self.http.request(step.method, step.path, **step.arguments)
                     except (httpx.RequestError, httpx.InvalidURL, InvalidRequestError) as error:
                         step = work.throw(error)
@@ -93,7 +93,7 @@ class Client(Interface):
             RefusedError, UnexpectedAnswerError: the service refuses it, or is not the service.
             UnavailableError: the service cannot be reached, or stops in the middle.
         """
-        self.check_open(self.http.is_closed)
+        check_open(self.http.is_closed, self.where)
         try:
             with self.http.stream("GET", calls.WHOLE_GRAPH.path) as response:
                 if response.status_code != 200:
