@@ -83,7 +83,7 @@ def measure(bundle: Path, teacher: Path) -> tuple[str, str, Answers]:
         resolution = engine.resolve(nodes)
         predictions = engine.classify_as(STUDENTS, nodes)
         rule = rule_of(manifest, None)
-        positions = unsure_nodes(rule, engine, resolution, None, predictions)
+        positions = unsure_nodes(rule, engine, resolution, None)
         names = manifest.label_names
     labels = graph.labels[test]
     rows = log_probabilities[info.hops.index(record.hops)][np.searchsorted(asked, test)]

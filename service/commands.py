@@ -74,10 +74,13 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     exit_on_signals()
     settings = load_settings(**flags)
     check_root(settings.root_path)
-    configure_logs(settings.log_level, settings.log_format == "json")
+    log = configure_logs(settings.log_level, settings.log_format == "json")
     # Truncating a mapped file of the bundle ends the process by SIGBUS; this prints a trace.
     faulthandler.enable(all_threads=False)
-    (serve_alone if settings.workers == 1 else serve_together)(bundle, settings)
+    try:
+        (serve_alone if settings.workers == 1 else serve_together)(bundle, settings)
+    finally:
+        log.flush()  # before the command line tells an error
 
 
 def serve_alone(bundle: Path, settings: Settings) -> None:

@@ -61,11 +61,18 @@ class AddressError(ServiceError):
 
 
 class OverloadedError(ServiceError):
+    """More is asked than can be answered.
+
+    Attributes:
+        reason: which limit was met, for metrics.
+    """
+
     code = "overloaded"
 
-    def __init__(self, what: str, retry_after: float) -> None:
+    def __init__(self, what: str, retry_after: float, reason: str = "overloaded") -> None:
         super().__init__(f"{what}; ask again later")
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class RateLimitedError(ServiceError):
@@ -248,8 +255,13 @@ class NoNodeError(RequestError):
 
 
 def code_of(error: EngineError) -> str:
-    """Returns the code by which clients and metrics identify an error."""
+    """Returns the code by which clients identify an error."""
     return error.node_code if isinstance(error, NoNodeError) else error.code
+
+
+def reason_of(error: EngineError) -> str:
+    """Returns the reason under which metrics count a refusal."""
+    return error.reason if isinstance(error, OverloadedError) else code_of(error)
 
 
 class TeacherError(NodeError):

@@ -40,6 +40,7 @@ from service.teacher.measured import (
 from service.teacher.questions import Questions
 from service.teacher.teacher import Identity, Teacher, TeacherOptions, untold
 from service.telemetry.health import Health
+from service.telemetry.log_writer import lines_left_out
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
 from service.workers.team import Team
@@ -335,5 +336,6 @@ def add_gauges(
         "Snapshots that could not be stored since the bundle was loaded.",
         lambda: slot.engine.uploads.figures.failures,
     )
+    metrics.gauge("log_lines_left_out", "Lines that standard error did not take.", lines_left_out)
     if link is not None:
         metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up), min)

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import AccessError, MalformedHttpError, code_of
+from service.errors import AccessError, MalformedHttpError, reason_of
 from service.http.access import Access, Role
 from service.http.bodies import SerialExecutor
 from service.http.errors import failure_response, status_of
@@ -213,7 +213,7 @@ class Gateway:
         """Logs an error that is not the client's, and answers it unless an answer has begun."""
         response = failure_response(error, scope["path"])
         if isinstance(error, EngineError):
-            self.metrics.rejections.add(code_of(error))
+            self.metrics.rejections.add(reason_of(error))
         if isinstance(error, OURS_TO_MEND):
             self.rare.warning(error.code, "a change was not acknowledged: %s", error)
         if response.status_code >= 500 and response.status_code not in (502, 503, 504):

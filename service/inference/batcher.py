@@ -27,6 +27,7 @@ CHARACTERS_PER_TOKEN = 4  # of English text
 NEIGHBORS_PER_TOKEN = 16  # summing a neighbour's row is much cheaper than a token's transformer
 TELLING = 0.25  # share of a full batch from which its speed is measured even if nothing waited
 LONGEST_RETRY = 30.0  # seconds
+QUEUE_FULL, QUEUE_SLOW = "queue_full", "queue_slow"  # reasons of refusals, in metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,20 +159,19 @@ class Batcher:
         options, rate = self.options, self.tokens_per_second
         full = self.queued_nodes and self.queued_tokens + tokens > options.queue_tokens
         if full or self.requests >= options.requests:
-            raise self.refusal("queue_full", "too many unseen nodes are waiting")
+            raise self.refusal(QUEUE_FULL, "too many unseen nodes are waiting")
         before = self.queued_tokens + self.running_tokens
         # What fits into one batch with the running one is not a queue, however slow batches were.
         if rate and before > options.batch_tokens and before / rate > options.queue_seconds:
             seconds, longest = before / rate, options.queue_seconds
             what = f"unseen nodes would wait about {seconds:.1f} s, more than {longest:g} s"
-            raise self.refusal("queue_slow", what)
+            raise self.refusal(QUEUE_SLOW, what)
         if self.overload.goes_on(monotonic()):  # newest first: the others let this one pass
             before = self.running_tokens + min(self.queued_tokens, options.batch_tokens)
         wait = hopeless_wait(before + tokens, rate) if before else None
         if wait is not None:
-            self.metrics.rejections.add("queue_slow")
             what = f"the answer would take about {wait:.1f} s, longer than this request may take"
-            raise OverloadedError(what, self.retry_after())
+            raise OverloadedError(what, self.retry_after(), QUEUE_SLOW)
 
     def drop_left(self) -> None:
         """Removes entries whose callers left, so that they block no others while a batch runs."""
@@ -187,10 +187,9 @@ class Batcher:
                 self.queue.append(entries)
 
     def refusal(self, reason: str, what: str) -> OverloadedError:
-        """Counts a request that is refused because of the load, and makes its error."""
+        """Notes that a request is refused because of the load, and makes its error."""
         self.overload.refused(monotonic())
-        self.metrics.rejections.add(reason)
-        return OverloadedError(what, self.retry_after())
+        return OverloadedError(what, self.retry_after(), reason)
 
     def retry_after(self) -> float:
         """Estimates the seconds until what waits now is done."""
@@ -240,9 +239,9 @@ class Batcher:
             if passed[0].row.done():
                 self.metrics.abandoned.add(amount=len(passed))
             else:  # the caller waits for the first row, and for no other after its error
-                self.metrics.rejections.add("queue_slow")
                 what = "too many newer unseen nodes are waiting"
-                passed[0].row.set_exception(OverloadedError(what, self.retry_after()))
+                refusal = OverloadedError(what, self.retry_after(), QUEUE_SLOW)
+                passed[0].row.set_exception(refusal)
 
     def take(self) -> list[Entry]:
         """Takes the next entries of one state that fit the budget; abandoned ones are dropped."""

@@ -228,7 +228,7 @@ class Classifier:
     async def unsure(self, asked: Classified) -> set[int]:
         """Finds the nodes that `auto` passes to the teacher, once the student answered."""
         rule = self.rule(asked.engine.manifest)
-        found = asked.engine, asked.resolution, asked.inference, asked.predictions
+        found = asked.engine, asked.resolution, asked.inference
         if rule.signal == CONFIDENCE:
             return unsure_nodes(rule, *found)
         return await self.executor.run(unsure_nodes, rule, *found)  # a hub has many neighbours

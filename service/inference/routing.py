@@ -1,6 +1,5 @@
 """The rule of `route: auto`, and the teacher's answers and their costs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.inference.batcher import Batched
@@ -9,7 +8,13 @@ from service.teacher.teacher import TeacherAnswer
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
-from understudy.engine.requests import SCORE_DECIMALS, LabelScore, Resolution
+from understudy.engine.requests import (
+    SCORE_DECIMALS,
+    LabelScore,
+    Resolution,
+    best_labels,
+    joined_logits,
+)
 from understudy.engine.student import Inference
 from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
 
@@ -49,16 +54,17 @@ def unsure_nodes(
     engine: Engine,
     resolution: Resolution,
     inference: Inference | None,
-    predictions: Sequence[Prediction],
 ) -> set[int]:
     """Finds the positions of the nodes that the teacher is asked about."""
-    if rule.threshold is None:
+    if rule.threshold is None or not resolution.positions:
         return set()
     if rule.signal == AGREEMENT:
-        shares = engine.agreements(resolution, inference).tolist()
-        pairs = zip(resolution.positions, shares, strict=True)
-        return {position for position, share in pairs if share < rule.threshold}
-    return {p.index for p in predictions if p.score is not None and p.score < rule.threshold}
+        values = engine.agreements(resolution, inference).tolist()
+    else:  # not the scores of the predictions: those are rounded
+        logits = joined_logits(resolution, inference)
+        values = best_labels(logits, engine.manifest.calibration.temperature, 1)[1][:, 0].tolist()
+    pairs = zip(resolution.positions, values, strict=True)
+    return {position for position, value in pairs if value < rule.threshold}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import MalformedJsonError, code_of
+from service.errors import MalformedJsonError, code_of, reason_of
 from service.http.access import Role
 from service.http.errors import CODE_OF_STATUS, INTERNAL_ERROR, error_response, status_of
 from service.http.exchange import SCOPE_KEY, Exchange, read_body
@@ -130,7 +130,7 @@ class Endpoint:
             code = code_of(error)
             if status_of(error) == 500:
                 logger.error("a tool failed", exc_info=error)
-            self.parts.metrics.rejections.add(code)
+            self.parts.metrics.rejections.add(reason_of(error))
             return failure(code, str(error))
         except Exception:
             logger.exception("a tool failed")

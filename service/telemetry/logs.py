@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
+from service.telemetry.log_writer import LogWriter
+
 current_request: ContextVar[bytes] = ContextVar("current_request", default=b"")
 
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9._:/+=@-]+")
@@ -63,13 +65,14 @@ def shown_value(value: Any) -> str:
     return text if PLAIN_VALUE.fullmatch(text) else json.dumps(text)
 
 
-def configure_logs(level: str, json_lines: bool) -> None:
-    """Directs the process's log to standard error."""
-    handler = logging.StreamHandler()
+def configure_logs(level: str, json_lines: bool) -> logging.Handler:
+    """Directs the process's log to standard error; returns the handler, to flush at the end."""
+    handler = LogWriter()
     handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for library in ("httpx", "httpx2", "openai", "mcp"):  # they log every request
         logging.getLogger(library).setLevel(logging.WARNING)
+    return handler
 
 
 class RareLog:

@@ -59,7 +59,8 @@ def fork(
     """Forks a child that runs `work` and then exits.
 
     The child shares the memory of everything imported, copy-on-write. Call it only while no thread
-    of ours runs; the threads of pyarrow and onnxruntime are not used before the fork.
+    of ours runs but the log's, which a child begins anew; the threads of pyarrow and onnxruntime
+    are not used before the fork.
 
     Args:
         work: gets the child's end of a pair of sockets.
@@ -104,7 +105,7 @@ def become(
     finally:
         try:
             sys.stdout.flush()
-            sys.stderr.flush()
+            logging.shutdown()
         finally:  # after any error: the supervisor's stack must not continue in the child
             os._exit(status)
 

@@ -1,5 +1,6 @@
 """A service whose stdout or stderr takes nothing, or is not there."""
 
+import fcntl
 import json
 import re
 import signal
@@ -19,9 +20,11 @@ FULL, CLOSED, SILENT = ">/dev/full", ">&-", "2>&-"
 
 
 @contextmanager
-def served(bundle: TinyBundle, workers: int, how: str = "") -> Iterator[subprocess.Popen[str]]:
+def served(
+    bundle: TinyBundle, workers: int, how: str = "", *flags: str
+) -> Iterator[subprocess.Popen[str]]:
     """A service as a shell starts it whose outputs it leads elsewhere."""
-    arguments = command(bundle.folder, "--port", "0", "--workers", str(workers))
+    arguments = command(bundle.folder, "--port", "0", "--workers", str(workers), *flags)
     process = subprocess.Popen(
         ["sh", "-c", f'exec "$@" {how}', "sh", *arguments],
         stdout=subprocess.PIPE,
@@ -91,3 +94,31 @@ def test_it_serves_without_stderr(tiny_bundle: TinyBundle) -> None:
     with served(tiny_bundle, 2, SILENT) as process:
         assert process.stdout is not None
         assert is_served(url_in(process.stdout.readline()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_answers_and_ends_where_nobody_reads_its_log(
+    tiny_bundle: TinyBundle, workers: int
+) -> None:
+    with served(tiny_bundle, workers, "", "--log-requests") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        room = fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4_096)
+        url = url_in(process.stdout.readline())
+        with httpx.Client(base_url=url, timeout=STOP_SECONDS) as client:
+            for _ in range(room // 50):  # no line is that short
+                assert client.get("/health/ready").status_code == 200
+            process.send_signal(signal.SIGHUP)
+            while 'reloads_total{outcome="done"}' not in client.get("/metrics").text:
+                pass
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=STOP_SECONDS) == 0
+        unread = process.stderr.read()
+    assert "answered" in unread
+
+
+def test_its_log_ends_with_why_it_ends(tiny_bundle: TinyBundle) -> None:
+    """Reads the log late: what waits is written before the command line tells the error."""
+    with served(tiny_bundle, 2, "", "--keys-file", "/nowhere/keys.json") as process:
+        assert process.stderr is not None
+        assert "/nowhere/keys.json" in process.stderr.read().splitlines()[-1]

@@ -22,6 +22,7 @@ from training.teacher_server.app import create_app as teacher_app
 from understudy.bundle import Calibration, Deferral, TeacherRecord
 from understudy.client import Client
 from understudy.engine.engine import Engine
+from understudy.engine.requests import SCORE_DECIMALS, best_labels
 from understudy.graph.prompts import WORDING, Prompt, PromptOptions, prompt_hash
 
 PROMPTS = PromptOptions(tokens=64, own_share=0.6)
@@ -221,6 +222,17 @@ def test_bundles_that_measured_nothing_defer_only_as_they_are_told(tmp_path: Pat
     with serving(bundle.folder, None, auto_threshold=1.0) as (client, _):
         assert {p["route"] for p in classified(client, *STORED)} == {"teacher"}
         assert "as --auto-threshold says" in client.get("/info").json()["auto"]
+
+
+def test_the_threshold_is_compared_with_scores_that_are_not_rounded(tmp_path: Path) -> None:
+    bundle = bundle_with(tmp_path / "bundle", None)
+    scores = best_labels(bundle.logits, 2.0, 1)[1][:, 0].tolist()
+    higher = next(score for score in scores if round(score, SCORE_DECIMALS) > score)
+    lower = next(score for score in scores if round(score, SCORE_DECIMALS) < score)
+    for threshold in (round(higher, SCORE_DECIMALS), lower):
+        with serving(bundle.folder, None, auto_threshold=threshold) as (client, _):
+            told = [p["route"] for p in classified(client, *STORED)]
+        assert told == ["teacher" if score < threshold else "student" for score in scores]
 
 
 def test_questions_of_another_form_are_refused_at_the_start(agreeing: TinyBundle) -> None:

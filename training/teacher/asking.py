@@ -58,13 +58,15 @@ class Questioner:
         """
         spent: Reply | None = None
         problem: AskError | None = None
+        unreadable = 0  # answers: cut off on their way, perhaps, and whole the next time
         for attempt in range(self.options.attempts):
             try:
                 reply = await self.asker.ask(prompt, self.label_names)
             except AskError as error:
-                if self.proven and (error.of_question or isinstance(error, MalformedError)):
+                unreadable += isinstance(error, MalformedError)
+                if self.proven and (error.of_question or unreadable > 1):
                     return self.left_out(error)
-                if not error.passing:
+                if not error.passing and not (self.proven and unreadable):
                     raise self.endpoint_error(error) from error
                 problem = error
                 if attempt + 1 < self.options.attempts:

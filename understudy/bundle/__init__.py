@@ -8,6 +8,7 @@ from understudy.bundle.errors import (
     BundleDamagedError,
     BundleError,
     BundleFormatError,
+    BundleMemoryError,
     BundleMissingError,
     ProviderError,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "BundleDamagedError",
     "BundleError",
     "BundleFormatError",
+    "BundleMemoryError",
     "BundleMissingError",
     "Calibration",
     "Deferral",

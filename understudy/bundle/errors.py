@@ -4,6 +4,7 @@ BundleError
 ├── BundleMissingError   no bundle at that path
 ├── BundleFormatError    the manifest is damaged, or of a newer schema
 ├── BundleDamagedError   a file is missing, truncated, or differs from its digest
+├── BundleMemoryError    the memory is too small to open a network
 └── ProviderError        the requested execution provider or number of threads is not available
 """
 
@@ -22,6 +23,10 @@ class BundleFormatError(BundleError):
 
 class BundleDamagedError(BundleError):
     """A file of the bundle is missing, truncated, or differs from its digest."""
+
+
+class BundleMemoryError(BundleError):
+    """The memory is too small to open a network."""
 
 
 class ProviderError(BundleError):

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from understudy.bundle.errors import BundleDamagedError, ProviderError
+from understudy.bundle.errors import BundleDamagedError, BundleMemoryError, ProviderError
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -19,6 +19,8 @@ PROVIDERS = {
 # On a CPU, onnxruntime's fusion of a sum and a layer norm is slower than the two operators.
 UNDONE = ["SkipLayerNormFusion"]
 
+# In onnxruntime's errors, which have no class of their own for it.
+NO_MEMORY = ("bad_alloc", "ailed to allocate memory", "than requested bytes", "out of memory")
 MOST_THREADS = 1_024  # of one session
 CPU_FACTS = Path("/proc/cpuinfo")
 VNNI = {"avx512_vnni", "avx_vnni"}
@@ -41,6 +43,7 @@ class Network:
         Raises:
             ProviderError: the provider is unknown, not installed, or did not load; or the number of
                 threads is out of range.
+            BundleMemoryError: the memory is too small.
             BundleDamagedError: onnxruntime does not accept the file.
         """
         self.session = open_session(path, threads, provider)
@@ -82,6 +85,11 @@ def open_session(
             disabled_optimizers=UNDONE if provider == "cpu" else [],
         )
     except Exception as error:
+        if any(words in str(error) for words in NO_MEMORY):
+            raise BundleMemoryError(
+                f"the memory is too small to open {path}: leave this process more of it (ulimit "
+                f"-v, a container's limit), or open a smaller bundle (onnxruntime says: {error})"
+            ) from error
         raise BundleDamagedError(f"onnxruntime does not accept {path}: {error}") from error
     loaded = session.get_providers()
     if loaded[0] != wanted:

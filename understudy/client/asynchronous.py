@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 
 from understudy.client import calls
-from understudy.client.attempts import Plan, Retries, steps
+from understudy.client.attempts import Plan, Retries, check_open, steps
 from understudy.client.calls import Result
+from understudy.client.errors import InvalidRequestError
 from understudy.client.interface import Interface
 
 
@@ -50,6 +51,7 @@ class AsyncClient(Interface):
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
                 `understudy.client.errors`.
         """
+        check_open(self.http.is_closed, self.where)  # first: `ready` takes any later error for a no
         work = steps(plan, self.retries, self.where)
         try:
             step = next(work)
@@ -59,8 +61,9 @@ class AsyncClient(Interface):
                     await asyncio.sleep(step)
                 else:
                     try:
+                        check_open(self.http.is_closed, self.where)
                         response = await self.http.request(step.method, step.path, **step.arguments)
-                    except (httpx.RequestError, httpx.InvalidURL) as error:
+                    except (httpx.RequestError, httpx.InvalidURL, InvalidRequestError) as error:
                         step = work.throw(error)
                         continue
                 step = work.send(response)

@@ -96,6 +96,18 @@ def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Re
     )
 
 
+def check_open(closed: bool, where: str) -> None:
+    """Refuses to send anything once a client's connections are closed.
+
+    Raises:
+        InvalidRequestError: they are.
+    """
+    if closed:
+        raise InvalidRequestError(
+            f"this client of {where} is closed, as it is after its `with` block; make another one"
+        )
+
+
 def worth_repeating(error: httpx.RequestError | httpx.InvalidURL) -> str:
     """Explains why a request without an answer is worth sending again.
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 from understudy.client import calls
-from understudy.client.attempts import Plan, Retries, steps
+from understudy.client.attempts import Plan, Retries, check_open, steps
 from understudy.client.calls import Result
-from understudy.client.errors import UnavailableError
+from understudy.client.errors import InvalidRequestError, UnavailableError
 from understudy.client.interface import Interface
 
 
@@ -64,6 +64,7 @@ class Client(Interface):
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
                 `understudy.client.errors`.
         """
+        check_open(self.http.is_closed, self.where)  # first: `ready` takes any later error for a no
         work = steps(plan, self.retries, self.where)
         try:
             step = next(work)
@@ -73,8 +74,9 @@ class Client(Interface):
                     time.sleep(step)
                 else:
                     try:
+                        check_open(self.http.is_closed, self.where)
                         response = self.http.request(step.method, step.path, **step.arguments)
-                    except (httpx.RequestError, httpx.InvalidURL) as error:
+                    except (httpx.RequestError, httpx.InvalidURL, InvalidRequestError) as error:
                         step = work.throw(error)
                         continue
                 step = work.send(response)
@@ -87,9 +89,11 @@ class Client(Interface):
         """Streams the lines of the whole graph; see docs/reference/http.md.
 
         Raises:
+            InvalidRequestError: the client is closed.
             RefusedError, UnexpectedAnswerError: the service refuses it, or is not the service.
             UnavailableError: the service cannot be reached, or stops in the middle.
         """
+        check_open(self.http.is_closed, self.where)
         try:
             with self.http.stream("GET", calls.WHOLE_GRAPH.path) as response:
                 if response.status_code != 200:

@@ -286,6 +286,18 @@ def test_who_asks_for_health_or_figures_is_never_limited(engine: Engine) -> None
     assert talk(app, ask) == [200] * 10 + [429]
 
 
+def test_a_refusal_for_want_of_room_is_counted_once_and_by_its_limit(engine: Engine) -> None:
+    app = create_app(engine, Settings())
+    app.parts.batcher.requests = app.parts.batcher.options.requests
+
+    async def ask(client: httpx.AsyncClient) -> tuple[int, str]:
+        answer = await client.post("/classify", json={"nodes": [{"text": "a node of its own"}]})
+        return answer.status_code, answer.json()["error"]["code"]
+
+    assert talk(app, ask) == (429, "overloaded")
+    assert app.parts.metrics.rejections.values == {("queue_full",): 1}
+
+
 def test_a_route_says_who_may_ask() -> None:
     async def open_to_all() -> Status:
         return Status()

@@ -227,12 +227,23 @@ def test_an_answer_that_is_none_is_the_questions_own_once_another_was_answered(
     with pytest.raises(EndpointError, match="does not answer like an OpenAI endpoint"):
         ask(ToldAsker(lambda number: broken), tmp_path)
     one = replace(OPTIONS, concurrency=1)
-    rows, bill = ask(ToldAsker(lambda number: broken if number == 9 else NET), tmp_path, one)
-    assert (bill.questions, bill.unreadable) == (30, 1)
+    both = ToldAsker(lambda number: broken if number in (9, 10) else NET)
+    rows, bill = ask(both, tmp_path, one)
+    assert (bill.questions, bill.unreadable, bill.retries) == (30, 1, 1)
     np.testing.assert_allclose(rows[8], np.log([0.5, 0.5]))
     assert "was not answered: http://host/v1 does not answer like" in caplog.text
     with pytest.raises(EndpointError, match="none of the labels, the last one with no answer"):
         ask(ToldAsker(lambda number: NET if number == 1 else broken), tmp_path / "most", one)
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_once_more(tmp_path: Path) -> None:
+    broken = MalformedError("the answer is not like an OpenAI server's", "DecodeError")
+    one = replace(OPTIONS, concurrency=1)
+    asker = ToldAsker(lambda number: broken if number == 9 else NET)
+    rows, bill = ask(asker, tmp_path, one)
+    assert (bill.questions, bill.unreadable, bill.retries) == (30, 0, 1)
+    assert asker.asked[8] == asker.asked[9]
+    np.testing.assert_allclose(rows[8], rows[0])
 
 
 def test_money_is_spent_by_an_estimate_where_the_server_tells_no_tokens(
