@@ -157,7 +157,7 @@ def llama_shaped(graph: TextGraph) -> Callable[[Prompt], object]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    config = LlamaConfig(**TINY_LLAMA)  # type: ignore[arg-type]
+    config = LlamaConfig(**TINY_LLAMA)
     torch.set_default_dtype(torch.bfloat16)
     try:
         model: torch.nn.Module = LlamaForCausalLM(config)

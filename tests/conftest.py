@@ -15,10 +15,14 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no fail
 settings.load_profile("untimed")
 
 
+gc.disable()  # while all tests are imported, which makes half a million things and more
+
+
 def pytest_collection_finish() -> None:
-    """The collector passes over what all tests' imports have made, half a million things and more:
-    else each of its rounds walks them."""
+    """The collector passes over what all tests' imports have made: else each of its rounds walks
+    them."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", params=["hashing", "minilm"])

@@ -36,9 +36,7 @@ def write_tiny_llama(folder: Path, words: list[str]) -> Path:
         show_progress=False,
     )
     tokenizer.train_from_iterator([*SENTENCES, *words], trainer)
-    wrapped = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>"
-    )
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
     wrapped.save_pretrained(folder)
     torch.manual_seed(7)
     config = LlamaConfig(
@@ -60,7 +58,7 @@ def write_tiny_causal(folder: Path, tokenizer: Path, config: PreTrainedConfig) -
     """A model of any kind with the tokenizer of another; weights large enough to tell it apart."""
     AutoTokenizer.from_pretrained(tokenizer).save_pretrained(folder)
     torch.manual_seed(3)
-    model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
@@ -80,7 +78,7 @@ def metaspace_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
     )
     lines = [line + "\n" for line in [*SENTENCES, *words]]
     tokenizer.train_from_iterator([*lines, *words], trainer)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
         eos_token="</s>",
@@ -96,7 +94,7 @@ def write_tiny_encoder(folder: Path, words: list[str]) -> Path:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     trainer = trainers.WordPieceTrainer(vocab_size=600, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator([*SENTENCES, *words], trainer)
-    wrapped = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
     )
     wrapped.save_pretrained(folder)

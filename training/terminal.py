@@ -19,5 +19,5 @@ def quiet_libraries() -> None:
         return  # code that loads it later calls this, too
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()

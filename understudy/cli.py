@@ -1,5 +1,6 @@
 """The command line: every command lives in a room and is imported only when it is called."""
 
+import gc
 import importlib
 import io
 import os
@@ -7,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -103,6 +104,11 @@ EXTRAS = {
     "export": "export",
     **dict.fromkeys(("teacher-serve", "demo", "bench", "refresh"), "dev"),
 }
+LOADS_TORCH = ("training", "export", "dev")  # extras of commands that do, or may
+# Objects made between two rounds of the collector while such a command runs, where Python has 700:
+# torch and PyTorch Geometric make half a million while they are imported, and a thousand rounds
+# took a seventh of that time.
+OBJECTS_A_ROUND = 50_000
 PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # commands that load plugins
 FROM_TORCH = re.compile(r"can't allocate memory: you tried to allocate (\d+) bytes")
 FROM_NUMPY = ("array is too big", "Maximum allowed")  # errors for arrays too large for any memory
@@ -281,6 +287,17 @@ def tidy_end() -> Iterator[None]:
                 signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Lets the collector of cycles pass seldom, as is better where torch is imported."""
+    before = gc.get_threshold()
+    gc.set_threshold(OBJECTS_A_ROUND, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command."""
     open_closed_ones()
@@ -289,7 +306,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = words[0] if words else None
     asked = called or ""
-    with tidy_end(), errors_in_a_line(EXTRAS.get(asked, "dev"), INTERRUPTED.get(asked, "")):
+    extra = EXTRAS.get(asked, "dev")
+    rounds = few_collections() if extra in LOADS_TORCH else nullcontext()
+    with rounds, tidy_end(), errors_in_a_line(extra, INTERRUPTED.get(asked, "")):
         if called in PLUGGED:
             load_plugins()
         app = build_app(called)

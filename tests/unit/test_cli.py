@@ -1,5 +1,6 @@
 """The command line itself, before any command."""
 
+import gc
 import json
 import os
 import re
@@ -13,7 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from understudy.cli import COMMANDS, EXTRAS, errors_in_a_line, main, unread_variables
+from tests.absent_packages import command_without
+from understudy.cli import (
+    COMMANDS,
+    EXTRAS,
+    OBJECTS_A_ROUND,
+    errors_in_a_line,
+    few_collections,
+    main,
+    unread_variables,
+)
 from understudy.graph import SourceError, save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
@@ -90,15 +100,17 @@ def a_graph(folder: Path) -> str:
     ],
 )
 def test_a_missing_extra_is_named(
-    tmp_path: Path, missing: str, words: tuple[str, ...], extra: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    missing: str,
+    words: tuple[str, ...],
+    extra: str,
 ) -> None:
-    graph = a_graph(tmp_path / "graph") if "GRAPH" in words else ""
-    code = f"import sys; sys.modules[{missing!r}] = None; from understudy.cli import main; main()"
-    ended = run(
-        code, *(str(graph if w == "GRAPH" else tmp_path / w if w == "out" else w) for w in words)
-    )
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == (
+    places = {"GRAPH": str(tmp_path / "graph"), "out": str(tmp_path / "out")}
+    if "GRAPH" in words:
+        a_graph(tmp_path / "graph")
+    assert command_without(missing, [places.get(word, word) for word in words]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
         f"error: this needs the package {missing}, which is not installed: "
         f"pip install 'understudy-gnn[{extra}]'"
     )
@@ -181,6 +193,13 @@ def test_handlers_of_signals_are_as_before() -> None:
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)) == before
 
 
+def test_the_collector_passes_seldom_while_a_command_runs_and_as_before_afterwards() -> None:
+    before = gc.get_threshold()
+    with few_collections():
+        assert gc.get_threshold()[0] == OBJECTS_A_ROUND > before[0]
+    assert gc.get_threshold() == before
+
+
 def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CACHE", "PORT", "CACHE_SECONDS"):
         monkeypatch.setenv(f"UNDERSTUDY_{name}", "1")
@@ -198,11 +217,13 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-WITHOUT_TORCH = (
-    "import sys\nfrom understudy.cli import main\n"
-    "try: main()\n"
-    "except SystemExit as ended: print(ended.code, 'torch' in sys.modules)\n"
-)
+def told_without_torch(capsys: pytest.CaptureFixture[str], *words: str, status: int = 1) -> str:
+    """What a command that fails says where importing torch would fail, too."""
+    capsys.readouterr()
+    assert command_without("torch", words) == status
+    told = capsys.readouterr().err
+    assert "needs the package" not in told
+    return told
 
 
 ONE_CLASS = ("a,oak,x\nb,elm,x\n", "has one class, 'x'; at least 2 classes are needed")
@@ -217,14 +238,12 @@ NO_VAL = ("a,oak,x\nb,elm,y\n", "no labelled node in its val split; label at lea
     ],
 )
 def test_too_few_classes_or_nodes_are_told_without_loading_torch(
-    tmp_path: Path, command: str, rows: str, words: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, rows: str, words: str
 ) -> None:
     (tmp_path / "nodes.csv").write_text(f"id,text,label\n{rows}")
     with pytest.raises(SystemExit):
         main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
-    ended = run(WITHOUT_TORCH, command, str(tmp_path / "g"), str(tmp_path / "out"))
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert words in ended.stderr
+    assert words in told_without_torch(capsys, command, str(tmp_path / "g"), str(tmp_path / "out"))
 
 
 def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
@@ -256,38 +275,39 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
-    tmp_path: Path, option: str, told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, told: str
 ) -> None:
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
     paths = (str(tmp_path / "g"), str(tmp_path / "out"))
-    ended = run(WITHOUT_TORCH, "evaluate", *paths, option, "combind")
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert told in ended.stderr
+    assert told in told_without_torch(capsys, "evaluate", *paths, option, "combind")
 
 
 @pytest.mark.parametrize("command", ["teach", "evaluate"])
-def test_wrong_hops_are_told_without_loading_torch(tmp_path: Path, command: str) -> None:
-    ended = run(WITHOUT_TORCH, command, str(tmp_path / "g"), str(tmp_path / "out"), "--hops", "1.5")
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert "--hops must be numbers such as 0,1,2, not '1.5'" in ended.stderr
+def test_wrong_hops_are_told_without_loading_torch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    words = (command, str(tmp_path / "g"), str(tmp_path / "out"), "--hops", "1.5")
+    assert "--hops must be numbers such as 0,1,2, not '1.5'" in told_without_torch(capsys, *words)
 
 
-def test_a_teacher_of_unknown_size_is_told_without_loading_torch(tmp_path: Path) -> None:
+def test_a_teacher_of_unknown_size_is_told_without_loading_torch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,x\nb,elm,y\n")
     with pytest.raises(SystemExit):
         main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
-    ended = run(WITHOUT_TORCH, "plan", str(tmp_path / "g"), "--teacher", "some/model")
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert "of parameters with --teacher-parameters" in ended.stderr
+    told = told_without_torch(capsys, "plan", str(tmp_path / "g"), "--teacher", "some/model")
+    assert "of parameters with --teacher-parameters" in told
 
 
-def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
+def test_wrong_paths_are_told_without_loading_torch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nowhere = str(tmp_path / "nowhere")
     for command in ("teach", "distill", "evaluate", "export", "teacher-serve"):
         words = [command, nowhere] if command == "teacher-serve" else [command, nowhere, "out"]
-        ended = run(WITHOUT_TORCH, *words)
-        assert ended.stdout == "1 False\n", ended.stderr
-        assert ended.stderr.startswith(f"error: {nowhere} is not a"), ended.stderr
+        told = told_without_torch(capsys, *words)
+        assert told.startswith(f"error: {nowhere} is not a"), told
 
 
 @pytest.mark.parametrize(
@@ -303,17 +323,17 @@ def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
     ],
 )
 def test_a_model_that_is_not_there_is_told_without_loading_torch(
-    tmp_path: Path, words: tuple[str, ...], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
 ) -> None:
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
     graph = str(tmp_path / "g")
-    called = (word.replace("{g}", graph) for word in words)
-    ended = run(WITHOUT_TORCH, *called)
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert f"error: {told.replace('{g}', graph)}" in ended.stderr
+    found = told_without_torch(capsys, *(word.replace("{g}", graph) for word in words))
+    assert f"error: {told.replace('{g}', graph)}" in found
 
 
-def test_another_graph_than_the_students_is_told_without_loading_torch(tmp_path: Path) -> None:
+def test_another_graph_than_the_students_is_told_without_loading_torch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
     save_graph(graph, tmp_path / "other")
     config = {
@@ -327,9 +347,8 @@ def test_another_graph_than_the_students_is_told_without_loading_torch(tmp_path:
     (tmp_path / "student").mkdir()
     (tmp_path / "student" / "config.json").write_text(json.dumps(config))
     words = [str(tmp_path / name) for name in ("student", "bundle", "other")]
-    ended = run(WITHOUT_TORCH, "export", *words[:2], "--graph", words[2])
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert "error: the student was trained on shelf with content hash 000000000000" in ended.stderr
+    told = told_without_torch(capsys, "export", *words[:2], "--graph", words[2])
+    assert "error: the student was trained on shelf with content hash 000000000000" in told
 
 
 @pytest.mark.parametrize(
@@ -340,22 +359,22 @@ def test_another_graph_than_the_students_is_told_without_loading_torch(tmp_path:
     ],
 )
 def test_a_wrong_split_is_told_without_loading_torch(
-    tmp_path: Path, options: tuple[str, ...], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str
 ) -> None:
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
-    ended = run(WITHOUT_TORCH, "evaluate", str(tmp_path / "g"), str(tmp_path / "e"), *options)
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert f"error: {told}" in ended.stderr
+    words = ("evaluate", str(tmp_path / "g"), str(tmp_path / "e"), *options)
+    assert f"error: {told}" in told_without_torch(capsys, *words)
 
 
-def test_a_split_of_its_own_that_tests_nobody_is_told_without_loading_torch(tmp_path: Path) -> None:
+def test_a_split_of_its_own_that_tests_nobody_is_told_without_loading_torch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
     untested = {part: nodes for part, nodes in graph.splits.items() if part != "test"}
     save_graph(replace(graph, splits=untested), tmp_path / "g")
     words = (str(tmp_path / "g"), str(tmp_path / "e"), "--split-kind", "own", "--splits", "1")
-    ended = run(WITHOUT_TORCH, "evaluate", *words)
-    assert ended.stdout == "1 False\n", ended.stderr
-    assert "has no labelled node in its test split; give some nodes the split" in ended.stderr
+    told = told_without_torch(capsys, "evaluate", *words)
+    assert "has no labelled node in its test split; give some nodes the split" in told
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
-from torch_geometric.utils import softmax
 
 from training.data import Attended
 from training.student.attention_on_device import SumOnDevice
 from training.student.convolutions import GATConv
+from training.student.pyg import softmax
 from training.threads import shared_out
 
 BLOCK_EDGES = 2_048  # number whose gathered rows stay in the cache

@@ -10,7 +10,8 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 import torch
-from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
+
+from training.student.pyg import GATConv, GCNConv, GINConv, SAGEConv
 
 __all__ = ["GATConv", "GCNConv", "GINConv", "SAGEConv"]
 GENERATED = ("propagate", "edge_updater")

@@ -1,9 +1,9 @@
-"""What rivals compute is what the engine answers; how they are asked, found and reported."""
+"""How rivals are asked, found and reported."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
@@ -20,9 +20,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.peers.arguments import LOOPBACK
 from benchmarks.peers.compare import choose
 from benchmarks.peers.khop import Neighborhoods
-from benchmarks.peers.peer import OURS, Asked, Peer, find_python, started, wait_for
-from benchmarks.peers.predictor import Predictor
-from benchmarks.peers.recomputed_graph import Change, RecomputedGraph
+from benchmarks.peers.peer import OURS, Peer, find_python, started, wait_for
 from benchmarks.peers.report import report
 from benchmarks.peers.results import PeersResults, Plan
 from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
@@ -30,47 +28,7 @@ from benchmarks.peers.rounds import one_at_a_time, share
 from benchmarks.peers.triton_protocol import triton_body, triton_scores
 from benchmarks.serving.questions import Questions
 from benchmarks.serving.servers import SERVER_CORE, Served, keep_on
-from tests.benchmark_bundles import bundle_and_student
 from tests.student_bundles import hub_graph
-from training.config import StudentKind
-from understudy.engine import Engine, Node
-from understudy.graph.mutations import AddEdge, RemoveEdge
-
-TOLERANCE = 1e-4
-
-
-def engine_scores(engine: Engine, nodes: Sequence[Asked]) -> list[list[float]]:
-    asked = [Node(**{**node, "neighbors": tuple(node.get("neighbors", ()))}) for node in nodes]
-    return [[top.score for top in found.top] for found in engine.classify(asked, top_k=3)]
-
-
-def scores(answers: list[dict[str, Any]]) -> list[list[float]]:
-    return [[top["score"] for top in answer["top"]] for answer in answers]
-
-
-@pytest.mark.parametrize("kind", ["sage", "gcn", "gat", "gin"])
-def test_a_rival_computes_what_the_engine_answers(tmp_path: Path, kind: StudentKind) -> None:
-    bundle, student = bundle_and_student(tmp_path, kind)
-    predictor = Predictor(bundle, student)
-    questions = Questions(hub_graph(60))
-    nodes = [*questions.nodes("stored", 5), *questions.nodes("unseen", 4), {"text": "alone"}]
-    nodes += questions.nodes("stored", 2) + nodes[:1]  # in any order, and one twice
-    (edge,) = questions.edges(1)
-    with Engine.open(bundle) as engine:
-        expected = engine_scores(engine, nodes)
-        np.testing.assert_allclose(scores(predictor.answer(nodes, 3)), expected, atol=TOLERANCE)
-        parts = predictor.answer_all([nodes[:2], nodes[2:]], 3)
-        np.testing.assert_allclose(scores(parts[0] + parts[1]), expected, atol=TOLERANCE)
-        living = RecomputedGraph(predictor)
-        before = living.table.copy()
-        living.change([Change("add_edge", **edge)])
-        engine.apply([AddEdge(**edge)])
-        rows = np.arange(len(before))
-        np.testing.assert_allclose(living.table, engine.state.logits(rows), atol=TOLERANCE)
-        assert np.abs(living.table - before).max() > TOLERANCE
-        living.change([Change("remove_edge", **edge)])
-        engine.apply([RemoveEdge(**edge)])
-        np.testing.assert_allclose(living.table, before, atol=TOLERANCE)
 
 
 def test_a_neighborhood_holds_what_its_hops_reach_and_drawn_ones_no_more_than_said() -> None:

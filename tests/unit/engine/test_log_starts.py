@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from tests.bundles import TinyBundle
+from tests.integration.test_log_machine import Process
 from tests.redis_server import RedisServer
-from tests.unit.engine.test_log_machine import Process
 from understudy.engine.stored import SnapshotStore
 from understudy.graph.errors import SnapshotStoreError
 from understudy.graph.log.streams.log import RedisLog

@@ -23,7 +23,7 @@ from understudy.engine.errors import InferenceError, MutationTargetError
 from understudy.graph.mutable.versions import Version, VersionedTable
 from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
 
-CHANGES = 2_000
+CHANGES = 300
 RELOADS = 20
 EDGE = ("node-0", f"node-{NODES - 1}")
 UNSEEN = [Node(text="http socket", neighbors=("node-1",))]

@@ -287,7 +287,7 @@ def test_readers_see_one_version_or_the_other(engine: Engine, at_once: int) -> N
     readers = [Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for number in range(150):
+    for number in range(75):
         engine.apply([RemoveEdge(*edge)])
         if number % 3 == 0:
             engine.settle()

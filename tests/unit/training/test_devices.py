@@ -1,20 +1,15 @@
-"""Students on other devices are those of the processor; a device that is not here is refused."""
+"""Students on a GPU are those of the processor; a device that is not here is refused."""
 
-import json
 import logging
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.trained_apart import ALSO_IN_BATCHES
 from tests.unit.training.samples import CLASSES, WIDTH, small_data, small_graph
 from training.config import (
     LABELS,
-    OBJECTIVES,
     STUDENT_KINDS,
     DistillOptions,
     StudentConfig,
@@ -33,34 +28,9 @@ from training.student.checkpoint import CheckpointConfig
 from training.student.network import Student, StudentOutput
 from understudy.graph import save_graph
 
-ROOT = Path(__file__).parents[3]
-CASES = (
-    *(*STUDENT_KINDS, "own", "hashed", *(name for name in OBJECTIVES if name != LABELS)),
-    *(f"{name} in batches" for name in (*STUDENT_KINDS, *ALSO_IN_BATCHES)),
-)
-CLOSE = 1e-5  # of weights after two epochs
 WITHOUT_CUDA = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch finds no CUDA device"
 )
-
-
-@pytest.fixture(scope="module")
-def differences() -> dict[str, float | str]:
-    """Of students trained on a device that mixes with no other, see tests/apart_device.py."""
-    command = [sys.executable, "-m", "tests.trained_apart"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, float | str] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_student_of_a_device_apart_is_that_of_the_processor(
-    case: str, differences: dict[str, float | str]
-) -> None:
-    found = differences[case]
-    assert isinstance(found, float), found
-    assert found < CLOSE
 
 
 def config(kind: str = "sage", **training: object) -> CheckpointConfig:

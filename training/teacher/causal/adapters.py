@@ -22,7 +22,7 @@ def with_adapters(model: Any, options: CausalOptions, seed: int) -> Any:
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if options.four_bit:
-        model = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
+        model = prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=options.gradient_checkpointing
         )
     elif options.gradient_checkpointing:
@@ -69,7 +69,7 @@ def quantization(options: CausalOptions, device: str) -> dict[str, Any]:
         raise TeacherError("--four-bit needs a CUDA device and the package bitsandbytes")
     from transformers import BitsAndBytesConfig
 
-    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+    config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,

@@ -138,7 +138,7 @@ def dequantize(file: Path, folder: Path, name: str) -> None:
         raise TeacherError(f"cannot read {name}: {first_line(error)}") from error
     settings = model.config.to_dict()
     settings.pop("quantization_config", None)
-    plain: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+    plain: Any = AutoModelForCausalLM.from_config(
         type(model.config).from_dict(settings), dtype=torch.bfloat16
     )
     plain.load_state_dict(model.state_dict(), assign=True)

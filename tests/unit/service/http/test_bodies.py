@@ -23,7 +23,7 @@ def test_parts_of_any_size_give_the_whole(encoding: bytes, size: int) -> None:
 
 
 def test_a_bomb_is_stopped_at_the_limit() -> None:
-    bomb = gzip.compress(bytes(2**30))
+    bomb = gzip.compress(bytes(2**26))
     with pytest.raises(BodyTooLargeError, match=r"1,000,000"):
         Inflater(b"gzip", limit=1_000_000).inflate(bomb, last=True)
     with pytest.raises(BodyTooLargeError):

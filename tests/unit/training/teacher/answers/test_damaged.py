@@ -1,6 +1,7 @@
 """Answers that nothing could be learned from are refused when their folder is opened."""
 
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -21,11 +22,17 @@ from understudy.graph import save_graph
 Arrays = dict[str, NDArray[np.generic]]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = small_graph()
     answers = with_smoothed_view(graph, HOPS, with_joint_view(graph, small_answers(graph)))
-    return write_answers(graph, tmp_path / "teacher", answers)
+    return write_answers(graph, tmp_path_factory.mktemp("whole") / "teacher", answers)
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return copytree(whole, tmp_path / "teacher")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

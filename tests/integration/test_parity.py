@@ -21,7 +21,8 @@ from export.checks.parity import (
 from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.whole_file import whole_file
-from tests.students import ExportedStudent, hub_graph, random_student, small_student
+from tests.students import ExportedStudent, export_random, hub_graph, random_student, small_student
+from training.config import STUDENT_KINDS, StudentKind
 from training.data import edges
 from training.encoders.features import Features
 from understudy.graph.csr import Adjacency, build_adjacency
@@ -30,7 +31,18 @@ from understudy.graph.layers.propagation import propagate
 from understudy.graph.layers.receptive_field import receptive_field
 
 TOLERANCE = 1e-4
+CASES = [*((kind, True) for kind in STUDENT_KINDS), ("mlp", False)]
 QUICK = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case[0] + "-dense" * (not case[1]))
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ExportedStudent:
+    """The slow part."""
+    kind: StudentKind
+    kind, hashed = request.param
+    return export_random(tmp_path_factory.mktemp(kind), kind, hashed)
 
 
 @st.composite
