@@ -28,7 +28,7 @@ from training.encoders.features import dense_features, graph_features
 from training.student.checkpoint import Checkpoint, load_checkpoint
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from understudy.graph import TextGraph, load_graph
-from understudy.graph.progress import silent, terminal_progress
+from understudy.progress import silent, terminal_progress
 
 FILES = {"fp32": ENCODER_FILE, "int8": INT8_FILE}
 LENGTHS = (10, 64, 256)  # tokens

@@ -24,8 +24,8 @@ from benchmarks.common.results import markdown_table, write_results
 from benchmarks.serving.questions import id_bodies
 from benchmarks.serving.servers import CLASSIFY, Served, served, service
 from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
-from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
+from understudy.progress import terminal_progress
 
 DECISIONS = "/v1/decisions"
 

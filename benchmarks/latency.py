@@ -28,10 +28,10 @@ from benchmarks.serving.nodes import MOST_NEIGHBORS, STRIDE, json_node, node_mak
 from benchmarks.serving.servers import service
 from training.teacher.defaults import DEFAULTS
 from understudy.engine.engine import Engine
-from understudy.graph.progress import step, terminal_progress
 from understudy.graph.prompts import Prompt, Prompter, PromptOptions, StoredTexts, training_labels
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
+from understudy.progress import step, terminal_progress
 
 HOPS = 2
 WARMUP = 3

@@ -25,8 +25,8 @@ from benchmarks.serving.open_loop import Tally, arrivals_of, open_loop, send, st
 from benchmarks.serving.raw_client import RawClient, prepare
 from benchmarks.serving.servers import service
 from understudy.engine.engine import Engine
-from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
+from understudy.progress import step, terminal_progress
 
 CONCURRENT = 16
 NODES_A_REQUEST = 8  # in the overload, so that refusals are cheap beside answers

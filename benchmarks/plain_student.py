@@ -26,7 +26,7 @@ from training.evaluation.run import TrainingInputs, best_choice, run, train_reci
 from training.evaluation.splits import split_graph
 from training.recipe_names import VANILLA
 from understudy.graph import TextGraph, check_split, load_graph
-from understudy.graph.progress import terminal_progress
+from understudy.progress import terminal_progress
 
 OPTIONS = EvaluationOptions()
 NETWORKS = OPTIONS.students

@@ -32,7 +32,7 @@ from training.teacher.answers.folder import HopAnswers, read_teacher
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import make_targets
 from understudy.graph import TextGraph, load_graph
-from understudy.graph.progress import terminal_progress
+from understudy.progress import terminal_progress
 
 OPTIONS = EvaluationOptions()
 STUDENT: StudentKind = "sage"

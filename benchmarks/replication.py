@@ -41,7 +41,7 @@ from understudy.engine.engine import Engine
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import AddEdge, Mutation, UpsertNode
-from understudy.graph.progress import Progress, terminal_progress
+from understudy.progress import Progress, terminal_progress
 
 RATES = (1.0, 100.0, 1_000.0)
 BASE_NODES = 100

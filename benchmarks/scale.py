@@ -27,8 +27,8 @@ from benchmarks.serving.questions import Questions, classify_body, mutation_body
 from benchmarks.serving.sequential import Times, one_by_one, times_of
 from benchmarks.serving.servers import CLASSIFY, MUTATIONS, NO_CACHE, Served, client_core, service
 from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
-from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
+from understudy.progress import step, terminal_progress
 
 SIZES = "10000,100000,1000000"
 BODIES = 1_000  # stored nodes that are asked about in turn, all over the graph

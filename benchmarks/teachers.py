@@ -25,7 +25,7 @@ from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher.answers.views import view_names
 from training.terminal import quiet_libraries
 from understudy.graph import load_graph
-from understudy.graph.progress import Progress, terminal_progress
+from understudy.progress import Progress, terminal_progress
 
 ALONE = "alone"
 SPLITS = ("val", "test")

@@ -50,7 +50,7 @@ from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import make_targets
 from training.terminal import quiet_libraries
 from understudy.graph import TextGraph, load_graph
-from understudy.graph.progress import Progress, terminal_progress
+from understudy.progress import Progress, terminal_progress
 
 SOFT = {LABELS: 1.0, "unlabeled": 1.0}
 IDEAS: Mapping[str, Mapping[str, float]] = {

@@ -30,8 +30,8 @@ from benchmarks.serving.questions import id_bodies
 from benchmarks.serving.servers import CLASSIFY, Served, service
 from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
 from understudy.graph import TextGraph
-from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
+from understudy.progress import terminal_progress
 
 WORKERS = ("--workers", "2")
 CORES = (0, 1)

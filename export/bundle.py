@@ -65,8 +65,8 @@ from understudy.graph import TextGraph, load_graph
 from understudy.graph.arrays import save_array
 from understudy.graph.building.reading import neighbor_column, text_columns
 from understudy.graph.lineage import lineage_of
-from understudy.graph.progress import Progress, silent, step
 from understudy.graph.snapshot import save_snapshot
+from understudy.progress import Progress, silent, step
 
 SHARDS = "shards"  # temporary folder inside the bundle for results that a cluster computes
 SETS = 3  # maximum copies of the activations there: served, in other bits, and shards of a table

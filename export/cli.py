@@ -22,7 +22,7 @@ from understudy.command_line.next_step import tell_next
 from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
 from understudy.graph.folder import read_meta
-from understudy.graph.progress import terminal_progress
+from understudy.progress import terminal_progress
 
 if TYPE_CHECKING:
     from export.passes import PassesElsewhere

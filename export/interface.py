@@ -11,7 +11,7 @@ from understudy.bundle import Manifest
 from understudy.cluster.options import check_cluster
 from understudy.extras import needed
 from understudy.graph.cached_graph import GraphSource, graph_folder
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 
 def export(

@@ -20,7 +20,7 @@ from training.encoders.features import (
     graph_features,
 )
 from understudy.graph import TextGraph
-from understudy.graph.progress import Progress
+from understudy.progress import Progress
 
 THREADS = 2  # of onnxruntime during export
 

@@ -23,7 +23,7 @@ from service.telemetry.logs import configure_logs
 from service.welcome import example, welcome
 from service.workers.service import serve_together
 from service.workers.shares import cores, remarks, share_of
-from understudy.graph.progress import step, terminal_progress
+from understudy.progress import step, terminal_progress
 from understudy.standard_streams import announce
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from service.settings import Settings
 from understudy.engine import Engine
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 
 def open_engine(

@@ -42,8 +42,8 @@ from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.errors import SourceError, first_line
 from understudy.graph.files import cache_folder
 from understudy.graph.lineage import lineage_of
-from understudy.graph.progress import Progress, named, silent
 from understudy.graph.trainable import check_trainable
+from understudy.progress import Progress, named, silent
 
 Fit = Callable[[CheckpointConfig, GraphData, Progress, Checkpoint | None], tuple[Student, Training]]
 Tell = Callable[[int, str], None]  # reports a decision: a level as in `logging`, and a message

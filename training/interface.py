@@ -42,8 +42,8 @@ from understudy.cluster.options import check_cluster
 from understudy.extras import needed
 from understudy.graph.cached_graph import GraphSource, graph_folder
 from understudy.graph.folder import read_meta
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.label_descriptions import checked_descriptions
+from understudy.progress import Progress, silent
 
 DISTILL = DistillChoices()
 CAUSAL = CausalOptions()

@@ -20,7 +20,7 @@ from training.errors import DivergedError
 from training.losses.objectives import Term, total_loss
 from training.student.batches import Sampling, parts_of, sampled_batches, seed_steps
 from training.student.network import STUDENTS, MessageLayer, Student, StudentOutput
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 STAGE = "Training the student"
 JUDGED = 8_192  # maximum number of train and of val nodes that evaluate an epoch of a large graph

@@ -34,9 +34,9 @@ from understudy.folders import atomic_folder, check_output, reserved, unchanged
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import file_digest
-from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.trainable import check_trainable
+from understudy.progress import Progress, silent
 
 
 def teach(

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from understudy.graph.progress import step, terminal_progress
+from understudy.progress import step, terminal_progress
 
 
 def load_libraries(module: str) -> None:

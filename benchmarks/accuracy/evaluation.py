@@ -47,7 +47,7 @@ from training.recipes import RECIPES
 from training.teacher.choices import TeacherChoices
 from training.terminal import quiet_libraries
 from understudy.graph.folder import read_meta
-from understudy.graph.progress import terminal_progress
+from understudy.progress import terminal_progress
 
 TAUGHT = (UNSMOOTHED, "unlabeled", COMBINED)
 FEW = {"epochs": 12, "learning_rate": 1e-5}  # chosen on validation nodes of Cora's first split

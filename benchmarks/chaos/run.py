@@ -38,7 +38,7 @@ from understudy.engine.engine import Engine
 from understudy.graph import TextGraph
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutable.materialize import to_text_graph
-from understudy.graph.progress import step, terminal_progress
+from understudy.progress import step, terminal_progress
 
 NODES = 1_000
 WRITERS = 4

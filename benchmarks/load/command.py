@@ -37,8 +37,8 @@ from benchmarks.load.report import LoadResults, report
 from benchmarks.serving.event_loop import run_to_end
 from benchmarks.serving.questions import Questions
 from benchmarks.serving.servers import client_core
-from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
+from understudy.progress import terminal_progress
 
 RATES = "100,300,1000,3000"
 TEACHER_MIX = "teacher=100"  # unseen nodes, answered by the teacher

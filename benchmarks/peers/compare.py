@@ -34,8 +34,8 @@ from benchmarks.serving.questions import Questions, mutation_body
 from benchmarks.serving.sequential import one_by_one
 from benchmarks.serving.servers import MUTATIONS, NO_CACHE, Served, client_core, service
 from understudy.engine.engine import Engine
-from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
+from understudy.progress import step, terminal_progress
 
 ENCODED = 200  # texts by which the encoder is timed
 

@@ -22,13 +22,13 @@ from training.distill import distill
 from understudy.engine import Engine
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.files import cache_folder, file_digest
-from understudy.graph.progress import silent
 from understudy.predict.answering import Answerer, InProcess
 from understudy.predict.formats import Format
 from understudy.predict.output import open_parts
 from understudy.predict.run import STAGE as ASKING
 from understudy.predict.run import Problems, Run
 from understudy.predict.sources import TableOptions, read_rows
+from understudy.progress import silent
 
 EXPORTER, ANSWERER = "ray::RangeWorker", "ray::AnsweringWorker"  # as processes are called
 LINES = Format("jsonl")

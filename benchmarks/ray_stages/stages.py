@@ -64,8 +64,8 @@ from training.teacher.teach import teach
 from training.terminal import quiet_libraries
 from understudy.graph import save_graph
 from understudy.graph.files import file_digest
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.progress import Progress, silent
 
 ACTOR, WORKER = "ray::AskingWorker", "ray::RayTrainWorker"  # as processes are called
 Stage = Literal["teach", "distill", "export", "predict"]

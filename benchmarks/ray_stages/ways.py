@@ -10,7 +10,7 @@ import psutil
 
 from benchmarks.errors import BenchmarkError
 from understudy.cluster.joining import LOCAL, Cluster, joined
-from understudy.graph.progress import Progress
+from understudy.progress import Progress
 
 SEEDS = (0, 1, 2)
 

@@ -32,7 +32,7 @@ from understudy.cluster.errors import ClusterError
 from understudy.cluster.joining import Cluster
 from understudy.cluster.sharing import Workers, at_work
 from understudy.graph import TextGraph
-from understudy.graph.progress import Progress
+from understudy.progress import Progress
 
 NODES_A_RANGE = 8_192  # a dying worker loses only a few seconds of work
 NEIGHBORS_A_RANGE = 2**19

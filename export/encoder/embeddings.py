@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph import TextGraph
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 TEXTS_A_STEP = 256  # between two progress reports
 ENCODING = "Encoding texts with int8"

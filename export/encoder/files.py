@@ -26,7 +26,7 @@ from understudy.folders.temporary import temporary_errors, temporary_folder
 from understudy.graph import TextGraph
 from understudy.graph.arrays import save_array
 from understudy.graph.files import atomic_file
-from understudy.graph.progress import Progress
+from understudy.progress import Progress
 
 SAMPLED_TEXTS = 64  # for finding outliers and rounding weights
 

@@ -11,7 +11,7 @@ from understudy.bundle.student import StudentNetwork
 from understudy.graph.csr import Adjacency
 from understudy.graph.layers.neighborhoods import Weighting, stored_neighborhoods
 from understudy.graph.layers.propagation import Layer, propagate
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 STAGE = "Computing activations"
 ROWS_A_STEP = 1_024  # of features

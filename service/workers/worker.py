@@ -23,7 +23,7 @@ from understudy.bundle import BundleError
 from understudy.engine.errors import EngineError
 from understudy.folders.errors import FolderError
 from understudy.graph.errors import GraphError
-from understudy.graph.progress import step, terminal_progress
+from understudy.progress import step, terminal_progress
 
 logger = logging.getLogger(__name__)
 EXPECTED = (EngineError, GraphError, BundleError, FolderError, OSError)

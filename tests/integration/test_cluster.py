@@ -51,12 +51,12 @@ from understudy.cluster.joining import LOCAL, Cluster, joined
 from understudy.engine import Engine
 from understudy.graph import load_graph, save_graph
 from understudy.graph.files import cache_folder
-from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt, PromptOptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from understudy.predict.answering import Answerer, InProcess
 from understudy.predict.rows import Answer, Row
 from understudy.predict.run import Problems, Run
+from understudy.progress import Progress, silent
 
 WORKERS = 2
 VARIABLES = {

@@ -33,9 +33,9 @@ from understudy.command_line.next_step import beside, tell_next
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
-from understudy.graph.progress import step, terminal_progress
 from understudy.graph.trainable import check_figures
 from understudy.plugins import VARIABLE, plugins
+from understudy.progress import step, terminal_progress
 
 DEFAULTS = DistillChoices()
 

@@ -21,8 +21,8 @@ from understudy.command_line.printed_json import printed_json
 from understudy.environment import processor
 from understudy.graph.errors import UntrainableError
 from understudy.graph.folder import read_meta
-from understudy.graph.progress import step, terminal_progress
 from understudy.graph.trainable import check_figures
+from understudy.progress import step, terminal_progress
 
 if TYPE_CHECKING:
     from training.plan import Stage

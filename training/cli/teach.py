@@ -22,9 +22,9 @@ from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
-from understudy.graph.progress import terminal_progress
 from understudy.graph.readers.label_descriptions import read_label_descriptions
 from understudy.graph.trainable import check_figures
+from understudy.progress import terminal_progress
 
 
 @with_options("asking", EndpointFlags)

@@ -34,7 +34,7 @@ from understudy.cluster.failures import cluster_errors
 from understudy.cluster.joining import Cluster
 from understudy.cluster.places import load_same_graph
 from understudy.folders import unfinished_folder
-from understudy.graph.progress import Progress
+from understudy.progress import Progress
 
 ATTEMPTS = 5  # maximum restarts after workers died
 LONGEST = 6 * 3600  # seconds that workers wait for the one that evaluates

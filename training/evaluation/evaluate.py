@@ -29,9 +29,9 @@ from understudy.folders.kinds import EVALUATION
 from understudy.graph import TextGraph, load_graph, read_meta
 from understudy.graph.errors import UntrainableError
 from understudy.graph.files import write_json
-from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.trainable import check_classes, check_trainable
+from understudy.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 

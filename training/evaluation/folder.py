@@ -39,7 +39,7 @@ from training.teacher.teach import teach
 from understudy.graph import TextGraph, load_graph, save_graph
 from understudy.graph.files import write_json
 from understudy.graph.folder import read_meta
-from understudy.graph.progress import Progress
+from understudy.progress import Progress
 
 STAGE = "Training and testing students"
 

@@ -23,8 +23,8 @@ from training.errors import EvaluationError
 from training.evaluation.folder import STAGE, Evaluation, run_path
 from training.evaluation.plan import run_keys
 from training.terminal import quiet_libraries
-from understudy.graph.progress import Progress, silent
 from understudy.plugins import load_plugins
+from understudy.progress import Progress, silent
 
 GLANCE = 1.0  # seconds between two checks of progress
 

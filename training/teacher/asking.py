@@ -22,8 +22,8 @@ from understudy.endpoint.answers import nearly_certain
 from understudy.endpoint.asker import Asker, Reply
 from understudy.endpoint.errors import EndpointError as AskError
 from understudy.endpoint.errors import MalformedError, RefusedError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt
+from understudy.progress import Progress, silent
 
 STAGE = "Asking the endpoint"
 GOES_ON = "; answers are kept: run the same command again to resume"

@@ -19,8 +19,8 @@ from training.teacher.head import answers_out_of_fold, fit_head, head_answers
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import Examples, tuning_nodes
 from understudy.graph import TextGraph
-from understudy.graph.progress import Progress
 from understudy.graph.splits import labeled_nodes
+from understudy.progress import Progress
 
 
 def start_head(

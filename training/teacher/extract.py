@@ -17,8 +17,8 @@ from training.errors import TeacherError
 from training.teacher.answers.folder import HopAnswers, all_finite
 from training.teacher.protocol import Answers, Teacher
 from understudy.graph.files import atomic_file
-from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt
+from understudy.progress import Progress, silent
 
 PART_PROMPTS = 1_024  # answers per part; a kill loses at most one part
 STAGE = "Asking the teacher"

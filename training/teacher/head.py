@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 EPOCHS = 300  # maximum; full-batch steps
 PATIENCE = 30  # epochs without a better validation accuracy

@@ -62,10 +62,10 @@ from understudy.folders.errors import cache_errors
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
-from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.trainable import check_trainable
+from understudy.progress import Progress, silent, step
 
 AskingElsewhere = Callable[[TeachOptions], AskParts]  # the scores are chosen already
 ADAPTER_FOLDER = "adapter"

@@ -30,8 +30,8 @@ from training.optimizers import optimizer_tensors, restore_optimizer
 from training.teacher.extract import answer_part
 from training.teacher.protocol import TunableTeacher
 from understudy.graph.files import atomic_file
-from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, Prompter
+from understudy.progress import Progress, silent, step
 
 STAGE = "Tuning the teacher"
 WINDOW = 16  # number of batches within which prompts are sorted by length

@@ -17,8 +17,8 @@ from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher_server.app import create_app
 from understudy.folders import unchanged
-from understudy.graph.progress import step, terminal_progress
 from understudy.graph.prompts import Prompt
+from understudy.progress import step, terminal_progress
 from understudy.standard_streams import announce
 
 logger = logging.getLogger(__name__)

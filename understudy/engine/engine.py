@@ -55,7 +55,7 @@ from understudy.engine.uploads import Uploads
 from understudy.graph.agreement import agreement
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import Mutation
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from understudy.engine.student import Student
 from understudy.graph.layers.propagation import propagate
 from understudy.graph.mutable.versions import VersionedTable
 from understudy.graph.mutable.view import GraphView
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 TEXTS_A_STEP = 1_024
 

@@ -49,8 +49,8 @@ from understudy.graph.mutable.differences import become
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutable.store import GraphStore
 from understudy.graph.mutable.view import GraphView
-from understudy.graph.progress import Progress, silent, step
 from understudy.graph.text_graph import TextGraph
+from understudy.progress import Progress, silent, step
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from understudy.graph.lineage import lineage_of
 from understudy.graph.log.keys import Keys
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.mutable.store import GraphStore
-from understudy.graph.progress import Progress, silent
 from understudy.graph.text_graph import TextGraph
+from understudy.progress import Progress, silent
 
 
 def logits_on(

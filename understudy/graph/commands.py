@@ -35,8 +35,8 @@ from understudy.graph.describe import describe
 from understudy.graph.files import cache_folder
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.names import check_name
-from understudy.graph.progress import Progress, step, terminal_progress
 from understudy.graph.tables import show_graph, show_import
+from understudy.progress import Progress, step, terminal_progress
 
 data = typer.Typer(
     no_args_is_help=True,

@@ -17,9 +17,9 @@ from understudy.client import (
 )
 from understudy.client.parts import NODE_ERRORS
 from understudy.cluster.joining import joined
-from understudy.graph.progress import Progress
 from understudy.predict.errors import ModelChangedError
 from understudy.predict.rows import Answer, Row, failed
+from understudy.progress import Progress
 
 if TYPE_CHECKING:
     from understudy.engine import Engine

@@ -20,7 +20,6 @@ from understudy.folders.temporary import temporary_errors, temporary_folder
 from understudy.graph.building.reading import read_of
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
-from understudy.graph.progress import terminal_progress
 from understudy.graph.readers.dialects import parse_delimiter
 from understudy.graph.readers.fields import NOT_READ
 from understudy.predict.answering import (
@@ -52,6 +51,7 @@ from understudy.predict.sources import (
     unlabeled_rows,
 )
 from understudy.predict.unread import refuse_unread
+from understudy.progress import terminal_progress
 from understudy.standard_streams import CLOSED
 
 STANDARD = Path("-")  # stdin, or stdout

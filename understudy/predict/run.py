@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from understudy.graph.progress import Progress, silent
 from understudy.predict.answering import Answerer
 from understudy.predict.errors import BadRowError
 from understudy.predict.rows import BAD_ROW, Answer, Row, failed
+from understudy.progress import Progress, silent
 
 STAGE = "classify"
 PART_ROWS = 16_384

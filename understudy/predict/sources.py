@@ -12,7 +12,6 @@ import pyarrow as pa
 from understudy.client.models import Node
 from understudy.graph.errors import BadInputError, GraphError
 from understudy.graph.mutable.view import GraphView
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.arrow_columns import is_textual, python_values
 from understudy.graph.readers.delimited import Header, Refuse, read_delimited
 from understudy.graph.readers.delimited import Row as Record
@@ -24,6 +23,7 @@ from understudy.graph.text_graph import UNLABELED
 from understudy.predict.columns import AskedFields, Columns
 from understudy.predict.formats import Format
 from understudy.predict.rows import Row
+from understudy.progress import Progress, silent
 
 PARQUET_ROWS = 4_096  # decoded at once
 STDIN = "stdin"  # its name in messages

@@ -9,8 +9,8 @@ from understudy.command_line.given_options import option_of, was_given
 from understudy.graph.building.builder import Built
 from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
-from understudy.graph.progress import Progress
 from understudy.graph.text_graph import with_used_labels
+from understudy.progress import Progress
 from understudy.retraining import joining
 from understudy.retraining.errors import RefreshError
 from understudy.retraining.served import graph_of_folder, graph_of_service, is_service

@@ -25,9 +25,9 @@ from understudy.folders.kinds import BUNDLE, GRAPH, STUDENT, TEACHER, marked
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.lineage import lineage_of
 from understudy.graph.mutable.differences import count_differences
-from understudy.graph.progress import terminal_progress
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph, with_used_labels
+from understudy.progress import terminal_progress
 from understudy.retraining.errors import RefreshError, WorseModelError
 from understudy.retraining.joining import join_train, labels_gone
 from understudy.retraining.options import (

@@ -7,8 +7,8 @@ from understudy.folders.places import is_address
 from understudy.graph.building.reading import read_of, reading_of
 from understudy.graph.errors import BadInputError
 from understudy.graph.mutable.stream import read_graph
-from understudy.graph.progress import Progress, step
 from understudy.graph.text_graph import TextGraph
+from understudy.progress import Progress, step
 
 
 def is_service(source: str) -> bool:

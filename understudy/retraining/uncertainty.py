@@ -8,8 +8,8 @@ from understudy.bundle import open_bundle
 from understudy.engine.other_graph import logits_on
 from understudy.engine.requests import probabilities
 from understudy.graph.files import atomic_file
-from understudy.graph.progress import Progress, silent
 from understudy.graph.text_graph import TextGraph
+from understudy.progress import Progress, silent
 
 
 def write_doubts(bundle: Path, graph: TextGraph, path: Path, progress: Progress = silent) -> None:

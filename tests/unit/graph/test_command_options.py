@@ -14,8 +14,8 @@ from understudy.graph.command_options import (
     parse_rules,
 )
 from understudy.graph.commands import data, produce
-from understudy.graph.progress import Progress
 from understudy.graph.readers.synthetic import SyntheticOptions, drawn
+from understudy.progress import Progress
 
 
 @pytest.mark.parametrize("text", ["0.6,0.2,0.2", "0.6/0.2/0.2", " 0.6 , 0.2, 0.2"])

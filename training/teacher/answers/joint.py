@@ -15,8 +15,8 @@ from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers
 from training.teacher.head import accuracy_of, answers_out_of_fold, fit_head, head_answers
 from understudy.graph import TextGraph
-from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
+from understudy.progress import Progress, silent
 
 DROPOUTS = (0.3, 0.6, 0.8)  # probabilities on the features; the best on validation is kept
 BLOCK_NODES = 8_192  # number whose features are in float32 at once

@@ -27,8 +27,8 @@ from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers, View
 from training.teacher.answers.views import right_answers, views
 from understudy.graph import TextGraph
-from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
+from understudy.progress import Progress, silent
 
 FACTORS = (0.5, 0.8, 0.9)  # weight of the neighbours; the best is kept
 REMAINDER = 0.01  # of a starting value's distance to the limit, after the last step

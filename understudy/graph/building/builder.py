@@ -21,7 +21,6 @@ from understudy.graph.building.remarks import alike_ids, what_to_know
 from understudy.graph.building.repairs import Repair, RepairLog
 from understudy.graph.building.split_names import check_members, split_from_column
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import (
     SPLIT_NAMES,
     are_shares,
@@ -30,6 +29,7 @@ from understudy.graph.splits import (
     untrained_members,
 )
 from understudy.graph.text_graph import UNLABELED, TextGraph, with_used_labels
+from understudy.progress import Progress, silent
 
 MISSING_TEXT = ("fail", "skip", "id")
 UNSEEN_LABELS = ("fail", "drop")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.graph.errors import SourceError
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 HELPERS = ("/usr/lib/apt/apt-helper", "/usr/libexec/apt/apt-helper")
 UPDATE_TIMEOUT = 600  # seconds

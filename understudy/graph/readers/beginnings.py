@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.graph.errors import MissingColumnError
-from understudy.graph.progress import silent
 from understudy.graph.readers.arrow_columns import check_edge_columns, check_node_columns
 from understudy.graph.readers.dialects import NAMES, likeliest
 from understudy.graph.readers.fields import (
@@ -20,6 +19,7 @@ from understudy.graph.readers.formats import GRAPHS, PARQUET, READERS, Files, Ro
 from understudy.graph.readers.packed import is_packed
 from understudy.graph.readers.parquet import ParquetColumns
 from understudy.graph.readers.tables import known, known_ends
+from understudy.progress import silent
 
 Found = dict[str, set[str]]  # role → its columns
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from understudy.graph.building.builder import Built, Rules, build_graph
 from understudy.graph.building.records import ColumnCollector, EdgeTable, NodeTable, Source
 from understudy.graph.building.repairs import Repair
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.apt import AptIndex, fetch_index, read_index_file
 from understudy.graph.readers.debian_control import (
     Package,
@@ -19,6 +18,7 @@ from understudy.graph.readers.debian_control import (
 from understudy.graph.selection import connected_part
 from understudy.graph.splits import random_split
 from understudy.graph.text_graph import with_used_labels
+from understudy.progress import Progress, silent
 
 WELL_KNOWN = (
     "curl",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.dialects import (
     Dialect,
     find_dialect,
@@ -16,6 +15,7 @@ from understudy.graph.readers.dialects import (
 )
 from understudy.graph.readers.fields import listed
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
+from understudy.progress import Progress, silent
 
 Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
 Record = tuple[int, int, list[str]]  # first line, lines, fields

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Head, Header, Row, numbered
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
+from understudy.progress import Progress, silent
 
 COMMENTS = ("#", "%")
 ATTRIBUTES = re.compile(r"\s\{")  # of an edge, as NetworkX writes them after its ends, up to a }

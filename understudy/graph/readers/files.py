@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.building.records import EdgeTable, NodeTable
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.beginnings import check_beginnings
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, is_edge_header
 from understudy.graph.readers.formats import (
@@ -27,6 +26,7 @@ from understudy.graph.readers.packed import check_opens
 from understudy.graph.readers.split_files import found_members, read_members
 from understudy.graph.readers.tables import read_edges, read_nodes
 from understudy.graph.text_graph import string_array
+from understudy.progress import Progress, silent
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any, Literal
 from understudy.folders.kinds import GRAPH, marked
 from understudy.graph.building.records import Source
 from understudy.graph.errors import BadInputError, SourceError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import networkx_files
 from understudy.graph.readers.delimited import Head, Header, Row, read_delimited, table_head
 from understudy.graph.readers.dialects import find_dialect
@@ -18,6 +17,7 @@ from understudy.graph.readers.fields import is_edge_header, is_node_header, list
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
 from understudy.graph.readers.packed import unpacked_name
 from understudy.graph.readers.torch_files import DGL_ADVICE
+from understudy.progress import Progress, silent
 
 Kind = Literal["nodes", "edges"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from understudy.folders.places import url_problem
 from understudy.graph.errors import BadInputError, SourceError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Refuse, Row, numbered, stop
 from understudy.graph.readers.text_lines import read_lines
+from understudy.progress import Progress, silent
 
 LINK_KEYS = ("links", "edges")  # of a node-link graph, in the order of their age in NetworkX
 RECORDS = "expected one object a line, an array of objects, or a graph of nodes and links"

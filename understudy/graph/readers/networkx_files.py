@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from understudy.graph.errors import BadInputError, SourceError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Row
 from understudy.graph.readers.packed import open_bytes
+from understudy.progress import Progress, silent
 
 XML = (".graphml", ".gexf")
 SUFFIXES = (*XML, ".gml")

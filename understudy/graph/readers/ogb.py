@@ -20,7 +20,6 @@ from understudy.graph.building.records import (
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import all_whole, as_integers
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.class_names import named_labels
 from understudy.graph.readers.fields import NOT_READ, NodeFields
 from understudy.graph.readers.formats import Files
@@ -39,6 +38,7 @@ from understudy.graph.readers.packed import unpacked_name
 from understudy.graph.readers.tables import read_nodes
 from understudy.graph.readers.text_lines import read_lines
 from understudy.graph.text_graph import string_array
+from understudy.progress import Progress, silent
 
 WITHOUT_NAMES = "without mapping/labelidx2…"
 

@@ -14,11 +14,11 @@ from understudy.graph.building.builder import GivenSplit
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import whole_number
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Header, read_delimited
 from understudy.graph.readers.packed import open_bytes
 from understudy.graph.readers.text_lines import read_lines
 from understudy.graph.text_graph import string_array
+from understudy.progress import Progress, silent
 
 SPLIT_FILES = {"train": "train", "val": "valid", "test": "test"}
 NUMBER = re.compile(r"[0-9]{1,18}")  # of a node or a class

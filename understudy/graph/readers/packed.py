@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from understudy.folders.places import url_problem
 from understudy.graph.errors import BadInputError, SourceError
-from understudy.graph.progress import Progress, silent
+from understudy.progress import Progress, silent
 
 COMPRESSED: dict[str, Callable[[IO[bytes]], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),

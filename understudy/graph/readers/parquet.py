@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 
 from understudy.graph.building.records import EdgeTable, NodeTable
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.packed import is_packed, open_bytes
 from understudy.graph.readers.pandas_index import counted_index
+from understudy.progress import Progress, silent
 
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last: a name that is not UTF-8
 

@@ -11,7 +11,6 @@ from understudy.graph.building.reading import Reading
 from understudy.graph.building.records import EdgeTable, NodeTable, Source, null_strings
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.masks import find_split
 from understudy.graph.readers.pyg_values import (
     Attributes,
@@ -22,6 +21,7 @@ from understudy.graph.readers.pyg_values import (
 )
 from understudy.graph.readers.torch_files import graph_values, load_file
 from understudy.graph.readers.usual_names import check_named
+from understudy.progress import Progress, silent
 
 
 @dataclass(frozen=True)

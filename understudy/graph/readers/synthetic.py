@@ -13,10 +13,10 @@ from understudy.graph.building.builder import Built
 from understudy.graph.building.remarks import what_to_know
 from understudy.graph.csr import Adjacency, build_adjacency, sorted_distinct
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.vocabulary import SHARED, WORDS_PER_TOPIC, topic_names, topic_words
 from understudy.graph.splits import random_split
 from understudy.graph.text_graph import UNLABELED, TextGraph, with_used_labels
+from understudy.progress import Progress, silent
 
 TITLE_WORDS = 4
 TEXT_CHUNK = 100_000  # nodes whose texts are made at once

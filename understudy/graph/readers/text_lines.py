@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.packed import POINTER, POINTER_TOLD, is_packed, open_bytes
+from understudy.progress import Progress, silent
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = "UTF-16; convert it: iconv -f UTF-16 -t UTF-8"

@@ -12,7 +12,7 @@ from export.encoder.files import WrittenEncoder, served_embeddings, served_file
 from tests.unit.training.samples import NODES, small_graph
 from training.encoders.features import MINILM_WIDTH
 from understudy.folders.errors import OutputUnwritableError
-from understudy.graph.progress import silent
+from understudy.progress import silent
 
 
 def test_a_torn_file_is_made_again(

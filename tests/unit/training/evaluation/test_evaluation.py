@@ -29,8 +29,8 @@ from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from understudy.graph import save_graph
 from understudy.graph.errors import UntrainableError
-from understudy.graph.progress import silent
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.progress import silent
 
 DRAWN = [kind for kind in SPLIT_KINDS if kind != OWN]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph.progress import Lines, lines, named, step, terminal_progress
+from understudy.progress import Lines, lines, named, step, terminal_progress
 
 ROOT = Path(__file__).parents[3]
 WORK = """
-from understudy.graph.progress import terminal_progress
+from understudy.progress import terminal_progress
 with terminal_progress() as progress:
     progress("Computing activations", 0, 3)
     progress("Computing activations", 3, 3)
@@ -161,9 +161,9 @@ def test_a_stage_may_begin_again_and_similar_ones_have_names(
 
 
 def test_a_thread_of_its_own_tells_while_the_work_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("understudy.graph.progress.FIRST_LINE", 0.0)
-    monkeypatch.setattr("understudy.graph.progress.NEXT_LINE", 0.0)
-    monkeypatch.setattr("understudy.graph.progress.GLANCE", 0.001)
+    monkeypatch.setattr("understudy.progress.FIRST_LINE", 0.0)
+    monkeypatch.setattr("understudy.progress.NEXT_LINE", 0.0)
+    monkeypatch.setattr("understudy.progress.GLANCE", 0.001)
     heard = threading.Event()
 
     def hear(line: str) -> None:
