@@ -46,7 +46,7 @@ def test_what_the_drain_leaves_no_time_for_is_told(tiny_bundle: TinyBundle, tmp_
             process.communicate()
             for connection in connections:
                 connection.close()
-    assert "cut off" in log.read_text()
+    assert "was cancelled" in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

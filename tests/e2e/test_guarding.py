@@ -50,7 +50,7 @@ def test_no_page_changes_or_reads_anything(
 
 
 def test_an_allowed_host_is_answered(tiny_bundle: TinyBundle) -> None:
-    with serving(tiny_bundle.folder, "--allowed-hosts", "app.example or .inner.example") as service:
+    with serving(tiny_bundle.folder, "--allowed-hosts", "app.example, .inner.example") as service:
         for host in ("app.example", "a.inner.example:8080"):
             headers = {"host": host, "origin": f"http://{host}"}
             assert service.client.post("/classify", json=CLASSIFY, headers=headers).is_success

@@ -55,4 +55,4 @@ def test_it_gets_what_others_get(service: Service, answers: Any, binary: bool, w
 def test_it_says_what_is_wrong_in_words(answers: Any) -> None:
     assert answers["refusal"].startswith("unknown_node: no stored node has the id 'nobody'")
     assert "404 Not Found" in answers["refusal"]
-    assert answers["unknown"].startswith("unknown_model: no model 'other'")
+    assert answers["unknown"].startswith("unknown_model: there is no model 'other'")

@@ -209,7 +209,7 @@ def test_the_open_inference_protocol(service: Service, tiny_bundle: TinyBundle) 
     assert answer["outputs"][1]["data"] == [p["score"] for p in plain]
     missing = service.client.post("/v2/models/other/infer", json={"inputs": inputs})
     assert missing.status_code == 404
-    assert missing.json()["error"].startswith("unknown_model: no model 'other'")
+    assert missing.json()["error"].startswith("unknown_model: there is no model 'other'")
     inputs[0]["shape"] = [3]
     wrong = service.client.post(f"{model}/infer", json={"inputs": inputs})
     assert wrong.json()["error"].startswith("invalid_field: inputs.0.shape: ")

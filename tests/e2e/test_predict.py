@@ -114,4 +114,4 @@ def test_what_answers_and_is_not_the_service_is_told(tmp_path: Path, call: Call)
     (tmp_path / "in.csv").write_text("id\nnode-1\n")
     with scripted((200, b"{}")) as url:
         status, told = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
-    assert (status, f"{url}/infoanswers,andnotliketheservice" in told) == (1, True)
+    assert (status, f"{url}/infodoesnotanswerlikeanunderstudyservice" in told) == (1, True)

@@ -77,7 +77,7 @@ def test_it_serves_and_ends_where_stdout_takes_nothing(
     events += [json.loads(line) for line in rest]
     assert [event for event in events if "exception" in event] == []
     told = [event["message"] for event in events if "stdout" in event["message"]]
-    start = f"stdout takes nothing (No space left on device): listening on {url}"
+    start = f"stdout cannot be written (No space left on device): listening on {url}"
     assert [line.startswith(start) for line in told] == ([True] if how == FULL else [])
 
 
@@ -86,7 +86,7 @@ def test_it_serves_where_nobody_reads_what_it_says(tiny_bundle: TinyBundle) -> N
         assert process.stdout is not None
         process.stdout.close()
         events = events_until_all_serve(process, 1)
-        assert "stdout takes nothing (Broken pipe)" in events[-2]["message"]
+        assert "stdout cannot be written (Broken pipe)" in events[-2]["message"]
         assert is_served(url_in(events[-2]["message"]))
 
 

@@ -153,7 +153,7 @@ def test_of_an_error_that_only_announces_another_that_is_told_too() -> None:
     from understudy.cluster.failures import cluster_errors
 
     killed = "Training failed due to controller error:\n5 worker(s) were killed: low on memory\nX"
-    told = r"failed: Training failed .* error: 5 worker\(s\) were killed: low on memory; what"
+    told = r"failed: Training failed .* error: 5 worker\(s\) were killed: low on memory; finished"
     failing = cluster_errors(raised=TrainingFailedError)
     with pytest.raises(ClusterError, match=told), failing:
         raise TrainingFailedError(killed)

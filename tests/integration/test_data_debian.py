@@ -13,7 +13,7 @@ from understudy.graph.readers.debian import WELL_KNOWN, debian_graph
 from understudy.graph.selection import connected_part
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("apt-get") is None, reason="there is no apt-get on this"
+    shutil.which("apt-get") is None, reason="there is no apt-get on this machine"
 )
 
 

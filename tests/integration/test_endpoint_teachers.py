@@ -219,7 +219,7 @@ def test_answers_that_another_address_gave_are_told_of(
         teach(graph_folder, tmp_path / folder, asking(other))
         assert f"{asked} answers in {url} are reused instead of asking {other}" in caplog.text
     assert later == []
-    path = caplog.text.partition("remove ")[2].partition("to ask again")[0]
+    path = caplog.text.partition("remove ")[2].partition(" to ask again")[0]
     assert "secret" not in str(Path(path).read_bytes())
     assert url.encode() not in (tmp_path / "new" / "teacher.json").read_bytes()
     Path(path).unlink()

@@ -124,7 +124,9 @@ def test_a_causal_teacher_is_told_how_to_be(tmp_path: Path) -> None:
     ):
         with pytest.raises(TeacherError, match=message):
             teach(graph, tmp_path / "other", budget_hard=hard, **said)  # type: ignore[arg-type]
-    with pytest.raises(TeacherError, match="precision is read by these teachers: causal"):
+    with pytest.raises(
+        TeacherError, match="precision applies only to teachers of the kinds causal"
+    ):
         teach(graph, tmp_path / "other", frozen=True, precision="float32")
     with pytest.raises(TeacherError, match="teacher_epochs applies only to"):
         evaluate(graph, tmp_path / "evaluation", frozen=True, teacher_epochs=3)

@@ -210,10 +210,11 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_CAHCE", "1")
     monkeypatch.setenv("UNDERSTUDY_RATE_LIMITS", "1")
     monkeypatch.setenv("UNDERSTUDY_ZZZ", "1")
+    told = "the environment variable UNDERSTUDY_"
     assert list(unread_variables()) == [
-        "UNDERSTUDY_CAHCE is unknown and ignored; did you mean UNDERSTUDY_CACHE?",
-        "UNDERSTUDY_RATE_LIMITS is unknown and ignored; did you mean UNDERSTUDY_RATE_LIMIT?",
-        "UNDERSTUDY_ZZZ is unknown and ignored",
+        f"{told}CAHCE is unknown and ignored; did you mean UNDERSTUDY_CACHE?",
+        f"{told}RATE_LIMITS is unknown and ignored; did you mean UNDERSTUDY_RATE_LIMIT?",
+        f"{told}ZZZ is unknown and ignored",
     ]
 
 
@@ -313,13 +314,22 @@ def test_wrong_paths_are_told_without_loading_torch(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("teach", "{g}", "t", "--teacher", "encoder:nowhere"), "there is no folder 'nowhere'"),
-        (("teach", "{g}", "t", "--teacher", "encoder:{g}"), "{g} holds no text encoder (no conf"),
+        (
+            ("teach", "{g}", "t", "--teacher", "encoder:nowhere"),
+            "the folder 'nowhere' does not exist",
+        ),
+        (("teach", "{g}", "t", "--teacher", "encoder:{g}"), "{g} does not contain a text encoder"),
         (("teach", "{g}", "t", "--teacher", "gguf:nowhere"), "the file 'nowhere' does not exist"),
-        (("teach", "{g}", "t", "--teacher", "encodr"), "'encodr' does not exist; give gemma"),
+        (
+            ("teach", "{g}", "t", "--teacher", "encodr"),
+            "the folder 'encodr' does not exist; give gemma",
+        ),
         (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
-        (("evaluate", "{g}", "e", "--teacher", "./nowhere"), "there is no folder './nowhere'"),
-        (("distill", "{g}", "s", "--encoder-path", "{g}"), "--encoder-path {g}: there is no model"),
+        (
+            ("evaluate", "{g}", "e", "--teacher", "./nowhere"),
+            "the folder './nowhere' does not exist",
+        ),
+        (("distill", "{g}", "s", "--encoder-path", "{g}"), "--encoder-path {g}: model.safetensors"),
     ],
 )
 def test_a_model_that_is_not_there_is_told_without_loading_torch(

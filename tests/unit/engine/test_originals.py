@@ -51,7 +51,7 @@ def test_what_was_overwritten_is_neither_told_nor_kept(
         before = engine.classify([Node(id="node-3")])
         engine.apply([UpsertNode("new", "json")])
         overwrite(bundle, other_graph)
-        with pytest.raises(NotReadyError, match=r"\.npy was overwritten in place .* start the"):
+        with pytest.raises(NotReadyError, match=r"\.npy was overwritten in place .* restart the"):
             engine.apply([UpsertNode("newer", "json")])
         with pytest.raises(NotReadyError, match="overwritten in place"):
             engine.classify([Node(id="node-3")])

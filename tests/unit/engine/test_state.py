@@ -38,7 +38,7 @@ def nan_logits() -> NDArray[np.float32]:
         (LOGITS_FILE, np.zeros((NODES, len(LABELS)), np.float64), "float64"),
         (LOGITS_FILE, nan_logits(), "finite"),
         (activation_file(1), np.zeros((NODES, HIDDEN * 2), np.float32), "h1"),
-        (activation_file(0), np.zeros((HIDDEN, NODES), np.float32).T, "rows"),
+        (activation_file(0), np.zeros((HIDDEN, NODES), np.float32).T, "row order"),
         (activation_file(0), np.ones((NODES, HIDDEN), np.float32), "first inference"),
         ("graph/indptr.npy", np.zeros(NODES + 1, np.int64), "row pointers"),
         ("graph/indices.npy", np.full(146, NODES, np.int32), "outside"),

@@ -85,5 +85,5 @@ def test_the_longest_id_is_counted_in_bytes() -> None:
 def test_an_import_refuses_it_with_its_line(
     import_text: Callable[..., Built], node_id: str
 ) -> None:
-    with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node's id (holds|has)"):
+    with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node's id (contains|has)"):
         import_text(f"id,text\nb,two\n{node_id},one\n", "source,target\n")

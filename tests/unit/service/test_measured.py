@@ -205,7 +205,7 @@ def test_a_stranger_is_believed_and_warned_of_once(caplog: pytest.LogCaptureFixt
         verdicts = asyncio.run(twice(url))
     assert [verdict.state for verdict in verdicts] == ["untold", "untold"]
     assert len(asked) == 2
-    assert caplog.text.count("does not say who it is") == 1
+    assert caplog.text.count("does not identify itself") == 1
 
 
 def test_an_endpoints_own_name_is_compared() -> None:

@@ -88,7 +88,7 @@ def test_a_distillation_goes_on_from_a_student(
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=1)), tmp_path / "other")
     distill(tmp_path / "other", tmp_path / "third", options)
     assert "accuracies are too high" in caplog.text
-    with pytest.raises(TrainingError, match=r"--hidden 16: .* has 8; leave --hidden out"):
+    with pytest.raises(TrainingError, match=r"--hidden 16: .* has 8; leave --hidden or --from out"):
         like_its_start(DistillChoices(start=tmp_path / "first", hidden=16))
     with pytest.raises(CheckpointError, match="not a student folder"):
         like_its_start(DistillChoices(start=tmp_path / "graph"))

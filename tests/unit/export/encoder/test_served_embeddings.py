@@ -49,6 +49,8 @@ def test_a_cache_that_takes_no_file_is_told_with_its_variable(
     (tmp_path / "encoder.onnx").write_bytes(b"a network")
     encoder = cast(WrittenEncoder, SimpleNamespace(folder=tmp_path))
     rows = np.zeros((NODES, MINILM_WIDTH), np.float32)
-    with pytest.raises(OutputUnwritableError, match="set UNDERSTUDY_CACHE to a folder") as told:
+    with pytest.raises(
+        OutputUnwritableError, match="set UNDERSTUDY_CACHE to a writable folder"
+    ) as told:
         served_embeddings(small_graph(), encoder, "encoder.onnx", silent, lambda *_: rows)
     assert str(told.value).startswith(f"{tmp_path / 'cache'}/features/")

@@ -132,7 +132,7 @@ def test_who_starts_says_once_that_it_waits_for_redis(
     finally:
         redis.start()
     (told,) = [record.getMessage() for record in caplog.records]
-    assert f"127.0.0.1:{redis.port} is away (" in told
+    assert f"127.0.0.1:{redis.port} is unavailable (" in told
     assert told.endswith("): waiting for it up to 0.2 s")
 
 

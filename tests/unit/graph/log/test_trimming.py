@@ -46,7 +46,7 @@ def test_who_follows_a_log_that_is_gone_keeps_none_of_the_next_one_s_records(
     one = hold("one")
     one.append(records(8))
     for _ in range(2):  # started again and again
-        with pytest.raises(JournalError, match="belongs to another log than the log in Redis"):
+        with pytest.raises(JournalError, match="does not belong to the log in Redis"):
             hold("gone")
     gone.news.stored = 100
     gone.news.beaten = float("-inf")

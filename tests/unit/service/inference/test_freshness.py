@@ -142,7 +142,7 @@ def test_the_end_ends_the_wait(engine: Engine) -> None:
         waiting = asyncio.create_task(Freshness(Slot(engine), 30).reach(asking_for(1)))
         await asyncio.sleep(0)
         engine.close()
-        with pytest.raises(NotReadyError, match="ending"):
+        with pytest.raises(NotReadyError, match="shutting down"):
             await waiting
 
     asyncio.run(end())

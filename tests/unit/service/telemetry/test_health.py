@@ -80,7 +80,7 @@ def test_an_ending_service_is_not_ready_although_a_probe_passed() -> None:
         health = Health(probe, valid_seconds=60, timeout_seconds=5)
         await health.check()
         health.ending = True
-        with pytest.raises(NotReadyError, match="ending"):
+        with pytest.raises(NotReadyError, match="shutting down"):
             await health.check()
 
     asyncio.run(check())

@@ -128,7 +128,7 @@ def test_a_larger_budget_asks_about_the_same_nodes_and_more(
     assert set(few.tolist()) < set(more.tolist())
     assert few.tolist() == more[: len(few)].tolist()  # in the order in which to ask
     nodes_of(Budget(nodes=25, choice=choice))  # type: ignore[arg-type]
-    assert f"about 25 of 400 nodes ({choice}); 5 are of validation" in caplog.text
+    assert f"about 25 of 400 nodes ({choice}), of which 5 are validation" in caplog.text
 
 
 def test_calls_are_distinct_questions() -> None:
@@ -182,7 +182,10 @@ def test_answers_depend_on_the_budget_and_on_its_choice() -> None:
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
-        (Budget(calls=5, choice="uncertain", hard={"nobody": 1.0}), "names the node 'nobody'"),
+        (
+            Budget(calls=5, choice="uncertain", hard={"nobody": 1.0}),
+            "the graph has no node 'nobody'",
+        ),
         (Budget(calls=1, choice="uncertain"), "the budget"),
     ],
 )
