@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from understudy.folders.errors import OutputRefusedError, OutputUnwritableError
-from understudy.folders.kinds import Kind, first_foreign, kind_of
+from understudy.folders.kinds import EVALUATION, Kind, first_foreign, kind_of
 from understudy.folders.workplace import passing
 
 
@@ -32,7 +32,10 @@ def refuse_foreign(out: Path, place: Path, kind: Kind | None = None) -> None:
         return
     foreign = first_foreign(place, found, passing(place))
     if foreign is not None:
-        what = f"a {found.title}, and also" if found else "something that understudy did not write:"
+        what = "something that understudy did not write:"
+        if found is not None:
+            article = "an" if found is EVALUATION else "a"
+            what = f"{article} {found.title}, and also"
         raise OutputRefusedError(
             f"{out} holds {what} {foreign}; such a folder is never replaced: choose another one, "
             "or move that away"
