@@ -26,12 +26,9 @@ def character_problem(name: str) -> str | None:
         return None
     if found[0] == MARK:
         return f"contains a byte order mark, {MARK!r}, which is invisible"
-    half = "\ud800" <= found[0] <= "\udfff"
-    return (
-        ("contains half a character (a lone surrogate)")
-        if half
-        else f"contains a control character, {found[0]!r}"
-    )
+    if "\ud800" <= found[0] <= "\udfff":
+        return "contains half a character (a lone surrogate)"
+    return f"contains a control character, {found[0]!r}"
 
 
 def sight_problem(name: str) -> str | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.other_user import as_nobody, open_to_all
 from understudy.folders import FolderChangedError
+from understudy.folders.names import name_problem
 from understudy.graph import (
     BadInputError,
     GraphFormatError,
@@ -25,7 +26,7 @@ from understudy.graph import (
 )
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
-titles = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=6)
+titles = st.text(max_size=6).filter(lambda title: name_problem(title) is None)
 
 
 @st.composite
