@@ -96,5 +96,5 @@ def test_a_full_place_for_temporary_files_is_named(tmp_path: Path, tiny_bundle: 
         assert ended.returncode == 1
         told = ended.stderr.decode()
         assert f"error: {small}/understudy-" in told
-        assert "cannot be written: no space is left there; set TMPDIR to a folder with room" in told
+        assert "cannot be written: no space is left there; set TMPDIR to a writable" in told
         assert list(small.iterdir()) == []

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,7 @@ from understudy.cli import (
     main,
     unread_variables,
 )
-from understudy.graph import SourceError, save_graph
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph import SourceError
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -218,35 +216,6 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def told_without_torch(capsys: pytest.CaptureFixture[str], *words: str, status: int = 1) -> str:
-    """What a command that fails says where importing torch would fail, too."""
-    capsys.readouterr()
-    assert command_without("torch", words) == status
-    told = capsys.readouterr().err
-    assert "needs the package" not in told
-    return told
-
-
-ONE_CLASS = ("a,oak,x\nb,elm,x\n", "has one class, 'x'; at least 2 classes are needed")
-NO_VAL = ("a,oak,x\nb,elm,y\n", "no labelled node in its val split; label at least 3 nodes")
-
-
-@pytest.mark.parametrize(
-    ("command", "rows", "words"),
-    [
-        *((command, *ONE_CLASS) for command in ("teach", "distill", "evaluate")),
-        *((command, *NO_VAL) for command in ("teach", "distill")),
-    ],
-)
-def test_too_few_classes_or_nodes_are_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, rows: str, words: str
-) -> None:
-    (tmp_path / "nodes.csv").write_text(f"id,text,label\n{rows}")
-    with pytest.raises(SystemExit):
-        main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
-    assert words in told_without_torch(capsys, command, str(tmp_path / "g"), str(tmp_path / "out"))
-
-
 def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
     (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,b\u00e4ume\n", encoding="utf-8")
     words = ["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")]
@@ -265,126 +234,6 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
             assert json.loads(ended.stdout)["classes"][0]["label"] == "b\u00e4ume"
         else:
             assert "b\\xe4ume" in ended.stdout
-
-
-@pytest.mark.parametrize(
-    ("option", "told"),
-    [
-        ("--recipes", "unknown recipe 'combind'; choose from vanilla, kd, unlabeled, bd"),
-        ("--students", "unknown student 'combind'; choose from sage, gcn"),
-        ("--encoders", "unknown encoder 'combind'; choose from minilm, hashing"),
-    ],
-)
-def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, told: str
-) -> None:
-    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
-    paths = (str(tmp_path / "g"), str(tmp_path / "out"))
-    assert told in told_without_torch(capsys, "evaluate", *paths, option, "combind")
-
-
-@pytest.mark.parametrize("command", ["teach", "evaluate"])
-def test_wrong_hops_are_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    words = (command, str(tmp_path / "g"), str(tmp_path / "out"), "--hops", "1.5")
-    assert "--hops must be numbers such as 0,1,2, not '1.5'" in told_without_torch(capsys, *words)
-
-
-def test_a_teacher_of_unknown_size_is_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,x\nb,elm,y\n")
-    with pytest.raises(SystemExit):
-        main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
-    told = told_without_torch(capsys, "plan", str(tmp_path / "g"), "--teacher", "some/model")
-    assert "of parameters with --teacher-parameters" in told
-
-
-def test_wrong_paths_are_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    nowhere = str(tmp_path / "nowhere")
-    for command in ("teach", "distill", "evaluate", "export", "teacher-serve"):
-        words = [command, nowhere] if command == "teacher-serve" else [command, nowhere, "out"]
-        told = told_without_torch(capsys, *words)
-        assert told.startswith(f"error: {nowhere} is not a"), told
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (
-            ("teach", "{g}", "t", "--teacher", "encoder:nowhere"),
-            "the folder 'nowhere' does not exist",
-        ),
-        (("teach", "{g}", "t", "--teacher", "encoder:{g}"), "{g} does not contain a text encoder"),
-        (("teach", "{g}", "t", "--teacher", "gguf:nowhere"), "the file 'nowhere' does not exist"),
-        (
-            ("teach", "{g}", "t", "--teacher", "encodr"),
-            "the folder 'encodr' does not exist; give gemma",
-        ),
-        (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
-        (
-            ("evaluate", "{g}", "e", "--teacher", "./nowhere"),
-            "the folder './nowhere' does not exist",
-        ),
-        (("distill", "{g}", "s", "--encoder-path", "{g}"), "--encoder-path {g}: model.safetensors"),
-    ],
-)
-def test_a_model_that_is_not_there_is_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
-) -> None:
-    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
-    graph = str(tmp_path / "g")
-    found = told_without_torch(capsys, *(word.replace("{g}", graph) for word in words))
-    assert f"error: {told.replace('{g}', graph)}" in found
-
-
-def test_another_graph_than_the_students_is_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
-    save_graph(graph, tmp_path / "other")
-    config = {
-        "format_version": 3,
-        "graph_path": str(tmp_path / "gone"),
-        "graph_name": "shelf",
-        "graph_hash": "0" * 64,
-        "encoder": {"kind": "hashing"},
-        "student": {"kind": "sage"},
-    }
-    (tmp_path / "student").mkdir()
-    (tmp_path / "student" / "config.json").write_text(json.dumps(config))
-    words = [str(tmp_path / name) for name in ("student", "bundle", "other")]
-    told = told_without_torch(capsys, "export", *words[:2], "--graph", words[2])
-    assert "error: the student was trained on shelf with content hash 000000000000" in told
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (("--split-kind", "own"), "the graph's own split is one: ask for one split (--splits 1)"),
-        (("--split-kind", "60-20-20"), "unknown kind of split '60-20-20'; choose from 60/20/20"),
-    ],
-)
-def test_a_wrong_split_is_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str
-) -> None:
-    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
-    words = ("evaluate", str(tmp_path / "g"), str(tmp_path / "e"), *options)
-    assert f"error: {told}" in told_without_torch(capsys, *words)
-
-
-def test_a_split_of_its_own_that_tests_nobody_is_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
-    untested = {part: nodes for part, nodes in graph.splits.items() if part != "test"}
-    save_graph(replace(graph, splits=untested), tmp_path / "g")
-    words = (str(tmp_path / "g"), str(tmp_path / "e"), "--split-kind", "own", "--splits", "1")
-    told = told_without_torch(capsys, "evaluate", *words)
-    assert "has no labelled node in its test split; give some nodes the split" in told
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 
@@ -72,8 +72,8 @@ def place_errors(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def cache_errors(place: Path) -> Iterator[None]:
-    """Converts errors of writing to the cache, which are not the output's fault.
+def place_errors_of(place: Path, variable: str) -> Iterator[None]:
+    """Converts errors of writing to a place that an environment variable names, and not an option.
 
     Raises:
         OutputUnwritableError: replaces such an error.
@@ -83,8 +83,13 @@ def cache_errors(place: Path) -> Iterator[None]:
             yield
     except OutputUnwritableError as error:
         raise OutputUnwritableError(
-            f"{error}; set UNDERSTUDY_CACHE to a writable folder with enough space"
+            f"{error}; set {variable} to a writable folder with enough space"
         ) from error
+
+
+def cache_errors(place: Path) -> AbstractContextManager[None]:
+    """Converts errors of writing to the cache, see `place_errors_of`."""
+    return place_errors_of(place, "UNDERSTUDY_CACHE")
 
 
 def is_elsewhere(error: BaseException, out: Path) -> bool:

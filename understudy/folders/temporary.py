@@ -2,10 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from understudy.folders.errors import OutputUnwritableError, place_errors
+from understudy.folders.errors import place_errors_of
 
 
 @contextmanager
@@ -21,17 +21,6 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@contextmanager
-def temporary_errors(place: Path) -> Iterator[None]:
-    """Converts errors of writing to a temporary place, which are not the output's fault.
-
-    Raises:
-        OutputUnwritableError: replaces such an error.
-    """
-    try:
-        with place_errors(place):
-            yield
-    except OutputUnwritableError as error:
-        raise OutputUnwritableError(
-            f"{error}; set TMPDIR to a folder with room that can be written"
-        ) from error
+def temporary_errors(place: Path) -> AbstractContextManager[None]:
+    """Converts errors of writing to a temporary place, see `place_errors_of`."""
+    return place_errors_of(place, "TMPDIR")
