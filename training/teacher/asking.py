@@ -58,16 +58,18 @@ class Questioner:
         """
         spent: Reply | None = None
         problem: AskError | None = None
-        unreadable = 0  # answers: cut off on their way, perhaps, and whole the next time
+        garbled = False  # an answer could not be read: cut off, perhaps, and whole the next time
         for attempt in range(self.options.attempts):
             try:
                 reply = await self.asker.ask(prompt, self.label_names)
             except AskError as error:
-                unreadable += isinstance(error, MalformedError)
-                if self.proven and (error.of_question or unreadable > 1):
+                malformed = isinstance(error, MalformedError)
+                over = garbled or attempt + 1 == self.options.attempts
+                if self.proven and (error.of_question or (malformed and over)):
                     return self.left_out(error)
-                if not error.passing and not (self.proven and unreadable):
+                if not error.passing and not (self.proven and malformed):
                     raise self.endpoint_error(error) from error
+                garbled = garbled or malformed
                 problem = error
                 if attempt + 1 < self.options.attempts:
                     await self.pause(attempt, error.retry_after)

@@ -236,6 +236,14 @@ def test_an_answer_that_is_none_is_the_questions_own_once_another_was_answered(
         ask(ToldAsker(lambda number: NET if number == 1 else broken), tmp_path / "most", one)
 
 
+def test_an_answer_that_cannot_be_read_at_the_last_attempt_ends_no_run(tmp_path: Path) -> None:
+    broken = MalformedError("the answer is not like an OpenAI server's", "DecodeError")
+    once = replace(OPTIONS, concurrency=1, attempts=1)
+    asker = ToldAsker(lambda number: broken if number == 9 else NET)
+    _, bill = ask(asker, tmp_path, once)
+    assert (bill.questions, bill.unreadable, bill.retries) == (30, 1, 0)
+
+
 def test_an_answer_that_cannot_be_read_is_asked_for_once_more(tmp_path: Path) -> None:
     broken = MalformedError("the answer is not like an OpenAI server's", "DecodeError")
     one = replace(OPTIONS, concurrency=1)
