@@ -27,7 +27,7 @@ NUMBERED = ("1", "2", "3")  # columns of a file without a header: id, text, neig
 
 
 @dataclass(frozen=True)
-class AskedFields:
+class QueryFields:
     """Column names that the user gave; an empty one is searched for, `none` is not read.
 
     Attributes:
@@ -74,7 +74,7 @@ class Indexes:
         return {role: tuple(columns[i] for i in found) for role, found in self.used().items()}
 
 
-def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) -> Indexes:
+def find_columns(columns: Sequence[str], fields: QueryFields, numbered: bool) -> Indexes:
     """Finds the columns as an import does, except that none of them is required.
 
     Args:
@@ -82,7 +82,7 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
     """
     if numbered:
         usual = [name if name in columns else "" for name in NUMBERED]
-        fields = AskedFields(
+        fields = QueryFields(
             id=fields.id or usual[0],
             text=fields.text or tuple(name for name in usual[1:2] if name),
             neighbors=fields.neighbors or usual[2] or NOT_READ,
@@ -105,7 +105,7 @@ class Columns:
     """Turns a file's records into nodes; JSON records may differ in their keys."""
 
     file: str
-    fields: AskedFields
+    fields: QueryFields
     numbered: bool = False
     remarks: tuple[str, ...] = ()
     known: dict[tuple[str, ...], Indexes] = field(default_factory=dict)

@@ -185,11 +185,11 @@ def check_drawing(rules: Rules, why: str, own: bool) -> None:
         BadInputError: the seed or the fractions are not the default, and would have no effect.
     """
     drawing = {"fractions": tuple(rules.fractions) != Rules.fractions, "seed": rules.seed != 0}
-    if said := [name for name, other in drawing.items() if other]:
+    if unread := [name for name, other in drawing.items() if other]:
         advice = ", or let one be drawn with --split-field none" if own else ""
         raise BadInputError(
-            f"{' and '.join('--' + name for name in said)} would draw a random split, but {why}; "
-            f"leave {'them' if len(said) > 1 else 'it'} out{advice}"
+            f"{' and '.join('--' + name for name in unread)} would draw a random split, but {why}; "
+            f"leave {'them' if len(unread) > 1 else 'it'} out{advice}"
         )
 
 

@@ -95,8 +95,8 @@ def graph_from_arrays(
         raise BadInputError(
             f"{ARRAYS}: 'label_names' are the names of class numbers; give 'labels', too"
         )
-    given = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
-    values = {key: plain(value) for key, value in given.items()}
+    arrays = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
+    values = {key: plain(value) for key, value in arrays.items()}
     values["label_names"] = named_classes(label_names)
     data = Attributes(ARRAYS, values, RepairLog())
     strings = find_texts(data, "texts")
@@ -228,8 +228,8 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
 
 def may_be_ids(splits: Mapping[str, Any], ids: pa.LargeStringArray) -> bool:
     """Whether parts of a split are numbers that are all ids, but mostly of other nodes."""
-    given = [plain(splits[name]) for name in splits]
-    parts = [array_of(ARRAYS, "splits", part) for part in given if len(part)]
+    named = [plain(splits[name]) for name in splits]
+    parts = [array_of(ARRAYS, "splits", part) for part in named if len(part)]
     if not parts or any(part.dtype.kind not in "iu" for part in parts):
         return False
     members = pa.array(np.concatenate([part.ravel() for part in parts]))
