@@ -170,9 +170,9 @@ def taught(place: Place, options: TeachOptions) -> Figures:
     """The teacher asked once; of a way that kills, one actor dies while it is."""
     elsewhere = None
     if place.cluster is not None:
-        from training.cluster.asking import asked_on
+        from training.cluster.asking import on_cluster
 
-        elsewhere = asked_on(place.cluster, place.graph)
+        elsewhere = on_cluster(place.cluster, place.graph)
     told = killing(ACTOR, ASKING) if place.way.killed else silent
     started = time.perf_counter()
     teach(place.graph, place.out, options, told, elsewhere=elsewhere)

@@ -132,10 +132,10 @@ def evaluate(
     networks = parse_names(students, known_students(), "student")
     features = parse_names(encoders, ENCODER_KINDS, "encoder")
     all_recipes = recipe_names(name for name in known_objectives() if name != LABELS)
-    asked = parse_names(recipes, all_recipes, "recipe") or all_recipes
+    chosen_recipes = parse_names(recipes, all_recipes, "recipe") or all_recipes
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(teacher, shared.frozen), readers)
-    given = shared.choices()
+    shared_choices = shared.choices()
     meta = read_meta(graph)
     check_model(teacher)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
@@ -159,7 +159,7 @@ def evaluate(
         split_kind=split_kind,
         students=networks or EvaluationOptions().students,
         encoders=cast(tuple[EncoderKind, ...], features or ENCODER_KINDS),
-        recipes=asked,
+        recipes=chosen_recipes,
         hidden=hidden,
         training=TrainingConfig(
             epochs=epochs, patience=patience, device=device, precision=student_precision
@@ -170,7 +170,7 @@ def evaluate(
             epochs=teacher_epochs,
             batch_size=teacher_batch_size,
             learning_rate=teacher_learning_rate,
-            **given,
+            **shared_choices,
         ).options(),
         trials=trials,
     )
