@@ -16,7 +16,7 @@ LARGER = (10_000_000, 100_000_000, 1_000_000_000)  # nodes, told of where they w
 FIGURES = ("processor_seconds", "peak_bytes", "disk_bytes")
 UNITS = {"processor_seconds": (1.0, 0), "peak_bytes": (1e9, 2), "disk_bytes": (1e9, 2)}
 HEADERS = ("processor s", "peak, GB", "on disk, GB")
-ASKED = {"stored": "a stored node", "unseen": "an unseen one", "changes": "a change"}
+REQUEST_TITLES = {"stored": "a stored node", "unseen": "an unseen one", "changes": "a change"}
 
 Sizes = Mapping[str, Mapping[str, Any]]
 
@@ -31,7 +31,7 @@ def report(sizes: Sizes) -> str:
         "again, whose pages are in memory then, the median and the least; and the server's "
         "processor time of the first. Where others use the machine, a median is how long a request "
         "waits for a core, and the last two say what it takes.\n\n"
-        + asked_table(sizes)
+        + requests_table(sizes)
         + constants(sizes)
         + checks(sizes)
         + plans(sizes)
@@ -59,16 +59,16 @@ def shown(stage: Mapping[str, Any], figure: str) -> str:
     return f"{stage[figure] / unit:,.{digits}f}"
 
 
-def asked_table(sizes: Sizes) -> str:
+def requests_table(sizes: Sizes) -> str:
     """Of the sizes that were served."""
     rows = []
     for size in sizes.values():
         served = size["stages"].get(SERVE, {})
-        for sort, what in ASKED.items():
+        for sort, what in REQUEST_TITLES.items():
             if sort in served:
                 first, again = served[sort], served.get(f"{sort} again", {})
-                told = (first["p50"], again.get("p50"), again.get("least"), first["processor_ms"])
-                cells = ("" if value is None else f"{value:.2f}" for value in told)
+                times = (first["p50"], again.get("p50"), again.get("least"), first["processor_ms"])
+                cells = ("" if value is None else f"{value:.2f}" for value in times)
                 rows.append([f"{size['nodes']:,}", what, *cells, gigabytes(served)])
     header = ("nodes", "asked", "median, ms", "again", "least", "processor, ms", "of no file, GB")
     return markdown_table(header, rows)
@@ -116,11 +116,11 @@ def checks(sizes: Sizes) -> str:
                 expected = extrapolated(known, stage, figure, size["nodes"])
                 cells += compared(figure, expected, size["stages"][stage][figure])
             rows.append(cells)
-    told = (
+    title = (
         "What the two sizes before a size say of it, by the straight line through them, and what "
         "it took"
     )
-    return comparison(told, rows)
+    return comparison(title, rows)
 
 
 def plans(sizes: Sizes) -> str:
@@ -142,12 +142,12 @@ def plans(sizes: Sizes) -> str:
     return comparison("What `understudy plan` said before, and what it took", rows)
 
 
-def comparison(told: str, rows: Sequence[Sequence[str]]) -> str:
+def comparison(title: str, rows: Sequence[Sequence[str]]) -> str:
     """A table under its title; empty without rows."""
     if not rows:
         return ""
     header = [f"{name}, {what}" for name in HEADERS for what in ("expected", "measured", "ratio")]
-    return f"\n{told}:\n\n" + markdown_table(("nodes", "stage", *header), rows)
+    return f"\n{title}:\n\n" + markdown_table(("nodes", "stage", *header), rows)
 
 
 def compared(figure: str, expected: float, measured: float) -> Iterator[str]:

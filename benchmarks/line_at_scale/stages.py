@@ -42,7 +42,7 @@ NAME = "line_at_scale"
 STUDENT = ("--encoder", "hashing", "--batch-size", "1024", "--fanout", "5", "--layers", "2")
 ROWS_A_STEP = 2**20  # of a table, while it is written
 PLAIN: dict[str, Any] = {"compression": "lz4", "use_dictionary": False}  # quick to write
-ASKED = 50  # of each sort of request
+REQUESTS_EACH = 50  # of each sort of request
 STAGES = ("draw", "import", "distill", "export", "serve")
 DISTILL = STAGES[2]
 
@@ -146,10 +146,10 @@ def distilled(line: Line, checkout: Path | None = None) -> Mapping[str, Any]:
     sizes = ("--hidden", line.facts["hidden"], "--epochs", line.facts["epochs"])
     taken = spent(out, "distill", line.path("graph"), out, *STUDENT, *sizes, checkout=checkout)
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    told = ("val_accuracy", "test_accuracy", "epochs")
+    names = ("val_accuracy", "test_accuracy", "epochs")
     return (
         asdict(taken)
-        | {name: metrics[name] for name in told}
+        | {name: metrics[name] for name in names}
         | {"epoch_seconds": metrics["seconds"] / metrics["epochs"]}
     )
 
@@ -163,10 +163,10 @@ def planned(graph: Path, hidden: int, epochs: int) -> dict[str, dict[str, float]
     sizes = ("--layers", "2", "--hidden", hidden, "--epochs", epochs)
     words = ("plan", graph, "--json", "--encoder", "hashing", "--batches", "--fanout", "5", *sizes)
     command = [sys.executable, "-m", "understudy", *map(str, words)]
-    told = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-    if told.returncode:
-        raise BenchmarkError(f"understudy plan ended with status {told.returncode}")
-    stages = {stage["name"].split()[0]: stage for stage in json.loads(told.stdout)}
+    finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if finished.returncode:
+        raise BenchmarkError(f"understudy plan ended with status {finished.returncode}")
+    stages = {stage["name"].split()[0]: stage for stage in json.loads(finished.stdout)}
     stages[DISTILL]["seconds"] += stages["hash"]["seconds"]  # which the command does, too
     return {
         name: {
@@ -189,8 +189,8 @@ def write_tables(graph: Path, folder: Path) -> None:
     with pq.ParquetWriter(folder / "nodes.parquet", schema, **PLAIN) as writer:
         for batch in source.iter_batches(ROWS_A_STEP, columns=["id", "text", "label"]):
             of_class = batch["label"].to_numpy()
-            given = pa.array(of_class, mask=of_class < 0)
-            columns = [batch["id"], batch["text"], labels.take(given)]
+            known_rows = pa.array(of_class, mask=of_class < 0)
+            columns = [batch["id"], batch["text"], labels.take(known_rows)]
             ids.append(columns[0])
             writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True))).cast(schema))
     names = pa.concat_arrays(ids)
@@ -221,15 +221,15 @@ def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
     """
     variables = None if checkout is None else environment(checkout)
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "spent"
+        report_file = Path(folder) / "spent"
         command = [sys.executable, "-m", "understudy", *map(str, words)]
-        starter = [sys.executable, "-S", "-c", STARTER, str(told), *command]
+        starter = [sys.executable, "-S", "-c", STARTER, str(report_file), *command]
         started = time.perf_counter()
         status = subprocess.run(starter, cwd=checkout, env=variables).returncode
         seconds = time.perf_counter() - started
         if status:
             raise BenchmarkError(f"understudy {words[0]} ended with status {status}")
-        processor_seconds, peak_kilobytes = told.read_text(encoding="utf-8").split()
+        processor_seconds, peak_kilobytes = report_file.read_text(encoding="utf-8").split()
     return Spent(
         seconds=seconds,
         processor_seconds=float(processor_seconds),
@@ -255,7 +255,7 @@ def served(line: Line) -> Mapping[str, Any]:
     with service(bundle, *NO_CACHE, cores="0,1") as server:
         httpx.get(f"{server.url}/health/ready", timeout=600).raise_for_status()
         seconds, processor = time.perf_counter() - started, server.processor_seconds
-        asked = requests(server, questions)
+        times = requests(server, questions)
         memory = memory_bytes(server.process.pid)
     return {
         "seconds": seconds,
@@ -263,7 +263,7 @@ def served(line: Line) -> Mapping[str, Any]:
         "peak_bytes": memory["VmHWM"],
         "anonymous_bytes": memory["RssAnon"],
         "disk_bytes": 0,
-        **asked,
+        **times,
     }
 
 
@@ -273,9 +273,9 @@ def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]
     Each sort is asked for twice, the second time of the same nodes: then what it reads lies in the
     caches.
     """
-    edges = questions.edges(ASKED)
+    edges = questions.edges(REQUESTS_EACH)
     stored, unseen = (
-        [classify_body([node]) for node in questions.nodes(sort, ASKED)]
+        [classify_body([node]) for node in questions.nodes(sort, REQUESTS_EACH)]
         for sort in ("stored", "unseen")
     )
     added, removed = (
@@ -289,7 +289,7 @@ def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]
         "changes": (MUTATIONS, added),
         "changes again": (MUTATIONS, removed),
     }
-    turns = {name: one_by_one(server, *asked) for name, asked in rounds.items()}
+    turns = {name: one_by_one(server, *requests_sent) for name, requests_sent in rounds.items()}
     return {
         name: {**asdict(times_of([turn])), "least": min(turn[0])} for name, turn in turns.items()
     }

@@ -46,7 +46,7 @@ class RateResult:
 
 
 @contextmanager
-def asked(bundle: Path, teacher: Path | None) -> Iterator[list[Served]]:
+def load_servers(bundle: Path, teacher: Path | None) -> Iterator[list[Served]]:
     """The service, once it is ready, and behind it the teacher's server, if there is a teacher."""
     with ExitStack() as stack:
         servers: list[Served] = []

@@ -83,12 +83,12 @@ def values(option: Any) -> str:
     if choices := getattr(kind, "choices", None):
         return " or ".join(map(code, choices))
     name = kind.name.removesuffix(" range")
-    told = KINDS.get(name, name)
+    words = KINDS.get(name, name)
     if (least := getattr(kind, "min", None)) is not None:
-        told += f", ≥ {least:,}"
+        words += f", ≥ {least:,}"
     if (most := getattr(kind, "max", None)) is not None:
-        told += f", ≤ {most:,}"
-    return f"{told}; several" if option.multiple else told
+        words += f", ≤ {most:,}"
+    return f"{words}; several" if option.multiple else words
 
 
 def default(option: Any) -> str:

@@ -54,6 +54,6 @@ def gauges(tree: ast.Module) -> Iterator[Figure]:
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
-        said = [entry.value for entry in node.args[:2] if isinstance(entry, ast.Constant)]
-        if node.func.attr == "gauge" and len(said) == 2:
-            yield Figure(PREFIX + str(said[0]), "gauge", (), str(said[1]))
+        arguments = [entry.value for entry in node.args[:2] if isinstance(entry, ast.Constant)]
+        if node.func.attr == "gauge" and len(arguments) == 2:
+            yield Figure(PREFIX + str(arguments[0]), "gauge", (), str(arguments[1]))

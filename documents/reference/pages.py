@@ -37,10 +37,10 @@ class Page:
 
     def words(self, what: str, text: str | None) -> str:
         """A text that has to be there; if it is not, that is noted."""
-        told = " ".join((text or "").split())
-        if not told:
+        line = " ".join((text or "").split())
+        if not line:
             self.missing.append(what)
-        return told
+        return line
 
 
 def cell(text: str) -> str:

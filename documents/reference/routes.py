@@ -38,9 +38,9 @@ def routes_page() -> Page:
                 for p in operation.get("parameters", ())
             ),
         )
-        told = [f"Body: {code(kind)}." for kind in [body(operation)] if kind]
-        told += [f"Answers: {', '.join(map(code, operation['responses']))}."]
-        page.add(" ".join(told))
+        facts = [f"Body: {code(kind)}." for kind in [body(operation)] if kind]
+        facts += [f"Answers: {', '.join(map(code, operation['responses']))}."]
+        page.add(" ".join(facts))
     return page
 
 
@@ -54,7 +54,8 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def role(operation: dict[str, Any]) -> str:
-    scopes = [s for entry in operation.get("security", ()) for said in entry.values() for s in said]
+    security = operation.get("security", ())
+    scopes = [scope for entry in security for names in entry.values() for scope in names]
     return ", ".join(sorted(set(scopes))) or "none"
 
 
