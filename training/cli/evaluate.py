@@ -6,17 +6,17 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from training.cli.device import Device
-from training.cli.device import Precision as StudentPrecision
 from training.cli.distill import known_objectives, known_students
+from training.cli.student_options import Device, Patience
+from training.cli.student_options import Precision as StudentPrecision
 from training.cli.teacher_options import TeacherFlags
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
     LABELS,
+    STUDENT,
     TRAINING,
     EncoderKind,
-    StudentConfig,
     TrainingConfig,
 )
 from training.devices import check_device
@@ -80,14 +80,11 @@ def evaluate(
     hidden: Annotated[
         int,
         typer.Option(min=1, help="Width of the hidden layers, unless --trials searches for it."),
-    ] = (StudentConfig().hidden),
-    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of a student's epochs.")] = 200,
-    patience: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Epochs without a better validation accuracy after which training stops."
-        ),
-    ] = 40,
+    ] = STUDENT.hidden,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Maximum number of a student's epochs.")
+    ] = TRAINING.epochs,
+    patience: Patience = TRAINING.patience,
     teacher: Annotated[
         str,
         typer.Option(
