@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from time import perf_counter
 from typing import Protocol
 
 from msgspec import Struct
@@ -19,9 +18,6 @@ from service.inference.routing import (
     CONFIDENCE,
     Prices,
     Rule,
-    auto_answer,
-    computing_ms,
-    question_cost,
     rule_of,
     teacher_prediction,
     unsure_nodes,
@@ -31,9 +27,6 @@ from service.messages import (
     AnsweredBy,
     ClassifyRequest,
     ClassifyResponse,
-    CompareResponse,
-    Comparison,
-    Cost,
     Node,
     Prediction,
     Route,
@@ -187,13 +180,6 @@ class Classifier:
         refuse_if_none_answered(job.predictions)
         return job
 
-    async def compare(
-        self, exchange: Exchange, nodes: tuple[Node, ...], top_k: int
-    ) -> CompareResponse:
-        """Asks both models about each node; raises as `classify` does."""
-        job = await self.executor.run(self.look_up, nodes, top_k, "teacher", True)
-        return await attend(self.both(job), exchange, seconds_left(exchange, self.seconds))
-
     def look_up(
         self, nodes: tuple[Node, ...], top_k: int, route: Route = "student", large: bool = False
     ) -> ClassifyJob:
@@ -322,49 +308,6 @@ class Classifier:
                     own.index, own.id, own.label, own.score, own.top, teacher_error=taught.error
                 )
         return sum(prediction.route == "teacher" for prediction in predictions)
-
-    async def both(self, job: ClassifyJob) -> CompareResponse:
-        """Asks the student, then the teacher, so that neither slows the other down."""
-        started = perf_counter()
-        await self.ask_student(job)
-        self.count("student", len(job.resolution.positions))
-        student_ms = round(1_000 * (perf_counter() - started), 3)
-        students = job.predictions
-        unsure = await self.unsure(job)
-        if unsure and await self.refusal(job.engine.manifest):
-            unsure = set()
-        await self.ask_teacher(job, spared())
-        refuse_if_none_answered(students)
-        teacher_ms = {p: a.milliseconds for p, a in (job.taught or {}).items()}
-        student_cost = Cost(processor_ms=computing_ms(job.inference))
-        costs = await self.teacher_costs(job)
-        comparisons = tuple(
-            Comparison(
-                student.index,
-                student,
-                teacher,
-                None if teacher.label is None else teacher.label == student.label,
-                student_ms,
-                teacher_ms.get(student.index),
-                auto_answer(student, teacher, student.index in unsure),
-                student_cost,
-                costs.get(student.index, Cost()),
-            )
-            for student, teacher in zip(students, job.predictions, strict=True)
-        )
-        engine, version = job.engine, job.resolution.state.version
-        return CompareResponse(engine.manifest.name, engine.model_version, version, comparisons)
-
-    async def teacher_costs(self, job: ClassifyJob) -> dict[int, Cost]:
-        """Computes what each of the teacher's answers cost, by position."""
-        assert self.asking is not None
-        taught = job.taught or {}
-        costs = {}
-        async for position, prompt in self.asking.prompts(job.resolution, job.engine, taught):
-            answer = taught[position]
-            label = answer.opinion.label
-            costs[position] = question_cost(prompt, label, answer.free, self.prices)
-        return costs
 
 
 def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:

@@ -9,6 +9,7 @@ from service.http.access import Role
 from service.http.exchange import EncodedResponse, JsonBody
 from service.http.gateway import Direct
 from service.http.repeats import OnceBody, look_through
+from service.inference.comparing import compared
 from service.inference.explaining import check_explained
 from service.messages import (
     STUDENTS,
@@ -106,7 +107,7 @@ async def predict(request: Predicted, exchange: Timed, served: Served) -> Encode
     description=COMPARE_DESCRIPTION.strip(),
 )
 async def compare(request: Compared, exchange: Timed, served: Served) -> CompareResponse:
-    return await served.classifier.compare(exchange, request.nodes, request.top_k)
+    return await compared(served.classifier, exchange, request)
 
 
 def direct(parts: Parts) -> Direct:
