@@ -42,7 +42,7 @@ class QueryFields:
     imported: tuple[str, ...] = ()
     imported_neighbors: str = ""
 
-    def given(self) -> Iterator[tuple[str, str]]:
+    def named_columns(self) -> Iterator[tuple[str, str]]:
         """Yields the options that name a column, with the name."""
         for option, names in (
             ("--id-field", (self.id,)),
@@ -96,7 +96,7 @@ def find_columns(columns: Sequence[str], fields: QueryFields, numbered: bool) ->
         text=text,
         neighbors=find(columns, fields.neighbors or linked, NEIGHBOR_NAMES),
     )
-    named = [name for _, name in fields.given()]
+    named = [name for _, name in fields.named_columns()]
     return replace(found, problem=twice(columns, found.used(), named))
 
 
@@ -164,7 +164,7 @@ class Columns:
                 the columns.
         """
         at = self.indexes(columns)
-        self.check_given(columns)
+        self.check_named(columns)
         if not at.text:
             at = self.without_neighbors(columns, at)
         if at.problem:
@@ -191,14 +191,14 @@ class Columns:
         self.known[tuple(columns)] = alone = replace(at, neighbors=None)
         return alone
 
-    def check_given(self, columns: Sequence[str]) -> None:
+    def check_named(self, columns: Sequence[str]) -> None:
         """Refuses column names that the file does not have.
 
         Raises:
             BadInputError: an option names a missing column.
         """
         lowered = {column.lower() for column in columns}
-        for option, name in self.fields.given():
+        for option, name in self.fields.named_columns():
             if name.lower() not in lowered:
                 raise BadInputError(
                     f"{self.file}: no column {name!r}, which {option} names; the columns are: "

@@ -124,13 +124,13 @@ def check_keys(columns: Columns, records: Iterator[Record]) -> None:
     Raises:
         BadInputError: a key is missing; the message names the option.
     """
-    missing = {name.lower() for _, name in columns.fields.given()}
+    missing = {name.lower() for _, name in columns.fields.named_columns()}
     seen: dict[str, None] = {}
     while missing and (record := next(records, None)) is not None:
         seen.update(dict.fromkeys(record[1]))
         missing.difference_update(name.lower() for name in record[1])
     if missing:
-        columns.check_given(list(seen))
+        columns.check_named(list(seen))
 
 
 def text_rows(

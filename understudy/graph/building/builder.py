@@ -69,7 +69,7 @@ class Rules:
             )
 
 
-def given_rules(rules: Rules | None) -> Rules:
+def checked_rules(rules: Rules | None) -> Rules:
     """The given rules, or the default ones.
 
     Raises:
@@ -130,7 +130,7 @@ def build_graph(
     Raises:
         BadInputError: a record that `rules` does not repair; the message says where it is.
     """
-    rules, log = given_rules(rules), log or RepairLog()
+    rules, log = checked_rules(rules), log or RepairLog()
     progress("build the graph", 0, 4)
     records = gather_nodes(nodes, rules.negative_labels, log)
     kept, first_of = distinct_nodes(records, log)
