@@ -1,4 +1,4 @@
-"""`understudy bench load`: what becomes of answers as requests come faster.
+"""`understudy bench load`: latency and goodput at increasing rates.
 
     python -m benchmarks.load BUNDLE [--rates 100,1000] [--mix stored=90,unseen=9,changes=1]
     python -m benchmarks.load BUNDLE --teacher FOLDER --rates 1,10,100

@@ -48,7 +48,7 @@ class PassResults:
 
 
 def prepare(home: Path, options: DistillOptions, texts: int = 0) -> None:
-    """A student; and where `asked`, its bundle, and so many texts with their neighbours' ids.
+    """Trains a student; with `texts`, also exports it and writes that many texts with neighbours.
 
     Texts are embedded here once for all ways.
     """

@@ -1,4 +1,4 @@
-"""Event loops of benchmarks, which a signal ends in turn."""
+"""Event loops that end cleanly on a signal."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` gives, in a loop of its own; for the main thread.
+    """Runs `work` in a loop of its own, in the main thread; returns its result.
 
     A handler of signals that exits, as `understudy.cli:tidy_end` has, would do so in whatever task
     runs at that moment, which then shows a trace: here all tasks are cancelled first.
@@ -27,7 +27,7 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def until_signalled(work: Coroutine[Any, Any, Result], signals: list[int]) -> Result:
-    """What `work` gives, unless a signal, which is added to `told`, cancels it."""
+    """Awaits `work`; a signal cancels it, and is added to `signals`."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
 

@@ -1,4 +1,4 @@
-"""What servers are asked and told, as JSON: nodes, batches of them, edges that come and go."""
+"""Bodies of requests as JSON: nodes, batches of nodes, and edges to add and remove."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -76,7 +76,7 @@ def option_row(page: Page, command: str, option: Any) -> tuple[str, ...]:
 
 
 def values(option: Any) -> str:
-    """What an option takes; nothing of one that is said or not."""
+    """The values that an option takes; empty for a flag."""
     if option.is_flag:
         return ""
     kind = option.type
@@ -92,7 +92,7 @@ def values(option: Any) -> str:
 
 
 def default(option: Any) -> str:
-    """By default it is this; empty where there is none, or none that a page can name."""
+    """The default value; empty if there is none that a page can name."""
     value = option.default
     if option.required:
         return "needed"

@@ -18,7 +18,7 @@ INTRODUCTION = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A metric as it is asked for, without what a histogram adds to its name."""
+    """A metric's name, without the suffixes of a histogram, and its description."""
 
     name: str
     kind: str
@@ -50,7 +50,7 @@ def figures() -> Iterator[Figure]:
 
 
 def gauges(tree: ast.Module) -> Iterator[Figure]:
-    """Gauges are added where what they read is made, so they are found in the code."""
+    """Finds the gauges in the code, since each is registered beside the object that it reads."""
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue

@@ -35,7 +35,7 @@ def python_page() -> Page:
 
 
 def described(page: Page, name: str, value: Any) -> list[str]:
-    """A signature and a docstring, whose blocks are kept as they are."""
+    """Formats a signature and a docstring, whose layout is kept."""
     short = name.rpartition(".")[2]
     if isinstance(value, property):
         getter: Any = value.fget
@@ -48,7 +48,7 @@ def described(page: Page, name: str, value: Any) -> list[str]:
 
 
 def signature(value: Callable[..., Any]) -> str:
-    """With each argument in a line of its own where they are long; without `self`."""
+    """Formats a signature without `self`; a long one has an argument per line."""
     declared = inspect.signature(value)
     parameters = [
         parameter(p) for p in declared.parameters.values() if p.name not in ("self", "cls")
@@ -77,7 +77,7 @@ def parameter(declared: inspect.Parameter) -> str:
 
 
 def annotation(kind: Any) -> str:
-    """A type without the modules that its parts are in, and without what is noted on it."""
+    """Formats a type without module names."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
@@ -88,7 +88,7 @@ def annotation(kind: Any) -> str:
 
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:
-    """What a class, or one of ours that it inherits from, defines for others."""
+    """The public methods of a class and of its base classes in this project."""
     seen: set[str] = set()
     for owner in kind.__mro__:
         if not owner.__module__.startswith(ROOMS):

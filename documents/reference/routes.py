@@ -45,7 +45,7 @@ def routes_page() -> Page:
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each as its method and path."""
+    """Yields each operation with its method and path."""
     document = get_openapi(title="Understudy", version="", routes=ROUTES)
     for path, methods in document["paths"].items():
         for method in METHODS:
@@ -60,7 +60,7 @@ def role(operation: dict[str, Any]) -> str:
 
 
 def body(operation: dict[str, Any]) -> str:
-    """The name of what is sent."""
+    """The name of the request body's type."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         return str(content["schema"].get("$ref", "")).removeprefix(SCHEMAS)
     return ""
