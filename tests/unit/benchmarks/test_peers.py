@@ -175,7 +175,10 @@ def test_each_side_goes_first_in_every_second_round() -> None:
         asked.append((number, server.url))
         return f"{server.url} {number}"
 
-    assert alternating(own, other, OURS, 2, turn) == [["ours 1", "ours 2"], ["theirs 1", "theirs 2"]]
+    assert alternating(own, other, OURS, 2, turn) == [
+        ["ours 1", "ours 2"],
+        ["theirs 1", "theirs 2"],
+    ]
     assert [url for _, url in asked] == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
 
 
