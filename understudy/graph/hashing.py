@@ -22,7 +22,7 @@ from understudy.graph.ragged import ends, positions
 SCHEME = "murmur3-log-unit/1"
 WORD = re.compile(r"\b\w\w+\b")
 MARK = "\x1f"
-RECENT_WORDS, LONGEST_RECENT = 2**16, 32  # words kept with their buckets; characters of one
+RECENT_WORDS, LONGEST_RECENT = 2**15, 32  # words kept with their buckets; characters of one
 TEXTS_AT_ONCE = 1_024  # whose n-grams are gathered at once, to stay in the CPU's cache
 
 
