@@ -68,14 +68,14 @@ def measure(bundle: Path, teacher: Path) -> tuple[str, str, Answers]:
         BenchmarkError: the bundle was not measured with this teacher, or it has no test nodes.
     """
     info = read_info(teacher)
-    asked, log_probabilities = read_hops(teacher, info)
+    answered, log_probabilities = read_hops(teacher, info)
     with Engine.open(bundle) as engine:
         manifest = engine.manifest
         record = manifest.teacher
         if record is None or record.prompt_hash != info.prompt_hash:
             raise BenchmarkError(f"{bundle} was not measured with {teacher}; distil it from there")
         graph = engine.state.graph.parts.base
-        test = np.intersect1d(graph.splits["test"], asked)
+        test = np.intersect1d(graph.splits["test"], answered)
         test = test[graph.labels[test] != UNLABELED]
         if not len(test):
             raise BenchmarkError(f"{teacher} was asked about no labelled test node")
@@ -86,7 +86,7 @@ def measure(bundle: Path, teacher: Path) -> tuple[str, str, Answers]:
         positions = unsure_nodes(rule, engine, resolution, None)
         names = manifest.label_names
     labels = graph.labels[test]
-    rows = log_probabilities[info.hops.index(record.hops)][np.searchsorted(asked, test)]
+    rows = log_probabilities[info.hops.index(record.hops)][np.searchsorted(answered, test)]
     own = np.array([names.index(str(prediction.label)) for prediction in predictions])
     deferred = np.isin(np.arange(len(test)), list(positions))
     return info.graph_name, rule.summary, Answers(own == labels, rows.argmax(1) == labels, deferred)

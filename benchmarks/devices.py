@@ -92,14 +92,14 @@ def epoch_of(kind: str, drawn: GraphData, epochs: int, way: Way) -> float:
     return round(min(seconds for seconds, _ in times), 4)
 
 
-def teacher_rate(asked: int, folder: Path | None, way: Way) -> float:
+def teacher_rate(count: int, folder: Path | None, way: Way) -> float:
     """Prompts a second, after some that are not measured: all of them on a device that prepares
     itself for every shape of a batch that it meets."""
-    source = synthetic_graph(SyntheticOptions(nodes=asked, classes=10))
-    prompts, _ = ask_for(source, asked, nested=False)
+    source = synthetic_graph(SyntheticOptions(nodes=count, classes=10))
+    prompts, _ = ask_for(source, count, nested=False)
     teacher = load_encoder_teacher(folder, source.num_classes, EncoderOptions(bf16=way[1]))
     teacher.module.to(found_device(way[0]))
-    some = prompts[: max(1, asked // 10)] if way == PROCESSOR else prompts
+    some = prompts[: max(1, count // 10)] if way == PROCESSOR else prompts
     answer_part(teacher, some, TOKENS)
     started = time.perf_counter()
     answer_part(teacher, prompts, TOKENS)
@@ -113,7 +113,7 @@ def report(results: DevicesResults, ways: Sequence[Way]) -> str:
         [kind, *cells(by, names, "{:.3g} s", faster=True)]
         for kind, by in results.epoch_seconds.items()
     ]
-    asked = cells(results.prompts_a_second, names, "{:,.0f}", faster=False)
+    row = cells(results.prompts_a_second, names, "{:,.0f}", faster=False)
     title = (
         f"{results.nodes:,} nodes, {results.edges:,} edges, width {StudentConfig().hidden}; "
         f"the processor with {results.threads} threads"
@@ -122,7 +122,7 @@ def report(results: DevicesResults, ways: Sequence[Way]) -> str:
         title += f"; {results.device}"
     return (
         f"{title}. An epoch over the whole graph:\n\n{markdown_table(['', *names], epochs)}\n"
-        f"A teacher, prompts a second:\n\n{markdown_table(names, [asked])}"
+        f"A teacher, prompts a second:\n\n{markdown_table(names, [row])}"
     )
 
 

@@ -200,7 +200,7 @@ def measure(writer: Place, reader: Place, rate: float, seconds: float) -> RateRe
     return figures_of(np.array(sent), np.array(acknowledged), seen)
 
 
-def watch(place: Place, changes: int, told: Connection) -> None:
+def watch(place: Place, changes: int, connection: Connection) -> None:
     """Tells when each version was seen; in a process of its own."""
     seen: list[float] = []
     all_seen = Event()
@@ -216,10 +216,10 @@ def watch(place: Place, changes: int, told: Connection) -> None:
                 all_seen.set()
 
         saw()
-        told.send("ready")
+        connection.send("ready")
         all_seen.wait()
-        told.send(seen)
-        told.poll(PATIENCE_SECONDS)  # the writer ends it: who leaves meanwhile makes work
+        connection.send(seen)
+        connection.poll(PATIENCE_SECONDS)  # the writer ends it: who leaves meanwhile makes work
 
 
 def write(engine: Engine, times: Sequence[float]) -> tuple[list[float], list[float]]:

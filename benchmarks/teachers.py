@@ -70,9 +70,9 @@ def main(
     text = f"{name}, its own split; {seeds} initialisations a student.\n\n"
     text += teacher_table(infos) + "\n" + student_table(runs)
     typer.echo(text)
-    told = {folder: dict(info.metrics) for folder, info in infos.items()}
+    metrics = {folder: dict(info.metrics) for folder, info in infos.items()}
     models = {folder: info.model for folder, info in infos.items()}
-    results = TeachersResults(name, models, told, runs)
+    results = TeachersResults(name, models, metrics, runs)
     write_results(f"teachers_{name}", asdict(results), text)
 
 

@@ -173,7 +173,7 @@ def try_split(evaluation: EvaluationFolder, split: int) -> Iterator[Result]:
         yield measured(split, idea, inputs.data, logits)
         if idea == BASE:
             for share in SHARES:
-                mixed = asked_where_unsure(logits, one.log_probabilities, share)
+                mixed = deferred_where_unsure(logits, one.log_probabilities, share)
                 yield measured(split, f"asked {share:.0%}", inputs.data, mixed)
     logits = student(evaluation.options, split, inputs, several, SOFT)
     yield measured(split, "three teachers", inputs.data, logits)
@@ -192,10 +192,10 @@ def teachers(evaluation: EvaluationFolder, split: int) -> tuple[Targets, Targets
         logits.append(output.logits.log_softmax(1))
         hidden.append(output.hidden[-1])
     mean = torch.stack(logits).exp().mean(0).log()
-    return said(graph, logits[0], hidden[0]), said(graph, mean, hidden[0])
+    return targets_of(graph, logits[0], hidden[0]), targets_of(graph, mean, hidden[0])
 
 
-def said(graph: TextGraph, logits: Tensor, hidden: Tensor) -> Targets:
+def targets_of(graph: TextGraph, logits: Tensor, hidden: Tensor) -> Targets:
     answers = student_answers(graph, logits, hidden)
     return make_targets(graph, (0,), with_smoothed_view(graph, (0,), answers))
 
@@ -214,7 +214,7 @@ def student(
     return predict(fit(config, data)[0], data)
 
 
-def asked_where_unsure(student: Tensor, teacher: Tensor, share: float) -> Tensor:
+def deferred_where_unsure(student: Tensor, teacher: Tensor, share: float) -> Tensor:
     """The teacher's log-probabilities at the share of nodes where the student is least sure."""
     mixed = student.log_softmax(1)
     unsure = mixed.max(1).values.argsort()[: round(share * len(mixed))]

@@ -105,11 +105,11 @@ def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *fl
 def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -> LoadRun:
     """Loads servers at the same time; their rates added up, and what a request cost on average."""
     with ThreadPoolExecutor(len(servers)) as pool:
-        asked = [
+        pending = [
             pool.submit(wrk, server, bodies, seconds, connections_of(server), CLASSIFY, BOTH)
             for server in servers
         ]
-        runs = [one.result() for one in asked]
+        runs = [one.result() for one in pending]
     rate = sum(run.per_second for run in runs)
     return LoadRun(rate, sum(run.microseconds * run.per_second for run in runs) / rate)
 

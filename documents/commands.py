@@ -1,4 +1,4 @@
-"""`python -m documents …`: the reference from code, and the site."""
+"""`python -m documents …`: generates the reference pages, and builds the site."""
 
 import http.server
 import sys
@@ -22,7 +22,7 @@ FOLDER = ROOT / "build" / "docs"
 
 @documents.command()
 def reference() -> None:
-    """Write the pages of docs/reference that are made from code."""
+    """Write the pages of docs/reference that are generated from code."""
     from documents.reference import write_pages
 
     for path in write_pages(ROOT):
@@ -34,7 +34,7 @@ def site(
     serve: Annotated[bool, typer.Option("--serve", help="Then show it to a browser.")] = False,
     port: Annotated[int, typer.Option(help="Where to show it.", min=0, max=65_535)] = 8008,
 ) -> None:
-    """Build the site, strictly: a link that leads nowhere fails."""
+    """Build the site; a broken link is an error."""
     built = build_site(FOLDER)
     typer.echo(f"{built.relative_to(ROOT)}/index.html")
     if serve:
@@ -50,7 +50,7 @@ def show(built: Path, port: int) -> None:
 
 
 def main() -> None:
-    """Runs one command; what is wrong is said without a trace."""
+    """Runs one command; errors are printed without a stack trace."""
     try:
         documents()
     except DocumentError as error:

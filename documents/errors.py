@@ -5,4 +5,4 @@ DocumentError    the site cannot be built, or something has no words to be docum
 
 
 class DocumentError(Exception):
-    """The site cannot be built, or something has no words to be documented with."""
+    """The site cannot be built, or a documented item has no description."""

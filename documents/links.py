@@ -1,4 +1,4 @@
-"""What is wrong with the links of a built site: all of them, pictures and scripts included."""
+"""Checks all links of a built site, including those to pictures and scripts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ TOP = {"", "top", "__skip"}
 
 @dataclass(frozen=True)
 class Problem:
-    """A link that a reader without a network would miss."""
+    """A link that does not work without a network."""
 
     page: Path
     link: str
@@ -27,7 +27,7 @@ class Problem:
 
 @dataclass
 class Page(HTMLParser):
-    """The links of one page, as (tag, target), and the names in it that others may lead to."""
+    """The links of one page, as (tag, target), and its anchors."""
 
     links: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -51,9 +51,9 @@ def page(path: Path) -> Page:
 
 
 def problems(site: Path) -> Iterator[Problem]:
-    """Links to files, pages and places in pages that are not there, and what is elsewhere.
+    """Yields links to missing files, pages and anchors, and resources from other sites.
 
-    The page of what is not found is left out: its links begin at the root of a server.
+    404.html is left out: its links begin at the root of a server.
     """
     page.cache_clear()
     site = site.resolve()
@@ -66,7 +66,7 @@ def problems(site: Path) -> Iterator[Problem]:
 
 
 def wrong(site: Path, path: Path, tag: str, link: str) -> str:
-    """Why a link is none; empty if it is one."""
+    """Why a link does not work; empty if it does."""
     try:
         parts = urlsplit(link)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The documents as a site: the repository's own layout, so that links need no rewriting.
+"""Builds the site in the repository's own layout, so that links need no rewriting.
 
 What GitHub shows at docs/guides/data.md is the site's docs/guides/data.html; the README is its
 first page. Nothing is fetched, neither while it is built nor while it is read.
@@ -20,7 +20,7 @@ SHOWN_PROBLEMS = 20
 
 
 def build_site(folder: Path, root: Path = ROOT) -> Path:
-    """Builds the site strictly, and returns its folder.
+    """Builds the site, with broken links as errors; returns its folder.
 
     Args:
         folder: where to build; `source` and `site` in it are replaced.
@@ -48,7 +48,7 @@ def build_site(folder: Path, root: Path = ROOT) -> Path:
 
 
 def stage(root: Path, folder: Path) -> None:
-    """Copies what the site shows, as it lies in the repository, beside its configuration."""
+    """Copies the site's pages, in the repository's layout, beside its configuration."""
     for name in ("source", "site"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for part in PARTS:

@@ -30,8 +30,8 @@ from export.passes import (
     PassesElsewhere,
     StudentFeatures,
     forgotten,
-    given_as_served,
-    given_by,
+    inputs_as_served,
+    student_inputs,
 )
 from export.recipe import recipe_of
 from export.student.blocks import weighting_of
@@ -85,8 +85,8 @@ class Draft:
     parity: dict[str, float] = field(default_factory=dict)
     variants: dict[str, VariantInfo] = field(default_factory=dict)
 
-    def activations(self, form: Form, given: StudentFeatures) -> Activations:
-        return self.passes.activations(self.graph, form, given, self.progress)
+    def activations(self, form: Form, inputs: StudentFeatures) -> Activations:
+        return self.passes.activations(self.graph, form, inputs, self.progress)
 
 
 def export_bundle(
@@ -161,7 +161,7 @@ def student_info(checkpoint: Checkpoint) -> StudentInfo:
 def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
     """Writes everything but the manifest, and returns the manifest without file digests."""
     config = draft.checkpoint.config
-    given, activations = write_student(draft, options)
+    inputs, activations = write_student(draft, options)
     encoder = encoder_info(config.encoder)
     if config.encoder.kind == "minilm":
         written = write_encoder(draft.folder, options.encoder_path, THREADS, draft.progress)
@@ -171,9 +171,9 @@ def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
             if served is not None:
                 forgotten(activations)
                 encoder = replace(encoder, file=INT8_FILE, precision="int8")
-                given, activations = served
+                inputs, activations = served
     for precision in options.student_precisions:
-        write_variant(draft, precision, given, activations[-1])
+        write_variant(draft, precision, inputs, activations[-1])
     with step(draft.progress, "Writing activations and graph"):
         save_activations(draft.folder, activations)
         (draft.folder / "graph").mkdir()
@@ -185,15 +185,15 @@ def write_student(draft: Draft, options: ExportOptions) -> tuple[StudentFeatures
     """Writes the student's files, and computes all activations with them."""
     student, adjacency = draft.checkpoint.student, draft.graph.adjacency
     spec = draft.checkpoint.config.encoder
-    given = given_by(draft.graph, spec, options.encoder_path, draft.progress)
+    inputs = student_inputs(draft.graph, spec, options.encoder_path, draft.progress)
     with step(draft.progress, "Exporting the student"):
         export_student(student, draft.folder / "student", whole=True)
     with step(draft.progress, "Comparing it with torch"):
         draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)
         draft.parity["whole_student"] = check_whole(student, draft.folder / WHOLE_FILE)
-    activations = draft.activations(Form(draft.folder, draft.info), given)
-    draft.parity["stored_logits"] = check_stored(student, given.features, adjacency, activations)
-    return given, activations
+    activations = draft.activations(Form(draft.folder, draft.info), inputs)
+    draft.parity["stored_logits"] = check_stored(student, inputs.features, adjacency, activations)
+    return inputs, activations
 
 
 def serve_int8(
@@ -215,15 +215,15 @@ def serve_int8(
     """
     cosine = write_int8(encoder, draft.graph)
     spec = draft.checkpoint.config.encoder
-    given = given_as_served(draft.graph, spec, encoder, INT8_FILE, draft.passes, draft.progress)
-    activations = draft.activations(Form(draft.folder, draft.info), given)
+    inputs = inputs_as_served(draft.graph, spec, encoder, INT8_FILE, draft.passes, draft.progress)
+    activations = draft.activations(Form(draft.folder, draft.info), inputs)
     verdict = judge("int8", cosine, draft.graph, expected, activations[-1])
     if verdict.passes:
         draft.variants[INT8_FILE] = verdict.info
         draft.parity["stored_logits"] = check_stored(
-            draft.checkpoint.student, given.features, draft.graph.adjacency, activations
+            draft.checkpoint.student, inputs.features, draft.graph.adjacency, activations
         )
-        return given, activations
+        return inputs, activations
     forgotten(activations)
     (draft.folder / INT8_FILE).unlink()
     if options.encoder_precision == "int8":
@@ -232,7 +232,7 @@ def serve_int8(
 
 
 def write_variant(
-    draft: Draft, precision: str, given: StudentFeatures, expected: NDArray[np.float32]
+    draft: Draft, precision: str, inputs: StudentFeatures, expected: NDArray[np.float32]
 ) -> None:
     """Writes the student's layers in another precision.
 
@@ -244,7 +244,7 @@ def write_variant(
     convert_student(draft.checkpoint.student, source, target, precision)
     verdicts = []
     for form in forms_of(draft.folder / name, draft.info):
-        activations = draft.activations(form, given)
+        activations = draft.activations(form, inputs)
         cosine = smallest_cosine(expected, activations[-1])
         verdicts.append(judge(precision, cosine, draft.graph, expected, activations[-1]))
         forgotten(activations)

@@ -50,11 +50,11 @@ class ExportOptions:
         Raises:
             ExportError: hashed texts have neither a folder nor a network in 8 bits.
         """
-        said = {
+        options = {
             "--encoder-path": self.encoder_path is not None,
             "--encoder-precision int8": self.encoder_precision == "int8",
         }
-        if kind == "hashing" and (unread := [option for option, given in said.items() if given]):
+        if kind == "hashing" and (unread := [option for option, on in options.items() if on]):
             raise ExportError(
                 "the student reads hashed texts and has no text encoder; leave "
                 f"{' and '.join(unread)} out"
@@ -78,8 +78,8 @@ class ExportOptions:
 
     def inputs(self, student: Path) -> list[Path]:
         """Files and folders that are read, except the graph that the student names."""
-        given = (student, self.graph, self.encoder_path)
-        return [path for path in given if path is not None]
+        paths = (student, self.graph, self.encoder_path)
+        return [path for path in paths if path is not None]
 
 
 def check_same_graph(name: str, trained_on: str, found: str) -> None:

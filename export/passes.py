@@ -44,7 +44,7 @@ class Passes(Protocol):
     """The interface of what computes passes over all nodes."""
 
     def activations(
-        self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
+        self, graph: TextGraph, form: Form, inputs: StudentFeatures, progress: Progress
     ) -> Activations: ...
 
     def embeddings(
@@ -62,10 +62,10 @@ class LocalPasses:
     """Computes passes in this process."""
 
     def activations(
-        self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
+        self, graph: TextGraph, form: Form, inputs: StudentFeatures, progress: Progress
     ) -> Activations:
         network = form.open(THREADS)
-        return all_activations(network, given.features, graph.adjacency, form.weighting, progress)
+        return all_activations(network, inputs.features, graph.adjacency, form.weighting, progress)
 
     def embeddings(
         self, graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress
@@ -73,7 +73,7 @@ class LocalPasses:
         return embed(graph, encoder, file, progress)
 
 
-def given_by(
+def student_inputs(
     graph: TextGraph, spec: EncoderSpec, encoder_path: Path | None, progress: Progress
 ) -> StudentFeatures:
     """The features by the encoder that the student was trained with."""
@@ -81,7 +81,7 @@ def given_by(
     return StudentFeatures(graph_features(graph, spec, encoder_path, progress), spec, file)
 
 
-def given_as_served(
+def inputs_as_served(
     graph: TextGraph,
     spec: EncoderSpec,
     encoder: WrittenEncoder,

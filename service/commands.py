@@ -94,11 +94,11 @@ def serve_alone(bundle: Path, settings: Settings) -> None:
             app = create_app(opened(None, progress), settings, opened)
         gc.collect()
         gc.freeze()  # later collections skip what was loaded
-        asked = example(app.parts.slot.engine.state)
+        sample = example(app.parts.slot.engine.state)
         keys = bool(app.parts.access.keys)
 
         def listening(url: str, grpc: str | None) -> None:
-            announce(welcome(url, grpc, settings.page, keys, asked), logger)
+            announce(welcome(url, grpc, settings.page, keys, sample), logger)
 
         run_server(app, bound, settings, listening)
 

@@ -33,8 +33,8 @@ from service.teacher.client import EndpointTeacher, endpoint_teacher
 from service.teacher.measured import (
     IdentityCheck,
     QuestionSettings,
-    asked_model,
     check_reload,
+    model_to_ask,
     question_options,
 )
 from service.teacher.questions import Questions
@@ -143,7 +143,7 @@ def build_parts(
     def attach(other: Engine) -> None:
         """Prepares another bundle's engine for service."""
         if asking is not None:
-            check_reload(other.manifest, given_questions(other.manifest, settings))
+            check_reload(other.manifest, question_settings(other.manifest, settings))
             asking.attach(other)
             log.info("%s", classifier.rule(other.manifest).summary)
         embeddings.attach(other)
@@ -263,26 +263,26 @@ def teacher_setups(
         return found
 
     def setup_of(manifest: Manifest) -> TeacherSetup:
-        options = question_options(manifest, given_questions(manifest, settings))
+        options = question_options(manifest, question_settings(manifest, settings))
         questions = Questions(options, manifest.label_names)
-        model, record = asked_model(manifest, settings.teacher_model), manifest.teacher
+        model, record = model_to_ask(manifest, settings.teacher_model), manifest.teacher
         measured = f"{record.model_hash} {record.weights}".strip() if record else ""
         return TeacherSetup(questions, backend(model, options.prompts.label_descriptions, measured))
 
     return setup_of
 
 
-def given_questions(manifest: Manifest, settings: Settings) -> QuestionSettings:
+def question_settings(manifest: Manifest, settings: Settings) -> QuestionSettings:
     """Reads the settings of prompts, including the file of label descriptions.
 
     Raises:
         GraphError: the file cannot be read, or describes other labels.
     """
-    given, path = settings.given, settings.teacher_label_descriptions
+    configured, path = settings.question_settings, settings.teacher_label_descriptions
     if path is None:
-        return given
+        return configured
     described = read_label_descriptions(path, manifest.label_names)
-    return replace(given, prompts={**given.prompts, "label_descriptions": described})
+    return replace(configured, prompts={**configured.prompts, "label_descriptions": described})
 
 
 def build_identity_check(settings: Settings) -> IdentityCheck | None:

@@ -107,7 +107,7 @@ def flag_name(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
-def check_given(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+def refuse_misread(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
     """Refuses values that would be silently misread; returns all others.
 
     Raises:

@@ -13,7 +13,7 @@ from service.http.guard import Network, parse_hosts, parse_networks
 from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
 from service.setting_checks import check_settings
-from service.setting_names import ENVIRONMENT_PREFIX, check_given, file_values, wrong_setting
+from service.setting_names import ENVIRONMENT_PREFIX, file_values, refuse_misread, wrong_setting
 from service.teacher.measured import QuestionSettings
 from service.teacher.teacher import TeacherOptions
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     """Settings; each is also a flag of `understudy serve` and a variable UNDERSTUDY_<FIELD>."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
-    check = field_validator("*", mode="before")(check_given)
+    check = field_validator("*", mode="before")(refuse_misread)
 
     settings_file: Path | None = Field(
         default=None, description="TOML file of settings, named as the flags, with underscores."
@@ -344,7 +344,7 @@ class Settings(BaseSettings):
         return RateLimit(self.rate_limit, self.rate_burst) if self.rate_limit else None
 
     @property
-    def given(self) -> QuestionSettings:
+    def question_settings(self) -> QuestionSettings:
         """What the settings specify about the teacher's prompts."""
         prompts = {"tokens": self.teacher_tokens, "nested": self.teacher_nested}
         set_here = {name: value for name, value in prompts.items() if value is not None}
@@ -386,9 +386,9 @@ def load_settings(**flags: Any) -> Settings:
         SettingsError: a value is wrong (the message names the setting), or the host is not
             loopback and that is not allowed.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    flag_values = {name: value for name, value in flags.items() if value is not None}
     try:
-        settings = Settings(**{**file_values(given, Settings.model_fields), **given})
+        settings = Settings(**{**file_values(flag_values, Settings.model_fields), **flag_values})
     except ValidationError as error:
         raise wrong_setting(error) from error
     check_settings(settings)

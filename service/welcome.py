@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from understudy.engine.state import GraphState, probe_row
 
 
-def welcome(url: str, grpc: str | None, page: bool, keys: bool, asked: str) -> Iterator[str]:
+def welcome(url: str, grpc: str | None, page: bool, keys: bool, sample: str) -> Iterator[str]:
     """Yields the lines of the message.
 
     Args:
         grpc: the address of gRPC, if it is served.
         page: whether the web page is served.
         keys: whether callers need a key.
-        asked: see `example`.
+        sample: see `example`.
     """
     shown = f"page at {url}/, " if page else ""
     yield f"listening on {url} ({shown}documentation at {url}/docs)"
     if grpc is not None:
         yield f"and for gRPC on {grpc}"
     key = ' -H "authorization: Bearer $KEY"' if keys else ""
-    yield f"next: curl -s {url}/classify -H 'content-type: application/json'{key} {asked}"
+    yield f"next: curl -s {url}/classify -H 'content-type: application/json'{key} {sample}"
 
 
 def example(state: GraphState) -> str:

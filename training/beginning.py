@@ -16,11 +16,11 @@ TAKEN = ("student", "encoder", *SHAPE)
 DEFAULTS = DistillChoices()
 
 
-def like_its_start(choices: DistillChoices, given: Collection[str] = ()) -> DistillChoices:
+def like_its_start(choices: DistillChoices, explicit: Collection[str] = ()) -> DistillChoices:
     """Takes the network and the text encoder from the student that training starts from.
 
     Args:
-        given: names of choices that the user gave explicitly, even if they equal the default.
+        explicit: names of choices that the user gave explicitly, even if they equal the default.
 
     Raises:
         CheckpointError: the start is no student folder, or damaged.
@@ -30,12 +30,12 @@ def like_its_start(choices: DistillChoices, given: Collection[str] = ()) -> Dist
         return choices
     taken: dict[str, Any] = {}
     for name, has in shape_of(choices.start).items():
-        said = getattr(choices, name)
-        meant = name in given or said != getattr(DEFAULTS, name)
-        if meant and said != has:
+        chosen = getattr(choices, name)
+        meant = name in explicit or chosen != getattr(DEFAULTS, name)
+        if meant and chosen != has:
             option = "--" + name.replace("_", "-")
             raise TrainingError(
-                f"{option} {said}: {choices.start}, the student of --from, has {has}; leave "
+                f"{option} {chosen}: {choices.start}, the student of --from, has {has}; leave "
                 f"{option} or --from out"
             )
         taken[name] = has

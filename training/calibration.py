@@ -67,12 +67,12 @@ def macro_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
     """
     answered = predicted[predicted != NO_LABEL]
     count = int(max(labels.max(), answered.max(initial=0))) + 1
-    had, said, right = (
+    true_counts, predicted_counts, hits = (
         np.bincount(values, minlength=count)
         for values in (labels, answered, labels[labels == predicted])
     )
-    named = had + said > 0
-    return float(np.mean(2 * right[named] / (had + said)[named]))
+    named = true_counts + predicted_counts > 0
+    return float(np.mean(2 * hits[named] / (true_counts + predicted_counts)[named]))
 
 
 def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:

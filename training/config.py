@@ -167,8 +167,8 @@ class DistillOptions:
 
     def inputs(self, graph: Path) -> list[Path]:
         """Files and folders that are read."""
-        given = (graph, self.teacher, self.encoder_path, self.start)
-        return [path for path in given if path is not None]
+        paths = (graph, self.teacher, self.encoder_path, self.start)
+        return [path for path in paths if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +208,12 @@ class DistillChoices:
             TrainingError: a choice is out of its range, lacks another that it needs, or has no
                 effect.
         """
-        said = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        said["batch_size"] = self.batch_size or 0
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        values["batch_size"] = self.batch_size or 0
 
         def of(kind: type[StudentConfig] | type[TrainingConfig]) -> dict[str, Any]:
-            return {entry.name: said[entry.name] for entry in fields(kind) if entry.name in said}
+            names = (entry.name for entry in fields(kind))
+            return {name: values[name] for name in names if name in values}
 
         options = DistillOptions(
             encoder=self.encoder,

@@ -261,8 +261,8 @@ def fit_best(
     accuracies: dict[str, float] = {}
     for candidate in offered:
         own = replace(config, terms=candidate.weights, teacher=candidate.teacher)
-        told = named(progress, TITLES[candidate.name]) if len(offered) > 1 else progress
-        student, training = fit(own, replace(data, targets=candidate.targets), told, before)
+        own_progress = named(progress, TITLES[candidate.name]) if len(offered) > 1 else progress
+        student, training = fit(own, replace(data, targets=candidate.targets), own_progress, before)
         accuracy = training.epochs[training.best_epoch].val_accuracy
         if accuracy > max(accuracies.values(), default=-1.0):
             found = [(own, student, training)]

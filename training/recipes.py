@@ -95,15 +95,16 @@ def candidates(
         source = describe(teacher, info, targets, named=view is not None)
         return Candidate(name, weights, targets, source)
 
-    asked = taught("taught", answers, weights)
+    requested = taught("taught", answers, weights)
     if not compare:
-        return [asked]
+        return [requested]
     found = [alone]
     if answers.features is not None and not weights:
         found.append(taught("features", answers, recipe_weights("lingugkd")))
-    found.append(asked)
-    by_heart = reads_train(asked.weights) and len(answers.tuned)  # unsmoothed: no answers
-    if asked.targets is not None and asked.targets.view == SMOOTHED != view and not by_heart:
+    found.append(requested)
+    by_heart = reads_train(requested.weights) and len(answers.tuned)  # unsmoothed: no answers
+    targets = requested.targets
+    if targets is not None and targets.view == SMOOTHED != view and not by_heart:
         found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
     return found
 

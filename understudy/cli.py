@@ -173,12 +173,12 @@ def listed_only() -> None:
 
 def unread_variables() -> Iterator[str]:
     """Yields a warning for each environment variable with our prefix that nothing reads."""
-    given = {
+    present = {
         name.removeprefix(PREFIX)
         for name in os.environ
         if name.startswith(PREFIX) and not FROM_KUBERNETES.search(name)
     }
-    if unknown := sorted(given - set(VARIABLES)):
+    if unknown := sorted(present - set(VARIABLES)):
         known = [*VARIABLES, *service_settings()]
         for name in unknown:
             if name not in known:
@@ -305,10 +305,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = words[0] if words else None
-    asked = called or ""
-    extra = EXTRAS.get(asked, "dev")
+    named = called or ""
+    extra = EXTRAS.get(named, "dev")
     rounds = few_collections() if extra in LOADS_TORCH else nullcontext()
-    with rounds, tidy_end(), errors_in_a_line(extra, INTERRUPTED.get(asked, "")):
+    with rounds, tidy_end(), errors_in_a_line(extra, INTERRUPTED.get(named, "")):
         if called in PLUGGED:
             load_plugins()
         app = build_app(called)

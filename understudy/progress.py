@@ -87,8 +87,8 @@ def bars_on_stderr() -> Iterator[Progress]:
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total or None, amount="")
-            told = amount(stage, done, total)
-            bars.update(tasks[stage], completed=done, total=total or None, amount=told)
+            amount_done = amount(stage, done, total)
+            bars.update(tasks[stage], completed=done, total=total or None, amount=amount_done)
 
         yield report
 
@@ -105,19 +105,19 @@ def amount(stage: str, done: int, total: int) -> str:
 @contextmanager
 def lines(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[Progress]:
     """Prints a line for a stage every few seconds, even without reports, and when it ends."""
-    told, ended = Lines(tell), threading.Event()
+    printer, ended = Lines(tell), threading.Event()
 
     def watch() -> None:
         while not ended.wait(GLANCE):
             try:
-                told.glance()
+                printer.glance()
             except OSError:  # stderr is closed; the next report raises it in the working thread
                 return
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     watcher.start()
     try:
-        yield told
+        yield printer
     finally:
         ended.set()
         watcher.join()

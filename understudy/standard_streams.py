@@ -34,13 +34,13 @@ def announce(lines: Iterable[str], log: logging.Logger) -> None:
 
     A service goes on: its reader may be gone, as after `| head -1`, or the disk be full.
     """
-    told = list(lines)
+    messages = list(lines)
     try:
-        for line in told:
+        for line in messages:
             typer.echo(line)
         sys.stdout.flush()
     except OSError as error:
-        log.warning("stdout cannot be written (%s): %s", error.strerror, "; ".join(told))
+        log.warning("stdout cannot be written (%s): %s", error.strerror, "; ".join(messages))
         drop_stdout()
 
 

@@ -73,8 +73,8 @@ def accuracies(engine: Engine, graph: TextGraph, nodes: NDArray[np.int64]) -> li
     with each of NEIGHBORHOODS."""
     right = np.zeros(len(NEIGHBORHOODS), dtype=np.int64)
     for node in nodes.tolist():
-        asked = [unseen_node(graph, nodes, node, links) for links in NEIGHBORHOODS]
-        answers = engine.classify(asked)  # the text is encoded once
+        variants = [unseen_node(graph, nodes, node, links) for links in NEIGHBORHOODS]
+        answers = engine.classify(variants)  # the text is encoded once
         for answer in answers:
             if answer.error is not None:
                 raise BenchmarkError(f"the engine refuses node {graph.ids[node]}: {answer.error}")
@@ -86,6 +86,6 @@ def accuracies(engine: Engine, graph: TextGraph, nodes: NDArray[np.int64]) -> li
 def unseen_node(graph: TextGraph, unseen: NDArray[np.int64], node: int, links: int | None) -> Node:
     """A node's text, and the ids of some of its neighbours that are stored, drawn by its index."""
     stored = np.setdiff1d(graph.adjacency.neighbors(node), unseen)
-    told = np.random.default_rng(node).permutation(stored)[:links]
-    ids = tuple(str(graph.ids[neighbor]) for neighbor in told.tolist())
+    chosen = np.random.default_rng(node).permutation(stored)[:links]
+    ids = tuple(str(graph.ids[neighbor]) for neighbor in chosen.tolist())
     return Node(text=str(graph.texts[node]), neighbors=ids)

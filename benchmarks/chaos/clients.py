@@ -77,11 +77,11 @@ def body_of(mutations: Sequence[Mutation]) -> dict[str, Any]:
         AddEdge: "add_edge",
         RemoveEdge: "remove_edge",
     }
-    told = []
+    entries = []
     for mutation in mutations:
         fields = {name: getattr(mutation, name) for name in mutation.__struct_fields__}
-        told.append({"kind": kinds[type(mutation)], **fields})
-    return {"mutations": told}
+        entries.append({"kind": kinds[type(mutation)], **fields})
+    return {"mutations": entries}
 
 
 class Client:
@@ -148,11 +148,11 @@ class Client:
         answer = self.ask("POST", "/classify", "own read", json={"nodes": nodes}, headers=headers)
         if answer is None or answer.status_code == 503:
             return
-        told = answer.json()
-        if answer.status_code != 200 or any(p["error"] for p in told["predictions"]):
+        body = answer.json()
+        if answer.status_code != 200 or any(p["error"] for p in body["predictions"]):
             self.ledger.fault(f"token-{writer}-{number} cannot be read: {answer.text}")
-        elif told["graph_version"] < version:
-            self.ledger.fault(f"asked for {version}, answered of {told['graph_version']}")
+        elif body["graph_version"] < version:
+            self.ledger.fault(f"asked for {version}, answered of {body['graph_version']}")
 
     def read(self) -> None:
         """Reads all pairs in one answer until it is told to stop."""
@@ -171,5 +171,5 @@ class Client:
             other = texts.get(name[:-1] + "b")
             if other != text and name.endswith("a"):
                 self.ledger.fault(f"{name} is {text!r}, its other half {other!r}")
-        told = tuple(f"{name}: {text}" for name, text in sorted(texts.items()))
-        self.ledger.saw(page["graph_version"], told)
+        page_texts = tuple(f"{name}: {text}" for name, text in sorted(texts.items()))
+        self.ledger.saw(page["graph_version"], page_texts)

@@ -45,8 +45,8 @@ class Killable:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "log.txt").open("ab") as told:
-            self.process = subprocess.Popen(self.command(), stdout=told, stderr=told)
+        with (self.folder / "log.txt").open("ab") as output:
+            self.process = subprocess.Popen(self.command(), stdout=output, stderr=output)
 
     def await_ready(self, seconds: float = START_SECONDS) -> None:
         """Returns once it answers.

@@ -46,7 +46,7 @@ READERS = 2
 BASE_NODES = 100  # that changes link to
 SHARE_KILLED_EARLY = 0.1
 LARGEST_DIFFERENCE = 1e-4
-ASKED_AS_ONE = 4  # connections to a service of several workers
+CONNECTIONS = 4  # connections to a service of several workers
 ABOUT = (
     "Four writers and two readers ask services that are killed (SIGKILL) at random and started "
     "again; a change that got no answer is sent again under its key, to any of them. A fault would "
@@ -259,10 +259,10 @@ def compare_answers(replicas: Sequence[Replica], ledger: Ledger) -> dict[str, fl
     """All nodes and their probabilities, as each replica answers now."""
     newest = max(change.version for change in ledger.changes)
     headers = {"x-min-graph-version": str(newest)}
-    asked = [replica.url for replica in replicas]
-    if len(asked) == 1:  # each connection is some worker's
-        asked *= ASKED_AS_ONE
-    found = [everything(url, headers) for url in asked]
+    addresses = [replica.url for replica in replicas]
+    if len(addresses) == 1:  # each connection is some worker's
+        addresses *= CONNECTIONS
+    found = [everything(url, headers) for url in addresses]
     for nodes, _ in found[1:]:
         if nodes != found[0][0]:
             ledger.fault("the replicas answer with different nodes")
@@ -281,10 +281,10 @@ def everything(url: str, headers: dict[str, str]) -> tuple[list[Any], NDArray[np
             nodes, after = nodes + page["nodes"], page["next"]
         rows = []
         for start in range(0, len(nodes), 200):
-            asked = [{"id": node["id"]} for node in nodes[start : start + 200]]
-            body = {"nodes": asked, "top_k": min(len(labels), 10)}
-            told = client.post("/classify", json=body).raise_for_status().json()
-            for prediction in told["predictions"]:
+            ids = [{"id": node["id"]} for node in nodes[start : start + 200]]
+            body = {"nodes": ids, "top_k": min(len(labels), 10)}
+            answer = client.post("/classify", json=body).raise_for_status().json()
+            for prediction in answer["predictions"]:
                 row = dict.fromkeys(labels, 0.0)
                 row |= {entry["label"]: entry["score"] for entry in prediction["top"]}
                 rows.append(list(row.values()))
@@ -306,8 +306,8 @@ def compare_engines(bundle: Path, replicas: Sequence[Replica], ledger: Ledger) -
                 return {}
             logits.append(engine.state.logits(engine.state.rows(names)))
             engine.close()
-    told = [contents(graph) for graph in graphs]
-    if any(other != told[0] for other in told[1:]):
+    all_contents = [contents(graph) for graph in graphs]
+    if any(other != all_contents[0] for other in all_contents[1:]):
         ledger.fault("the graph is not the one that the acknowledged changes lead to")
     return {"logits between replicas and one that was never killed": spread(ledger, logits)}
 

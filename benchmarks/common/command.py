@@ -1,4 +1,4 @@
-"""A benchmark as a command: what it checks before it measures, and how it tells errors."""
+"""Benchmarks as commands: checks before measuring, and how errors are reported."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from understudy.command_line.option_numbers import refuse_no_numbers
 
 
 def check_bundle(bundle: Path, *programs: str) -> None:
-    """Refuses, before anything is measured, what could not be measured or written.
+    """Refuses a bundle that cannot be measured, or results that cannot be written, at once.
 
     Args:
         programs: that must be installed.
@@ -28,7 +28,7 @@ def check_bundle(bundle: Path, *programs: str) -> None:
 
 
 def check_programs(*programs: str) -> None:
-    """The same without a bundle.
+    """Refuses missing programs, or results that cannot be written, at once.
 
     Raises:
         BenchmarkError: a program is missing, or the results cannot be written.
@@ -39,7 +39,7 @@ def check_programs(*programs: str) -> None:
 
 
 def run_script(main: Callable[..., None]) -> None:
-    """Runs a benchmark as its own command, with the errors of `understudy`."""
+    """Runs a benchmark as its own command; errors are reported as `understudy` does."""
     app = typer.Typer(add_completion=False)
     app.command()(main)
     command = typer.main.get_command(app)

@@ -22,7 +22,7 @@ class GeneratedPart:
         return f"<!-- written by `{self.command}`: end -->"
 
     def split(self, text: str, name: str) -> tuple[str, str, str]:
-        """What is before, between and behind the marks of a page, the marks left out.
+        """Splits a page at its marks: the text before, between and after them.
 
         Raises:
             BenchmarkError: the page lacks one.

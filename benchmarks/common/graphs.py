@@ -1,4 +1,4 @@
-"""Which graph figures are of, in words."""
+"""Describes the graph that figures were measured on."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from understudy.graph import TextGraph
 
 
 def described(graph: TextGraph) -> str:
-    """Which graph figures are of."""
+    """Describes the graph that figures were measured on."""
     return f"{graph.name}: {graph.num_nodes:,} nodes, {graph.adjacency.num_edges:,} edges"
 
 
 def described_bundle(folder: Path, graph: TextGraph) -> str:
-    """The same, and what reads its texts."""
+    """Describes a bundle's graph and text encoder."""
     encoder = open_bundle(folder, verify=False).manifest.encoder.name
     return f"{described(graph)}; texts read by {encoder}"

@@ -1,4 +1,4 @@
-"""Facts of the machine that figures are of, and the memory of a process on it."""
+"""Facts about the machine that figures were measured on, and a process's memory."""
 
 import os
 import platform
@@ -34,7 +34,7 @@ def machine_facts() -> MachineFacts:
 
 
 def memory_bytes(process: int | str = "self") -> dict[str, int]:
-    """Of a process: VmHWM is the peak, RssAnon what no file backs."""
+    """A process's memory: VmHWM is its peak, RssAnon the part without mapped files."""
     lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
     fields = (line.partition(":") for line in lines)
     return {

@@ -18,7 +18,7 @@ DISTINCT_TEXTS = 1_000  # hashing a million texts would take longer than all tha
 
 
 def make_bundle(folder: Path, nodes: int) -> Path:
-    """The bundle of a random GraphSAGE over a synthetic graph, drawn unless it is there."""
+    """Makes the bundle of a random GraphSAGE over a synthetic graph, unless it exists."""
     if not folder.exists():
         options = SyntheticOptions(nodes=nodes, mean_degree=MEAN_DEGREE)
         graph = with_few_texts(synthetic_graph(options))
@@ -28,6 +28,6 @@ def make_bundle(folder: Path, nodes: int) -> Path:
 
 
 def with_few_texts(graph: TextGraph) -> TextGraph:
-    """The graph with the first texts in turn."""
+    """Returns the graph with its first texts repeated in turn."""
     places = np.arange(graph.num_nodes) % DISTINCT_TEXTS
     return replace(graph, texts=graph.texts.take(pa.array(places)))

@@ -38,7 +38,7 @@ def check_writable() -> None:
 
 
 def write_results(name: str, results: Mapping[str, object], markdown: str) -> None:
-    """Writes results/NAME.json, machine facts included, and results/NAME.md, and tells where."""
+    """Writes results/NAME.json, machine facts included, and results/NAME.md, and prints where."""
     RESULTS.mkdir(exist_ok=True)
     facts = machine_facts()
     whole = {"machine": facts, **results}
@@ -51,7 +51,7 @@ def write_results(name: str, results: Mapping[str, object], markdown: str) -> No
 
 
 def read_results(path: Path, contents: type[Contents], command: str = "") -> Contents:
-    """A file of results as what its benchmark says that it holds.
+    """Reads a file of results as its benchmark's type.
 
     Args:
         contents: a dataclass or a TypedDict, of whose fields the file may have more
@@ -74,7 +74,7 @@ def read_results(path: Path, contents: type[Contents], command: str = "") -> Con
 
 
 class OfMachine(TypedDict):
-    """What every file of results tells."""
+    """What every file of results holds."""
 
     machine: MachineFacts
 

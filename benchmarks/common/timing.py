@@ -1,4 +1,4 @@
-"""Works timed by turns, so that whatever else the machine does meets all of them alike."""
+"""Times functions in turn, so that other load on the machine affects all of them alike."""
 
 import statistics
 import time
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 def side_by_side(
     works: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2, repeats: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each work; they take turns, so that noise meets all of them alike.
+    """The median seconds of each function; they take turns, so that noise affects all alike.
 
     Args:
         repeats: times that a work runs in its turn; all but the first find its data in the caches,

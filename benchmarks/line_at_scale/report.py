@@ -5,20 +5,28 @@ and so much a node with its edges. Two sizes give both constants of it, and a th
 whether that holds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.common.results import markdown_table
+from benchmarks.line_at_scale.records import Cost, Figure, Size, Sort, SortAgain, StageFigures
 
 LEAST = 100_000  # nodes; of fewer, what every process takes hides what a node does
 SERVE = "serve"
 LARGER = (10_000_000, 100_000_000, 1_000_000_000)  # nodes, told of where they were not measured
-FIGURES = ("processor_seconds", "peak_bytes", "disk_bytes")
-UNITS = {"processor_seconds": (1.0, 0), "peak_bytes": (1e9, 2), "disk_bytes": (1e9, 2)}
+FIGURES: tuple[Figure, ...] = ("processor_seconds", "peak_bytes", "disk_bytes")
+UNITS: Mapping[Figure, tuple[float, int]] = {
+    "processor_seconds": (1.0, 0),
+    "peak_bytes": (1e9, 2),
+    "disk_bytes": (1e9, 2),
+}
 HEADERS = ("processor s", "peak, GB", "on disk, GB")
-ASKED = {"stored": "a stored node", "unseen": "an unseen one", "changes": "a change"}
+REQUESTS: tuple[tuple[Sort, SortAgain, str], ...] = (
+    ("stored", "stored again", "a stored node"),
+    ("unseen", "unseen again", "an unseen one"),
+    ("changes", "changes again", "a change"),
+)
 
-Sizes = Mapping[str, Mapping[str, Any]]
+Sizes = Mapping[str, Size]
 
 
 def report(sizes: Sizes) -> str:
@@ -31,7 +39,7 @@ def report(sizes: Sizes) -> str:
         "again, whose pages are in memory then, the median and the least; and the server's "
         "processor time of the first. Where others use the machine, a median is how long a request "
         "waits for a core, and the last two say what it takes.\n\n"
-        + asked_table(sizes)
+        + requests_table(sizes)
         + constants(sizes)
         + checks(sizes)
         + plans(sizes)
@@ -54,27 +62,28 @@ def stages_table(sizes: Sizes) -> str:
     return markdown_table(("nodes", "edges", "stage", "seconds", *HEADERS), rows)
 
 
-def shown(stage: Mapping[str, Any], figure: str) -> str:
+def shown(stage: Cost | StageFigures, figure: Figure) -> str:
     unit, digits = UNITS[figure]
     return f"{stage[figure] / unit:,.{digits}f}"
 
 
-def asked_table(sizes: Sizes) -> str:
+def requests_table(sizes: Sizes) -> str:
     """Of the sizes that were served."""
     rows = []
     for size in sizes.values():
-        served = size["stages"].get(SERVE, {})
-        for sort, what in ASKED.items():
-            if sort in served:
-                first, again = served[sort], served.get(f"{sort} again", {})
-                told = (first["p50"], again.get("p50"), again.get("least"), first["processor_ms"])
-                cells = ("" if value is None else f"{value:.2f}" for value in told)
+        served = size["stages"].get(SERVE)
+        for sort, repeated, what in REQUESTS:
+            if served is not None and sort in served:
+                first, again = served[sort], served.get(repeated)
+                median, least = (again["p50"], again.get("least")) if again else (None, None)
+                times = (first["p50"], median, least, first["processor_ms"])
+                cells = ("" if value is None else f"{value:.2f}" for value in times)
                 rows.append([f"{size['nodes']:,}", what, *cells, gigabytes(served)])
     header = ("nodes", "asked", "median, ms", "again", "least", "processor, ms", "of no file, GB")
     return markdown_table(header, rows)
 
 
-def gigabytes(served: Mapping[str, Any]) -> str:
+def gigabytes(served: StageFigures) -> str:
     return f"{served['anonymous_bytes'] / 1e9:.2f}"
 
 
@@ -116,11 +125,11 @@ def checks(sizes: Sizes) -> str:
                 expected = extrapolated(known, stage, figure, size["nodes"])
                 cells += compared(figure, expected, size["stages"][stage][figure])
             rows.append(cells)
-    told = (
+    title = (
         "What the two sizes before a size say of it, by the straight line through them, and what "
         "it took"
     )
-    return comparison(told, rows)
+    return comparison(title, rows)
 
 
 def plans(sizes: Sizes) -> str:
@@ -142,22 +151,22 @@ def plans(sizes: Sizes) -> str:
     return comparison("What `understudy plan` said before, and what it took", rows)
 
 
-def comparison(told: str, rows: Sequence[Sequence[str]]) -> str:
+def comparison(title: str, rows: Sequence[Sequence[str]]) -> str:
     """A table under its title; empty without rows."""
     if not rows:
         return ""
     header = [f"{name}, {what}" for name in HEADERS for what in ("expected", "measured", "ratio")]
-    return f"\n{told}:\n\n" + markdown_table(("nodes", "stage", *header), rows)
+    return f"\n{title}:\n\n" + markdown_table(("nodes", "stage", *header), rows)
 
 
-def compared(figure: str, expected: float, measured: float) -> Iterator[str]:
+def compared(figure: Figure, expected: float, measured: float) -> Iterator[str]:
     """Both, and what was measured by what was expected."""
     unit, digits = UNITS[figure]
     yield from (f"{value / unit:,.{digits}f}" for value in (expected, measured))
     yield f"{measured / expected:.2f}" if expected > 0 else ""
 
 
-def own_stages(stages: Sequence[str] | Mapping[str, Any]) -> list[str]:
+def own_stages(stages: Iterable[str]) -> list[str]:
     """The line's own, without what other code took."""
     return [name for name in stages if " at " not in name]
 
@@ -167,7 +176,7 @@ def sizes_with(sizes: Sizes, stage: str) -> Sizes:
     return {name: size for name, size in sizes.items() if stage in size["stages"]}
 
 
-def extrapolated(sizes: Sizes, stage: str, figure: str, nodes: int) -> float:
+def extrapolated(sizes: Sizes, stage: str, figure: Figure, nodes: int) -> float:
     """A stage's figure at another size: the straight line through the two largest that are known.
 
     Edges grow with nodes, so that lines hold for both; sorting, whose cost grows faster, is a small
@@ -188,8 +197,9 @@ def extrapolations(sizes: Sizes) -> str:
         for stage in dict.fromkeys(name for size in sizes.values() for name in size["stages"]):
             known = sizes_with(sizes, stage)
             if len(known) > 1 and stage in own_stages([stage]):
-                figures = {name: extrapolated(known, stage, name, nodes) for name in FIGURES}
-                rows.append([f"{nodes:,}", stage, *(shown(figures, name) for name in FIGURES)])
+                seconds, memory, disk = (extrapolated(known, stage, f, nodes) for f in FIGURES)
+                cost = Cost(processor_seconds=seconds, peak_bytes=memory, disk_bytes=disk)
+                rows.append([f"{nodes:,}", stage, *(shown(cost, name) for name in FIGURES)])
     if not rows:
         return ""
     return (

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import httpx
 import pyarrow as pa
@@ -29,8 +29,15 @@ import typer
 
 from benchmarks.common.command import check_programs
 from benchmarks.common.machine import memory_bytes
-from benchmarks.common.results import RESULTS, write_results
+from benchmarks.common.results import RESULTS, read_results, write_results
 from benchmarks.errors import BenchmarkError
+from benchmarks.line_at_scale.records import (
+    Cost,
+    LineResults,
+    RequestTimes,
+    Size,
+    StageFigures,
+)
 from benchmarks.line_at_scale.report import report
 from benchmarks.serving.questions import Questions, classify_body, mutation_body
 from benchmarks.serving.sequential import one_by_one, times_of
@@ -42,7 +49,7 @@ NAME = "line_at_scale"
 STUDENT = ("--encoder", "hashing", "--batch-size", "1024", "--fanout", "5", "--layers", "2")
 ROWS_A_STEP = 2**20  # of a table, while it is written
 PLAIN: dict[str, Any] = {"compression": "lz4", "use_dictionary": False}  # quick to write
-ASKED = 50  # of each sort of request
+REQUESTS_EACH = 50  # of each sort of request
 STAGES = ("draw", "import", "distill", "export", "serve")
 DISTILL = STAGES[2]
 
@@ -56,33 +63,56 @@ class Spent:
     peak_bytes: int
     disk_bytes: int
 
+    @property
+    def figures(self) -> StageFigures:
+        return cast(StageFigures, asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class LineOptions:
+    nodes: int
+    edges: int
+    labeled: float = 0.01  # share of nodes
+    hidden: int = 32
+    epochs: int = 3
+
 
 @dataclass
 class Line:
     """A size that is being measured; what has ended is written.
 
     Attributes:
-        facts: the size, and what was asked for.
         stages: figures of each stage that ended.
     """
 
     folder: Path
-    facts: dict[str, Any]
-    stages: dict[str, Any] = field(default_factory=dict)
+    options: LineOptions
+    stages: dict[str, StageFigures] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
         return self.folder / name
 
-    def ended(self, stage: str, figures: Mapping[str, Any]) -> None:
+    def ended(self, stage: str, figures: StageFigures) -> None:
         """Writes results/line_at_scale.json and .md with this stage."""
-        self.stages[stage] = dict(figures)
+        self.stages[stage] = figures
         self.write(stages=self.stages)
-        typer.echo(f"{self.facts['nodes']:,} nodes, {stage}: {json.dumps(self.stages[stage])}")
+        typer.echo(f"{self.options.nodes:,} nodes, {stage}: {json.dumps(figures)}")
 
-    def write(self, **known: Any) -> None:
+    def write(
+        self,
+        stages: dict[str, StageFigures] | None = None,
+        planned: dict[str, Cost] | None = None,
+    ) -> None:
         """Writes what is known of this size beside what was known."""
-        name, sizes = str(self.facts["nodes"]), known_sizes()
-        sizes[name] = {"stages": {}, **sizes.get(name, {}), **self.facts, **known}
+        name, sizes = str(self.options.nodes), known_sizes()
+        size: Size = {"stages": {}, "nodes": self.options.nodes, "edges": self.options.edges}
+        size.update(sizes.get(name, size))
+        size.update(cast(Size, asdict(self.options)))
+        if stages is not None:
+            size["stages"] = stages
+        if planned is not None:
+            size["planned"] = planned
+        sizes[name] = size
         ordered = dict(sorted(sizes.items(), key=lambda pair: int(pair[0])))
         write_results(NAME, {"sizes": ordered}, report(ordered))
 
@@ -108,65 +138,67 @@ def main(
         raise BenchmarkError(f"--begin {begin}: choose from {', '.join(STAGES)}")
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"nodes": nodes, "edges": edges, "labeled": labeled, "hidden": hidden}
-    facts["epochs"] = epochs
-    known = known_sizes().get(str(nodes), {}).get("stages", {})
+    options = LineOptions(nodes, edges, labeled, hidden, epochs)
+    size = known_sizes().get(str(nodes))
+    known = {} if size is None else size["stages"]
     if before is not None:
-        line = Line(folder, facts, known)
+        line = Line(folder, options, known)
         line.ended(f"{DISTILL} at {commit_of(before)}", distilled(line, before))
         return
     if plan:
-        Line(folder, facts).write(planned=planned(folder / "graph", hidden, epochs))
+        Line(folder, options).write(planned=planned(folder / "graph", hidden, epochs))
         return
     left = list(WORKS)[list(WORKS).index(begin) :]
-    line = Line(folder, facts, {name: known[name] for name in known if name not in left})
+    line = Line(folder, options, {name: known[name] for name in known if name not in left})
     for stage in left:
         line.ended(stage, WORKS[stage](line))
     typer.echo((RESULTS / f"{NAME}.md").read_text(encoding="utf-8"))
 
 
-def drawn(line: Line) -> Mapping[str, Any]:
-    degree = 2 * line.facts["edges"] / line.facts["nodes"]
-    words = ("--nodes", line.facts["nodes"], "--mean-degree", degree)
+def drawn(line: Line) -> StageFigures:
+    options = line.options
+    degree = 2 * options.edges / options.nodes
+    words = ("--nodes", options.nodes, "--mean-degree", degree)
     out = line.path("drawn")
-    taken = spent(out, "data", "synthetic", out, *words, "--labeled", line.facts["labeled"])
+    taken = spent(out, "data", "synthetic", out, *words, "--labeled", options.labeled)
     write_tables(out, line.path("tables"))
-    return asdict(taken)
+    return taken.figures
 
 
-def imported(line: Line) -> Mapping[str, Any]:
+def imported(line: Line) -> StageFigures:
     tables, out = line.path("tables"), line.path("graph")
     files = ("--nodes", tables / "nodes.parquet", "--edges", tables / "edges.parquet")
-    return asdict(spent(out, "data", "import", out, *files))
+    return spent(out, "data", "import", out, *files).figures
 
 
-def distilled(line: Line, checkout: Path | None = None) -> Mapping[str, Any]:
+def distilled(line: Line, checkout: Path | None = None) -> StageFigures:
     """By this code, or by a checkout's."""
     out = line.path("student" if checkout is None else "student-before")
-    sizes = ("--hidden", line.facts["hidden"], "--epochs", line.facts["epochs"])
+    sizes = ("--hidden", line.options.hidden, "--epochs", line.options.epochs)
     taken = spent(out, "distill", line.path("graph"), out, *STUDENT, *sizes, checkout=checkout)
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    told = ("val_accuracy", "test_accuracy", "epochs")
-    return (
-        asdict(taken)
-        | {name: metrics[name] for name in told}
-        | {"epoch_seconds": metrics["seconds"] / metrics["epochs"]}
-    )
+    return {
+        **taken.figures,
+        "val_accuracy": metrics["val_accuracy"],
+        "test_accuracy": metrics["test_accuracy"],
+        "epochs": metrics["epochs"],
+        "epoch_seconds": metrics["seconds"] / metrics["epochs"],
+    }
 
 
-def exported(line: Line) -> Mapping[str, Any]:
-    return asdict(spent(line.path("bundle"), "export", line.path("student"), line.path("bundle")))
+def exported(line: Line) -> StageFigures:
+    return spent(line.path("bundle"), "export", line.path("student"), line.path("bundle")).figures
 
 
-def planned(graph: Path, hidden: int, epochs: int) -> dict[str, dict[str, float]]:
+def planned(graph: Path, hidden: int, epochs: int) -> dict[str, Cost]:
     """What `understudy plan` says of distilling and of exporting, under its figures' names here."""
     sizes = ("--layers", "2", "--hidden", hidden, "--epochs", epochs)
     words = ("plan", graph, "--json", "--encoder", "hashing", "--batches", "--fanout", "5", *sizes)
     command = [sys.executable, "-m", "understudy", *map(str, words)]
-    told = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-    if told.returncode:
-        raise BenchmarkError(f"understudy plan ended with status {told.returncode}")
-    stages = {stage["name"].split()[0]: stage for stage in json.loads(told.stdout)}
+    finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if finished.returncode:
+        raise BenchmarkError(f"understudy plan ended with status {finished.returncode}")
+    stages = {stage["name"].split()[0]: stage for stage in json.loads(finished.stdout)}
     stages[DISTILL]["seconds"] += stages["hash"]["seconds"]  # which the command does, too
     return {
         name: {
@@ -189,8 +221,8 @@ def write_tables(graph: Path, folder: Path) -> None:
     with pq.ParquetWriter(folder / "nodes.parquet", schema, **PLAIN) as writer:
         for batch in source.iter_batches(ROWS_A_STEP, columns=["id", "text", "label"]):
             of_class = batch["label"].to_numpy()
-            given = pa.array(of_class, mask=of_class < 0)
-            columns = [batch["id"], batch["text"], labels.take(given)]
+            known_rows = pa.array(of_class, mask=of_class < 0)
+            columns = [batch["id"], batch["text"], labels.take(known_rows)]
             ids.append(columns[0])
             writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True))).cast(schema))
     names = pa.concat_arrays(ids)
@@ -204,9 +236,9 @@ def write_tables(graph: Path, folder: Path) -> None:
 # A process that is started inherits the peak memory of what started it; so a small one starts it.
 STARTER = """
 import os, sys
-told, *command = sys.argv[1:]
+report, *command = sys.argv[1:]
 _, status, usage = os.wait4(os.posix_spawn(command[0], command, os.environ), 0)
-with open(told, "w") as file:
+with open(report, "w") as file:
     print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=file)
 code = os.waitstatus_to_exitcode(status)
 sys.exit(code if code >= 0 else 128 - code)
@@ -221,15 +253,15 @@ def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
     """
     variables = None if checkout is None else environment(checkout)
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "spent"
+        report_file = Path(folder) / "spent"
         command = [sys.executable, "-m", "understudy", *map(str, words)]
-        starter = [sys.executable, "-S", "-c", STARTER, str(told), *command]
+        starter = [sys.executable, "-S", "-c", STARTER, str(report_file), *command]
         started = time.perf_counter()
         status = subprocess.run(starter, cwd=checkout, env=variables).returncode
         seconds = time.perf_counter() - started
         if status:
             raise BenchmarkError(f"understudy {words[0]} ended with status {status}")
-        processor_seconds, peak_kilobytes = told.read_text(encoding="utf-8").split()
+        processor_seconds, peak_kilobytes = report_file.read_text(encoding="utf-8").split()
     return Spent(
         seconds=seconds,
         processor_seconds=float(processor_seconds),
@@ -247,7 +279,7 @@ def commit_of(checkout: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def served(line: Line) -> Mapping[str, Any]:
+def served(line: Line) -> StageFigures:
     """Starting the service, its answers, and its memory before and after them."""
     bundle = line.path("bundle")
     questions = Questions(load_snapshot(bundle / "graph"))
@@ -255,27 +287,28 @@ def served(line: Line) -> Mapping[str, Any]:
     with service(bundle, *NO_CACHE, cores="0,1") as server:
         httpx.get(f"{server.url}/health/ready", timeout=600).raise_for_status()
         seconds, processor = time.perf_counter() - started, server.processor_seconds
-        asked = requests(server, questions)
+        times = requests(server, questions)
         memory = memory_bytes(server.process.pid)
-    return {
+    figures: StageFigures = {
         "seconds": seconds,
         "processor_seconds": processor,
         "peak_bytes": memory["VmHWM"],
         "anonymous_bytes": memory["RssAnon"],
         "disk_bytes": 0,
-        **asked,
     }
+    figures.update(cast(StageFigures, times))
+    return figures
 
 
-def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]]:
+def requests(server: Served, questions: Questions) -> dict[str, RequestTimes]:
     """Times of stored and unseen nodes and of changes of an edge, one after the other.
 
     Each sort is asked for twice, the second time of the same nodes: then what it reads lies in the
     caches.
     """
-    edges = questions.edges(ASKED)
+    edges = questions.edges(REQUESTS_EACH)
     stored, unseen = (
-        [classify_body([node]) for node in questions.nodes(sort, ASKED)]
+        [classify_body([node]) for node in questions.nodes(sort, REQUESTS_EACH)]
         for sort in ("stored", "unseen")
     )
     added, removed = (
@@ -289,21 +322,25 @@ def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]
         "changes": (MUTATIONS, added),
         "changes again": (MUTATIONS, removed),
     }
-    turns = {name: one_by_one(server, *asked) for name, asked in rounds.items()}
+    turns = {name: one_by_one(server, *sent) for name, sent in rounds.items()}
     return {
-        name: {**asdict(times_of([turn])), "least": min(turn[0])} for name, turn in turns.items()
+        name: cast(RequestTimes, {**asdict(times_of([turn])), "least": min(turn[0])})
+        for name, turn in turns.items()
     }
 
 
-def known_sizes() -> dict[str, Any]:
-    """What was measured before."""
+def known_sizes() -> dict[str, Size]:
+    """What was measured before.
+
+    Raises:
+        BenchmarkError: see `read_results`.
+    """
     path = RESULTS / f"{NAME}.json"
     if not path.is_file():
         return {}
-    sizes: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["sizes"]
-    return sizes
+    return read_results(path, LineResults, "python -m benchmarks.line_at_scale")["sizes"]
 
 
-WORKS: Mapping[str, Callable[[Line], Mapping[str, Any]]] = dict(
+WORKS: Mapping[str, Callable[[Line], StageFigures]] = dict(
     zip(STAGES, (drawn, imported, distilled, exported, served), strict=True)
 )

@@ -1,4 +1,4 @@
-"""`understudy bench load`: what becomes of answers as requests come faster.
+"""`understudy bench load`: latency and goodput at increasing rates.
 
     python -m benchmarks.load BUNDLE [--rates 100,1000] [--mix stored=90,unseen=9,changes=1]
     python -m benchmarks.load BUNDLE --teacher FOLDER --rates 1,10,100
@@ -23,7 +23,7 @@ import typer
 from benchmarks.common.command import check_bundle
 from benchmarks.common.graphs import described_bundle
 from benchmarks.common.results import write_results
-from benchmarks.load.driving import asked, drive
+from benchmarks.load.driving import drive, load_servers
 from benchmarks.load.offered import (
     MIXES,
     SORTS,
@@ -79,7 +79,7 @@ def load(
     check_bundle(bundle, "taskset")
     questions = Questions(load_snapshot(bundle / "graph"))
     rows = []
-    with terminal_progress() as progress, client_core(), asked(bundle, teacher) as servers:
+    with terminal_progress() as progress, client_core(), load_servers(bundle, teacher) as servers:
         wishes = (None, deadline / 1_000) if tell_deadline else (None,)
         steps = list(itertools.product(dict.fromkeys(chosen), wanted, wishes))
         for number, (mix, rate, wish) in enumerate(steps):

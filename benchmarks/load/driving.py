@@ -1,4 +1,4 @@
-"""One rate offered to a service that is ready: what was answered, when, and how busy both were."""
+"""Offers one rate to a ready service: answers, their times, and the load on both sides."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ WARM = 50  # requests before each rate, which are not told
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Of the requests of one sort, at one rate; milliseconds from when they were to start."""
+    """Answers to requests of one sort at one rate; times in milliseconds from their set times."""
 
     requests: int
     p50: float | None  # None where none was answered with success
@@ -33,7 +33,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateResult:
-    """What became of one mix at one rate."""
+    """The results of one mix at one rate."""
 
     mix: str
     rate: float  # requests a second
@@ -46,8 +46,8 @@ class RateResult:
 
 
 @contextmanager
-def asked(bundle: Path, teacher: Path | None) -> Iterator[list[Served]]:
-    """The service, once it is ready, and behind it the teacher's server, if there is a teacher."""
+def load_servers(bundle: Path, teacher: Path | None) -> Iterator[list[Served]]:
+    """Starts the service, and the teacher's server if there is one; waits until it is ready."""
     with ExitStack() as stack:
         servers: list[Served] = []
         flags: tuple[str, ...] = NO_CACHE

@@ -31,7 +31,7 @@ class Offered:
 
 
 def parse_rates(text: str) -> list[float]:
-    """Numbers above 0.
+    """Parses rates, which must be above 0.
 
     Raises:
         BenchmarkError: something else.
@@ -46,7 +46,7 @@ def parse_rates(text: str) -> list[float]:
 
 
 def check_few(rate: float, seconds: float) -> None:
-    """Refuses more requests than memory can be counted on to hold.
+    """Refuses more requests than fit into memory.
 
     Raises:
         BenchmarkError: there are more.
@@ -70,7 +70,7 @@ def check_mixes(texts: Sequence[str], teacher: Path | None) -> None:
 
 
 def parse_mix(text: str) -> dict[str, float]:
-    """Shares that add up to 1, of those sorts that are named.
+    """Parses shares of sorts; they must add up to 1.
 
     Raises:
         BenchmarkError: an unknown sort, or shares that are none.
@@ -91,7 +91,7 @@ def parse_mix(text: str) -> dict[str, float]:
 
 
 def planned(questions: Questions, offered: Offered, seed: int) -> list[Arrival]:
-    """The requests of a rate, each of a drawn sort."""
+    """Makes the requests of a rate, each of a random sort."""
     times = poisson_times(offered.rate, offered.seconds, seed)
     mix = parse_mix(offered.mix)
     sorts = np.random.default_rng(seed).choice(list(mix), len(times), p=list(mix.values()))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.peers.peer import OURS, Asked, Peer, Scores, ask
+from benchmarks.peers.peer import OURS, NodeBody, Peer, Scores, ask
 from benchmarks.serving.servers import Served
 
 CHECKED = 24  # nodes of each sort
@@ -21,7 +21,7 @@ class Agreement:
     difference: float  # largest, of a probability that both tell
 
 
-def compare(own: Served, other: Served, peer: Peer, nodes: Sequence[Asked]) -> Agreement:
+def compare(own: Served, other: Served, peer: Peer, nodes: Sequence[NodeBody]) -> Agreement:
     """Asks both about the same nodes, one at a time.
 
     Raises:
@@ -39,7 +39,7 @@ def compare(own: Served, other: Served, peer: Peer, nodes: Sequence[Asked]) -> A
     return found
 
 
-def scores(server: Served, peer: Peer, node: Asked) -> Scores:
+def scores(server: Served, peer: Peer, node: NodeBody) -> Scores:
     answer = ask(server, peer, peer.body([node], TOLD))
     if not answer.is_success:
         raise BenchmarkError(f"{peer.name} answers {answer.status_code}: {answer.text[:200]}")

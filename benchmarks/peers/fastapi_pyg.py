@@ -27,8 +27,8 @@ class Request(BaseModel):
 def main() -> None:
     from benchmarks.peers.predictor import Predictor
 
-    told = read_arguments()
-    predictor = Predictor(told.bundle, told.student, tuple(map(int, told.arguments)))
+    options = read_arguments()
+    predictor = Predictor(options.bundle, options.student, tuple(map(int, options.arguments)))
     app = FastAPI()
 
     @app.post("/classify")
@@ -36,7 +36,7 @@ def main() -> None:
         nodes = [node.model_dump() for node in request.nodes]
         return {"predictions": predictor.answer(nodes, request.top_k)}
 
-    run(app, told.port)
+    run(app, options.port)
 
 
 def run(app: FastAPI, port: int) -> None:

@@ -44,18 +44,18 @@ class Neighborhoods:
         self.generator = np.random.default_rng(0)
         self.place = np.full(adjacency.num_nodes, -1)  # in the subgraph; -1 between calls
 
-    def around(self, asked: Rows, unseen: Sequence[Rows], hops: int) -> Subgraph:
-        """The subgraph of distinct stored rows `asked`, and of unseen nodes by their neighbours.
+    def around(self, queried: Rows, unseen: Sequence[Rows], hops: int) -> Subgraph:
+        """The subgraph of distinct stored rows `queried`, and of unseen nodes by their neighbours.
 
         An unseen node's position is behind the stored ones'; nobody has it as a neighbour.
         """
         stored = self.indptr.shape[0] - 1
-        nodes = np.concatenate([asked, stored + np.arange(len(unseen))])
-        self.place[asked] = np.arange(len(asked))
+        nodes = np.concatenate([queried, stored + np.arange(len(unseen))])
+        self.place[queried] = np.arange(len(queried))
         counts, edges = [len(nodes)], []
         sources: list[Rows] = []
         targets: list[Rows] = []
-        newest, known = asked, len(nodes)
+        newest, known = queried, len(nodes)
         parts = [nodes]
         for hop in range(hops):
             neighbors, lengths = self.neighbors(newest, hop)
@@ -63,7 +63,7 @@ class Neighborhoods:
             if hop == 0 and unseen:
                 drawn = [self.some(row, hop) for row in unseen]
                 neighbors = np.concatenate([neighbors, *drawn])
-                positions = len(asked) + np.arange(len(unseen))
+                positions = len(queried) + np.arange(len(unseen))
                 into = np.concatenate([into, np.repeat(positions, [len(row) for row in drawn])])
             newest = np.unique(neighbors[self.place[neighbors] < 0])
             self.place[newest] = known + np.arange(len(newest))

@@ -37,13 +37,13 @@ class Classify(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
 
 
 def main() -> None:
-    told = read_arguments()
+    options = read_arguments()
     server = litserve.LitServer(
-        Classify(told), accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True
+        Classify(options), accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True
     )
     server.run(
         host=LOOPBACK,
-        port=told.port,
+        port=options.port,
         num_api_servers=1,
         log_level="warning",
         generate_client_file=False,

@@ -22,11 +22,11 @@ START_SECONDS = 180
 POLL_SECONDS = 0.1
 LOG_CHARACTERS = 300
 
-Asked = Mapping[str, Any]  # a node as JSON: its id, or its text and neighbors
+NodeBody = Mapping[str, Any]  # a node as JSON: its id, or its text and neighbors
 Scores = dict[str, float]  # the probabilities of the best labels
 
 
-def our_body(nodes: Sequence[Asked], top_k: int = 1) -> bytes:
+def our_body(nodes: Sequence[NodeBody], top_k: int = 1) -> bytes:
     return msgspec.json.encode({"nodes": nodes, "top_k": top_k})
 
 
@@ -51,7 +51,7 @@ class Peer:
     start_seconds: float = START_SECONDS  # at most, until it answers
     starts: int = 1  # at most, where it ends before it answers
     start_cores: str = SERVER_CORE  # until it answers; what is measured runs on the servers' core
-    body: Callable[[Sequence[Asked], int], bytes] = our_body  # nodes, labels to tell → a request
+    body: Callable[[Sequence[NodeBody], int], bytes] = our_body  # nodes, labels to tell → a request
     scores: Callable[[bytes], list[Scores]] = our_scores  # what an answer's content says
 
 
@@ -87,7 +87,7 @@ def find_python(peer: Peer, paths: Sequence[str]) -> Interpreter:
 
 @contextmanager
 def started(
-    peer: Peer, python: str, folders: tuple[Path, Path], log: Path, first: Asked
+    peer: Peer, python: str, folders: tuple[Path, Path], log: Path, first: NodeBody
 ) -> Iterator[Served]:
     """A rival's server on the servers' core, once it answers.
 
@@ -113,9 +113,9 @@ def started(
             keep_on(server, SERVER_CORE)
             yield server
         except (BenchmarkError, httpx.TransportError) as error:
-            said = log.read_text(encoding="utf-8", errors="replace").split("\n")
+            lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
             last = next(
-                (line.strip() for line in reversed(said) if line.strip()), "it said nothing"
+                (line.strip() for line in reversed(lines) if line.strip()), "it said nothing"
             )
             raise BenchmarkError(f"{error}: {last[:LOG_CHARACTERS]}") from error
 

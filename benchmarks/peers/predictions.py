@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.peer import Asked
+from benchmarks.peers.peer import NodeBody
 from understudy.bundle import Manifest
 
 DECIMALS = 6
 
 
 def predictions(
-    logits: NDArray[np.float32], nodes: Sequence[Asked], manifest: Manifest, top_k: int
+    logits: NDArray[np.float32], nodes: Sequence[NodeBody], manifest: Manifest, top_k: int
 ) -> list[dict[str, Any]]:
     """One a node: its most probable labels by calibrated probabilities, best first.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.common.torch_students import as_layer, convolution
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.khop import Neighborhoods, Rows, Subgraph
-from benchmarks.peers.peer import Asked
+from benchmarks.peers.peer import NodeBody
 from benchmarks.peers.predictions import predictions
 from training.student.checkpoint import load_checkpoint
 from understudy.bundle import open_bundle
@@ -46,17 +46,17 @@ class Predictor:
         self.encode = open_input(opened, networks.input, 1, "cpu")
 
     def answer_all(
-        self, requests: Sequence[Sequence[Asked]], top_k: int = 1
+        self, requests: Sequence[Sequence[NodeBody]], top_k: int = 1
     ) -> list[list[dict[str, Any]]]:
         """The predictions of several requests, computed together."""
         answers = iter(self.answer([node for nodes in requests for node in nodes], top_k))
         return [[next(answers) for _ in nodes] for nodes in requests]
 
-    def answer(self, nodes: Sequence[Asked], top_k: int = 1) -> list[dict[str, Any]]:
+    def answer(self, nodes: Sequence[NodeBody], top_k: int = 1) -> list[dict[str, Any]]:
         """One prediction a node, as the service words it."""
         return predictions(self.logits(nodes), nodes, self.manifest, top_k)
 
-    def logits(self, nodes: Sequence[Asked]) -> NDArray[np.float32]:
+    def logits(self, nodes: Sequence[NodeBody]) -> NDArray[np.float32]:
         """float32 [B, classes]."""
         texts = [node["text"] for node in nodes if node.get("text")]
         stored = [self.row_of[node["id"]] for node in nodes if not node.get("text")]

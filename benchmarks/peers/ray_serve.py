@@ -27,7 +27,7 @@ VARIABLES = {
 
 
 def main() -> None:
-    told = read_arguments()
+    options = read_arguments()
     os.environ.update(VARIABLES)
     import ray  # type: ignore[import-not-found, unused-ignore]
     from ray import serve
@@ -66,8 +66,8 @@ def main() -> None:
         )
         try:
             quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
-            serve.start(http_options={"host": LOOPBACK, "port": told.port}, logging_config=quiet)
-            application = Classify.bind(str(told.bundle), str(told.student))  # type: ignore[attr-defined, unused-ignore]
+            serve.start(http_options={"host": LOOPBACK, "port": options.port}, logging_config=quiet)
+            application = Classify.bind(str(options.bundle), str(options.student))  # type: ignore[attr-defined, unused-ignore]
             serve.run(application, route_prefix=CLASSIFY, logging_config=quiet)
             ended.wait()
         finally:

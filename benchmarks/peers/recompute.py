@@ -24,12 +24,12 @@ class Mutations(BaseModel):
 
 
 def main() -> None:
-    told = read_arguments()
+    options = read_arguments()
     from benchmarks.peers.predictions import predictions
     from benchmarks.peers.predictor import Predictor
     from benchmarks.peers.recomputed_graph import Change, RecomputedGraph
 
-    predictor = Predictor(told.bundle, told.student)
+    predictor = Predictor(options.bundle, options.student)
     living = RecomputedGraph(predictor)
     app = FastAPI()
 
@@ -44,7 +44,7 @@ def main() -> None:
         changes = [Change(m.kind, m.source, m.target) for m in request.mutations]
         return {"graph_version": living.change(changes)}
 
-    run(app, told.port)
+    run(app, options.port)
 
 
 if __name__ == "__main__":

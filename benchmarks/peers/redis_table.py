@@ -26,7 +26,7 @@ FILL = 1_000  # entries at a time
 
 
 def main() -> None:
-    told = read_arguments()
+    arguments = read_arguments()
     program = redis_program()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "redis")
@@ -34,8 +34,8 @@ def main() -> None:
         command = [*TETHERED, program, *options]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
         try:
-            fill(path, told.bundle)
-            serve(path, told.port)
+            fill(path, arguments.bundle)
+            serve(path, arguments.port)
         finally:
             server.terminate()
             server.wait()

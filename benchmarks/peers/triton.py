@@ -12,7 +12,7 @@ BATCH_MICROSECONDS = 1_000  # that the first request of a batch waits for others
 
 
 def main() -> None:
-    told = read_arguments()
+    options = read_arguments()
     import numpy as np
     from pytriton.decorators import batch  # type: ignore[import-not-found, unused-ignore]
     from pytriton.model_config import (  # type: ignore[import-not-found, unused-ignore]
@@ -27,19 +27,19 @@ def main() -> None:
 
     from benchmarks.peers.predictor import Predictor
 
-    predictor = Predictor(told.bundle, told.student)
+    predictor = Predictor(options.bundle, options.student)
 
     @batch  # type: ignore[untyped-decorator, unused-ignore]
     def infer(request: Any) -> dict[str, Any]:
-        asked = [msgspec.json.decode(text) for (text,) in request.tolist()]
-        top_k = max(own.get("top_k", 1) for own in asked)
-        answers = predictor.answer_all([own["nodes"] for own in asked], top_k)
-        told_back = [[msgspec.json.encode({"predictions": answer})] for answer in answers]
-        return {"answer": np.array(told_back, dtype=object)}
+        bodies = [msgspec.json.decode(text) for (text,) in request.tolist()]
+        top_k = max(own.get("top_k", 1) for own in bodies)
+        answers = predictor.answer_all([own["nodes"] for own in bodies], top_k)
+        encoded = [[msgspec.json.encode({"predictions": answer})] for answer in answers]
+        return {"answer": np.array(encoded, dtype=object)}
 
     config = TritonConfig(
         http_address=LOOPBACK,
-        http_port=told.port,
+        http_port=options.port,
         allow_grpc=False,
         allow_metrics=False,
         log_verbose=0,

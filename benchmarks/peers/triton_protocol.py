@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from benchmarks.peers.peer import Asked, Scores, our_body, our_scores
+from benchmarks.peers.peer import NodeBody, Scores, our_body, our_scores
 
 TRITON_MODEL = "student"
 TRITON_PATH = f"/v2/models/{TRITON_MODEL}/infer"
 
 
-def triton_body(nodes: Sequence[Asked], top_k: int) -> bytes:
+def triton_body(nodes: Sequence[NodeBody], top_k: int) -> bytes:
     """A request of the Open Inference Protocol that carries ours as a text."""
     text = our_body(nodes, top_k).decode()
     tensor = {"name": "request", "shape": [1, 1], "datatype": "BYTES", "data": [text]}

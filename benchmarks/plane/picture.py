@@ -46,8 +46,8 @@ def picture(
     for published, color in ((LOCAL, "tab:green"), (HOSTED, "tab:purple")):
         low, high = published.p50_ms
         axes.axvspan(low, high, color=color, alpha=0.1, linewidth=0)
-        told = f"{published.name}:\npublished p50, {low:g} to {high:g} ms;\naccuracy not published"
-        word(axes, ((low * high) ** 0.5, TOP), told, color, "center")
+        note = f"{published.name}:\npublished p50, {low:g} to {high:g} ms;\naccuracy not published"
+        word(axes, ((low * high) ** 0.5, TOP), note, color, "center")
     axes.set_xscale("log")
     axes.set_xlim(left=0.13, right=9_000)
     axes.set_xlabel(
@@ -77,7 +77,7 @@ def place(axes: Axes, latency: float, points: Sequence[Point]) -> None:
         own = [point for point in points if point.student == network]
         for point in own:
             mark(axes, at, point, first=point is own[0])
-        lines += told(own)
+        lines += captions(own)
     top = min(point.accuracy if point.low is None else point.low for point in points) - LINE
     for number, (text, bold) in enumerate(lines):
         axes.annotate(
@@ -90,7 +90,7 @@ def place(axes: Axes, latency: float, points: Sequence[Point]) -> None:
         )
 
 
-def told(points: Sequence[Point]) -> list[tuple[str, bool]]:
+def captions(points: Sequence[Point]) -> list[tuple[str, bool]]:
     """The lines that say what a network's points are, the lowest first, and which are headings."""
     lines: list[tuple[str, bool]] = []
     if network := points[0].student:

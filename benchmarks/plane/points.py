@@ -32,13 +32,13 @@ from training.evaluation.tables import ENCODERS, LABELS, STUDENTS, TAUGHT_BY
 from training.recipe_names import GRAPH, SELF, UNSMOOTHED, VANILLA
 from training.teacher.answers.views import REACHED, SMOOTHED, view_names
 
-ASKED = "unseen, 8 words"  # the nodes of latency.json
+UNSEEN_NODES = "unseen, 8 words"  # the nodes of latency.json
 # Recipes that are shown: of every teacher the first one; the others need no language model.
 SHOWN = ("unlabeled", VANILLA, SELF, GRAPH)
 LEVEL = 0.95  # of intervals
 STUDENT_LATENCY = {  # by text encoder, as latency.json names students
-    "hashing": f"student (murmur3-log-unit/1), in process, {ASKED}",
-    "minilm": f"student (sentence-transformers/all-MiniLM-L6-v2), in process, {ASKED}",
+    "hashing": f"student (murmur3-log-unit/1), in process, {UNSEEN_NODES}",
+    "minilm": f"student (sentence-transformers/all-MiniLM-L6-v2), in process, {UNSEEN_NODES}",
 }
 TEACHERS = {"minilm": "MiniLM", "encoder": "MiniLM", "gemma": "Gemma 3 270M"}  # by first word
 NO_ACCURACY = "Llama shape 1.1B (latency only)"
@@ -63,7 +63,7 @@ def main(
         f"{LABELS[labels]}; {splits_of(points)}"
     )
     timed = f"one unseen node of 8 words, in process; measured on {latencies.settings.graph}"
-    without = {NO_ACCURACY: latencies.latency[f"{NO_ACCURACY}, {ASKED}"].p50}
+    without = {NO_ACCURACY: latencies.latency[f"{NO_ACCURACY}, {UNSEEN_NODES}"].p50}
     draw(RESULTS / "plane.png", points, without, title, timed)
     results = PlaneResults(title, timed, points, without)
     text = report(results)
@@ -116,7 +116,7 @@ def teacher_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]
         if timed is None:
             raise BenchmarkError(f"the teacher {teacher!r} is not one that `bench latency` times")
         accuracies = list(by_split(own, "taught_accuracy").values())
-        times = latencies.latency[f"{timed}, {ASKED}"]
+        times = latencies.latency[f"{timed}, {UNSEEN_NODES}"]
         yield point(f"{teacher}, asked", "teacher", "", False, accuracies, times)
 
 
@@ -134,7 +134,7 @@ def own_split_teachers(
             continue
         views = [view for view in view_names(metrics) if view not in (SMOOTHED, REACHED)]
         best = max(views, key=lambda view: metrics[f"val_accuracy_{view}"])
-        times = latencies.latency[f"{timed}, {ASKED}"]
+        times = latencies.latency[f"{timed}, {UNSEEN_NODES}"]
         accuracies = [metrics[f"test_accuracy_{best}"]]
         yield point(f"{timed}, tuned, asked; own split", "teacher", "", False, accuracies, times)
 
@@ -166,8 +166,8 @@ def splits_of(points: Sequence[Point]) -> str:
 
 
 def report(results: PlaneResults) -> str:
-    told = f"{results.title}. Latency: {results.latency}."
-    return f"![accuracy over latency](plane.png)\n\n{told}\n\n{table(results.points)}"
+    sources = f"{results.title}. Latency: {results.latency}."
+    return f"![accuracy over latency](plane.png)\n\n{sources}\n\n{table(results.points)}"
 
 
 def table(points: Sequence[Point]) -> str:

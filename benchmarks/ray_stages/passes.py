@@ -47,18 +47,18 @@ class PassResults:
     largest_difference: float  # of an activation from those without Ray
 
 
-def prepare(home: Path, options: DistillOptions, asked: int = 0) -> None:
-    """A student; and where `asked`, its bundle, and so many texts with their neighbours' ids.
+def prepare(home: Path, options: DistillOptions, texts: int = 0) -> None:
+    """Trains a student; with `texts`, also exports it and writes that many texts with neighbours.
 
     Texts are embedded here once for all ways.
     """
     (home / CACHE).mkdir()
     os.environ["UNDERSTUDY_CACHE"] = str(home / CACHE)
     distill(home / "graph", home / STUDENT, options)
-    if not asked:
+    if not texts:
         return
     export_bundle(home / STUDENT, home / BUNDLE, ExportOptions())
-    write_texts(load_graph(home / "graph"), asked, home / ROWS)
+    write_texts(load_graph(home / "graph"), texts, home / ROWS)
 
 
 def write_texts(graph: TextGraph, count: int, path: Path) -> None:
@@ -79,9 +79,9 @@ def exported(place: Place) -> Figures:
         from export.cluster.sharing import shared_passes
 
         elsewhere = partial(shared_passes, place.cluster)
-    told = killing(EXPORTER, COMPUTING) if place.way.killed else silent
+    progress = killing(EXPORTER, COMPUTING) if place.way.killed else silent
     started = time.perf_counter()
-    export_bundle(home / STUDENT, place.out, ExportOptions(), told, elsewhere=elsewhere)
+    export_bundle(home / STUDENT, place.out, ExportOptions(), progress, elsewhere=elsewhere)
     seconds = time.perf_counter() - started
     tables = sorted((place.out / "activations").iterdir())
     answers = hashlib.sha256("".join(map(file_digest, tables)).encode()).hexdigest()
@@ -97,7 +97,7 @@ def largest_difference(one: Path, other: Path) -> float:
 def predicted(place: Place) -> Figures:
     """All rows answered once; of a way that kills, one worker dies meanwhile."""
     home, out = place.graph.parent, place.out.with_suffix(".jsonl")
-    told = killing(ANSWERER, ASKING) if place.way.killed else silent
+    progress = killing(ANSWERER, ASKING) if place.way.killed else silent
     started = time.perf_counter()
     with ExitStack() as stack:
         engine = stack.enter_context(Engine.open(home / BUNDLE))
@@ -108,7 +108,7 @@ def predicted(place: Place) -> Figures:
             shared = shared_answers(place.cluster, home / BUNDLE, engine, "cpu")
             answerer = stack.enter_context(shared)
         rows = list(read_rows(home / ROWS, LINES, TableOptions(), silent_words))
-        run = Run(answerer, 1, Problems(True, silent_words), told, len(rows))
+        run = Run(answerer, 1, Problems(True, silent_words), progress, len(rows))
         done = 0
         with open_parts(out, LINES, False, (place.way.name,)) as parts:
             for part in run.parts(rows):

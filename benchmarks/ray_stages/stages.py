@@ -152,14 +152,14 @@ def main(
             with placed(way, home) as place:
                 found[way.name] = work[stage](place)
             typer.echo(f"{way.name}: {found[way.name]}")
-    told: dict[Stage, str] = {
+    conditions: dict[Stage, str] = {
         "teach": f", {asked:,} nodes asked about at hops 0 and 1",
         "distill": f"; {timed_epochs} epochs timed, {epochs} compared, of {BATCH:,} nodes "
         "a step and worker",
         "export": f"; a student of {encoder} texts",
         "predict": f"; {asked:,} texts with neighbours, a student of {encoder} texts",
     }
-    text = report(stage, found, described(graph) + told[stage])
+    text = report(stage, found, described(graph) + conditions[stage])
     name = f"ray_{stage}_{encoder}" if stage in PASSES else f"ray_{stage}"
     name += "_longer" if workers_alone else ""
     write_results(name, asdict(results(stage, found)), text)
@@ -170,12 +170,12 @@ def taught(place: Place, options: TeachOptions) -> Figures:
     """The teacher asked once; of a way that kills, one actor dies while it is."""
     elsewhere = None
     if place.cluster is not None:
-        from training.cluster.asking import asked_on
+        from training.cluster.asking import on_cluster
 
-        elsewhere = asked_on(place.cluster, place.graph)
-    told = killing(ACTOR, ASKING) if place.way.killed else silent
+        elsewhere = on_cluster(place.cluster, place.graph)
+    progress = killing(ACTOR, ASKING) if place.way.killed else silent
     started = time.perf_counter()
-    teach(place.graph, place.out, options, told, elsewhere=elsewhere)
+    teach(place.graph, place.out, options, progress, elsewhere=elsewhere)
     return Figures(time.perf_counter() - started, file_digest(place.out / "answers.safetensors"))
 
 
@@ -183,9 +183,9 @@ def distilled(place: Place, options: DistillOptions, timed_epochs: int) -> Figur
     """Students over the way's seeds, and the one that is timed."""
     figures = Figures()
     for seed in place.way.seeds:
-        told = killing(WORKER, TRAINING) if place.way.killed else silent
+        progress = killing(WORKER, TRAINING) if place.way.killed else silent
         training = replace(options.training, seed=seed)
-        for metrics in students(place, training, options, told):
+        for metrics in students(place, training, options, progress):
             figures.val_accuracy.append(metrics["val_accuracy"])
             figures.compared_seconds.append(metrics["seconds"])
     if place.way.timed:
@@ -197,28 +197,28 @@ def distilled(place: Place, options: DistillOptions, timed_epochs: int) -> Figur
 
 
 def students(
-    place: Place, training: TrainingConfig, options: DistillOptions, told: Progress
+    place: Place, training: TrainingConfig, options: DistillOptions, progress: Progress
 ) -> list[dict[str, float]]:
     """One student's metrics; of two where the way has a second process train another one."""
     if not place.way.twice:
-        return [student(place, training, options, told)]
+        return [student(place, training, options, progress)]
     with ProcessPoolExecutor(2, get_context("spawn"), torch.set_num_threads, (1,)) as processes:
         places = [replace(place, out=place.out.with_suffix(f".{one}")) for one in range(2)]
-        begun = [processes.submit(student, own, training, options, told) for own in places]
+        begun = [processes.submit(student, own, training, options, progress) for own in places]
         return [one.result() for one in begun]
 
 
 def student(
-    place: Place, training: TrainingConfig, options: DistillOptions, told: Progress
+    place: Place, training: TrainingConfig, options: DistillOptions, progress: Progress
 ) -> dict[str, float]:
     """One student's metrics."""
     out, own = place.out, replace(options, training=training)
     if place.cluster is None:
-        return distill(place.graph, out, own, told)
+        return distill(place.graph, out, own, progress)
     from training.cluster.fitting import fitted_on
 
     with fitted_on(place.cluster, place.graph, out, None) as there:
-        return distill(place.graph, out, replace(own, fitting=True), told, elsewhere=there)
+        return distill(place.graph, out, replace(own, fitting=True), progress, elsewhere=there)
 
 
 def results(stage: Stage, found: dict[str, Figures]) -> PassResults | TeachResults | DistillResults:

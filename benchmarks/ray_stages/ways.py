@@ -76,14 +76,14 @@ def killing(title: str, when: str) -> Progress:
     """Kills one worker of ours, when something of the stage `when` is done for the first time."""
     waiting = [title]
 
-    def told(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int) -> None:
         if stage == when and 0 < done < total and waiting:
             own = descendants(waiting.pop())
             if not own:
                 raise BenchmarkError(f"no process {title} is there to be killed")
             own[-1].kill()
 
-    return told
+    return report
 
 
 def descendants(title: str) -> list[psutil.Process]:

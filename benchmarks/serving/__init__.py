@@ -1,1 +1,1 @@
-"""A service as a process on its own core, what it is asked, and the clients that ask."""
+"""Services as processes on a core of their own, requests to them, and clients."""

@@ -1,4 +1,4 @@
-"""Event loops of benchmarks, which a signal ends in turn."""
+"""Event loops that end cleanly on a signal."""
 
 import asyncio
 import signal
@@ -12,27 +12,27 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` gives, in a loop of its own; for the main thread.
+    """Runs `work` in a loop of its own, in the main thread; returns its result.
 
     A handler of signals that exits, as `understudy.cli:tidy_end` has, would do so in whatever task
     runs at that moment, which then shows a trace: here all tasks are cancelled first.
     """
-    told: list[int] = []
+    signals: list[int] = []
     try:
-        return asyncio.run(until_told(work, told))
+        return asyncio.run(until_signalled(work, signals))
     except asyncio.CancelledError:
-        if told:
-            sys.exit(128 + told[0])
+        if signals:
+            sys.exit(128 + signals[0])
         raise
 
 
-async def until_told(work: Coroutine[Any, Any, Result], told: list[int]) -> Result:
-    """What `work` gives, unless a signal, which is added to `told`, cancels it."""
+async def until_signalled(work: Coroutine[Any, Any, Result], signals: list[int]) -> Result:
+    """Awaits `work`; a signal cancels it, and is added to `signals`."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
 
     def end(number: int, _: FrameType | None) -> None:
-        told.append(number)
+        signals.append(number)
         loop.call_soon_threadsafe(task.cancel)
 
     # What is ignored, as under nohup, stays so.

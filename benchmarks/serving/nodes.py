@@ -13,7 +13,7 @@ MOST_NEIGHBORS = 16  # of an unseen node
 
 
 def words_of(graph: TextGraph, row: int, count: int) -> str:
-    """A text of so many words, a node's own as often as it takes."""
+    """A text of that many words: a node's own text, repeated."""
     words = graph.texts[row].as_py().split() or ["node"]
     return " ".join((words * (count // len(words) + 1))[:count])
 

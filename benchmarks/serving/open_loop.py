@@ -1,4 +1,4 @@
-"""Requests at given times, whatever the answers do, each timed from when it was to start.
+"""Sends requests at set times, regardless of answers; each is timed from its set time.
 
 A client that waits for an answer before it asks again measures a slow server less often than a fast
 one (coordinated omission). Here a request that could not be sent in time has waited all the same.

@@ -1,4 +1,4 @@
-"""What servers are asked and told, as JSON: nodes, batches of them, edges that come and go."""
+"""Bodies of requests as JSON: nodes, batches of nodes, and edges to add and remove."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,19 +17,19 @@ class Questions:
     def __init__(self, graph: TextGraph) -> None:
         self.graph = graph
         self.makers = student_nodes(graph)
-        self.given = dict.fromkeys(self.makers, 0)
-        self.given_edges = 0
+        self.counts = dict.fromkeys(self.makers, 0)
+        self.edge_count = 0
 
     def nodes(self, sort: str, count: int) -> list[dict[str, Any]]:
         """The next nodes of a sort, `stored` or `unseen`."""
-        start = self.given[sort]
-        self.given[sort] += count
+        start = self.counts[sort]
+        self.counts[sort] += count
         return [json_node(self.makers[sort](start + number)) for number in range(count)]
 
     def edges(self, count: int) -> list[dict[str, str]]:
         """The next edges that the graph lacks, as a change names them."""
-        start = self.given_edges
-        self.given_edges += count
+        start = self.edge_count
+        self.edge_count += count
         return [self.edge(start + number) for number in range(count)]
 
     def edge(self, number: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""One request at a time over one connection: what each takes, and what of the server."""
+"""One request at a time over one connection: the time of each, and the server's."""
 
 import http.client
 import statistics
@@ -15,7 +15,7 @@ from benchmarks.serving.servers import Served
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Of requests one after the other; milliseconds."""
+    """Times of requests that are sent one after the other, in milliseconds."""
 
     p50: float
     p99: float

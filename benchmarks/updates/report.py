@@ -109,8 +109,8 @@ def looked_up(kinds: Mapping[str, Engines]) -> str:
     """What a look-up costs whose answer waits, beside one whose answer is stored."""
     rows = []
     for kind, found in kinds.items():
-        told = found["this"]["reads"]
-        cells = [f"{told[name]:.1f}" if name in told else "" for name in ("stored", "left")]
+        reads = found["this"]["reads"]
+        cells = [f"{reads[name]:.1f}" if name in reads else "" for name in ("stored", "left")]
         rows.append([kind, *cells])
     header = ["student", "one node's logits, stored: microseconds, median", "left: microseconds"]
     return markdown_table(header, rows)

@@ -101,10 +101,10 @@ def reads(engine: Engine, count: int) -> dict[str, float]:
 
 
 def seconds_of(engine: Engine, row: int) -> float:
-    asked, state = np.array([row]), engine.state
-    state.logits(asked)  # the pages that it reads are there
+    rows, state = np.array([row]), engine.state
+    state.logits(rows)  # the pages that it reads are there
     started = time.perf_counter()
-    state.logits(asked)
+    state.logits(rows)
     return time.perf_counter() - started
 
 

@@ -1,4 +1,4 @@
-"""Pages of docs/reference that are made from code, and what in the code lacks words for them."""
+"""Generates pages of docs/reference from code, and finds code without descriptions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ PAGES: dict[str, Callable[[], Page]] = {
 
 
 def write_pages(root: Path) -> list[Path]:
-    """Writes every page anew, and returns their paths.
+    """Writes every page; returns their paths.
 
     Raises:
         DocumentError: something has no words; nothing is written then.

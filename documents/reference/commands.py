@@ -76,23 +76,23 @@ def option_row(page: Page, command: str, option: Any) -> tuple[str, ...]:
 
 
 def values(option: Any) -> str:
-    """What an option takes; nothing of one that is said or not."""
+    """The values that an option takes; empty for a flag."""
     if option.is_flag:
         return ""
     kind = option.type
     if choices := getattr(kind, "choices", None):
         return " or ".join(map(code, choices))
     name = kind.name.removesuffix(" range")
-    told = KINDS.get(name, name)
+    words = KINDS.get(name, name)
     if (least := getattr(kind, "min", None)) is not None:
-        told += f", ≥ {least:,}"
+        words += f", ≥ {least:,}"
     if (most := getattr(kind, "max", None)) is not None:
-        told += f", ≤ {most:,}"
-    return f"{told}; several" if option.multiple else told
+        words += f", ≤ {most:,}"
+    return f"{words}; several" if option.multiple else words
 
 
 def default(option: Any) -> str:
-    """By default it is this; empty where there is none, or none that a page can name."""
+    """The default value; empty if there is none that a page can name."""
     value = option.default
     if option.required:
         return "needed"

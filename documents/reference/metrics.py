@@ -18,7 +18,7 @@ INTRODUCTION = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A metric as it is asked for, without what a histogram adds to its name."""
+    """A metric's name, without the suffixes of a histogram, and its description."""
 
     name: str
     kind: str
@@ -50,10 +50,10 @@ def figures() -> Iterator[Figure]:
 
 
 def gauges(tree: ast.Module) -> Iterator[Figure]:
-    """Gauges are added where what they read is made, so they are found in the code."""
+    """Finds the gauges in the code, since each is registered beside the object that it reads."""
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
-        said = [entry.value for entry in node.args[:2] if isinstance(entry, ast.Constant)]
-        if node.func.attr == "gauge" and len(said) == 2:
-            yield Figure(PREFIX + str(said[0]), "gauge", (), str(said[1]))
+        arguments = [entry.value for entry in node.args[:2] if isinstance(entry, ast.Constant)]
+        if node.func.attr == "gauge" and len(arguments) == 2:
+            yield Figure(PREFIX + str(arguments[0]), "gauge", (), str(arguments[1]))

@@ -1,4 +1,4 @@
-"""A page of Markdown in the making."""
+"""Builds a page of Markdown."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -30,21 +30,21 @@ class Page:
                 self.lines += [paragraph, ""]
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Adds a table; without rows nothing."""
+        """Adds a table, unless it has no rows."""
         body = [f"| {' | '.join(map(cell, row))} |" for row in rows]
         if body:
             self.lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *body, ""]
 
     def words(self, what: str, text: str | None) -> str:
-        """A text that has to be there; if it is not, that is noted."""
-        told = " ".join((text or "").split())
-        if not told:
+        """Returns a required description on one line, and notes it as missing if it is empty."""
+        line = " ".join((text or "").split())
+        if not line:
             self.missing.append(what)
-        return told
+        return line
 
 
 def cell(text: str) -> str:
-    """Text in a cell of a table: in one line, and no bar ends the cell."""
+    """Formats a table cell: one line, with bars escaped."""
     return re.sub(r"\s+", " ", text).strip().replace("|", r"\|")
 
 

@@ -35,7 +35,7 @@ def python_page() -> Page:
 
 
 def described(page: Page, name: str, value: Any) -> list[str]:
-    """A signature and a docstring, whose blocks are kept as they are."""
+    """Formats a signature and a docstring, whose layout is kept."""
     short = name.rpartition(".")[2]
     if isinstance(value, property):
         getter: Any = value.fget
@@ -48,45 +48,47 @@ def described(page: Page, name: str, value: Any) -> list[str]:
 
 
 def signature(value: Callable[..., Any]) -> str:
-    """With each argument in a line of its own where they are long; without `self`."""
-    told = inspect.signature(value)
-    parameters = [parameter(p) for p in told.parameters.values() if p.name not in ("self", "cls")]
+    """Formats a signature without `self`; a long one has an argument per line."""
+    declared = inspect.signature(value)
+    parameters = [
+        parameter(p) for p in declared.parameters.values() if p.name not in ("self", "cls")
+    ]
     end = ")"
-    if told.return_annotation not in (inspect.Signature.empty, None, "None"):
-        end += f" -> {annotation(told.return_annotation)}"
+    if declared.return_annotation not in (inspect.Signature.empty, None, "None"):
+        end += f" -> {annotation(declared.return_annotation)}"
     line = f"({', '.join(parameters)}{end}"
     if len(line) <= WIDTH:
         return line
     return "(\n" + "".join(f"    {p},\n" for p in parameters) + end
 
 
-def parameter(told: inspect.Parameter) -> str:
+def parameter(declared: inspect.Parameter) -> str:
     several: dict[object, str] = {
         inspect.Parameter.VAR_POSITIONAL: "*",
         inspect.Parameter.VAR_KEYWORD: "**",
     }
-    stars = several.get(told.kind, "")
-    kind = "" if told.annotation is told.empty else f": {annotation(told.annotation)}"
-    if told.default is told.empty:
-        return f"{stars}{told.name}{kind}"
-    value = repr(told.default)
-    given = "…" if value.startswith("<") or len(value) > WIDTH // 2 else value
-    return f"{told.name}{kind} = {given}"
+    stars = several.get(declared.kind, "")
+    kind = "" if declared.annotation is declared.empty else f": {annotation(declared.annotation)}"
+    if declared.default is declared.empty:
+        return f"{stars}{declared.name}{kind}"
+    value = repr(declared.default)
+    default = "…" if value.startswith("<") or len(value) > WIDTH // 2 else value
+    return f"{declared.name}{kind} = {default}"
 
 
 def annotation(kind: Any) -> str:
-    """A type without the modules that its parts are in, and without what is noted on it."""
+    """Formats a type without module names."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
-    told = kind if isinstance(kind, str) else inspect.formatannotation(kind)
-    told = MODULE.sub("", told).replace("~", "")
-    if plan := PLAN.fullmatch(told):  # what both clients make of what they are to ask
+    text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    text = MODULE.sub("", text).replace("~", "")
+    if plan := PLAN.fullmatch(text):  # what both clients make of what they are to ask
         return plan[2]
-    return told
+    return text
 
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:
-    """What a class, or one of ours that it inherits from, defines for others."""
+    """The public methods of a class and of its base classes in this project."""
     seen: set[str] = set()
     for owner in kind.__mro__:
         if not owner.__module__.startswith(ROOMS):

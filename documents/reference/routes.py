@@ -38,14 +38,14 @@ def routes_page() -> Page:
                 for p in operation.get("parameters", ())
             ),
         )
-        told = [f"Body: {code(kind)}." for kind in [body(operation)] if kind]
-        told += [f"Answers: {', '.join(map(code, operation['responses']))}."]
-        page.add(" ".join(told))
+        facts = [f"Body: {code(kind)}." for kind in [body(operation)] if kind]
+        facts += [f"Answers: {', '.join(map(code, operation['responses']))}."]
+        page.add(" ".join(facts))
     return page
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each as its method and path."""
+    """Yields each operation with its method and path."""
     document = get_openapi(title="Understudy", version="", routes=ROUTES)
     for path, methods in document["paths"].items():
         for method in METHODS:
@@ -54,12 +54,13 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def role(operation: dict[str, Any]) -> str:
-    scopes = [s for entry in operation.get("security", ()) for said in entry.values() for s in said]
+    security = operation.get("security", ())
+    scopes = [scope for entry in security for names in entry.values() for scope in names]
     return ", ".join(sorted(set(scopes))) or "none"
 
 
 def body(operation: dict[str, Any]) -> str:
-    """The name of what is sent."""
+    """The name of the request body's type."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         return str(content["schema"].get("$ref", "")).removeprefix(SCHEMAS)
     return ""

@@ -44,7 +44,7 @@ def row(page: Page, name: str, field: FieldInfo) -> tuple[str, ...]:
 
 
 def values(field: FieldInfo) -> str:
-    """What a setting may be."""
+    """The values that a setting takes."""
     kinds = [kind for kind in alternatives(field.annotation) if kind is not NoneType]
     names = [name for kind in kinds for name in kind_names(kind)]
     bounds = [bound for entry in field.metadata if (bound := bound_of(entry))]

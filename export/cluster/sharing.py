@@ -65,13 +65,13 @@ class SharedPasses:
     numbers: Iterator[int] = field(default_factory=count)  # of the passes
 
     def activations(
-        self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
+        self, graph: TextGraph, form: Form, inputs: StudentFeatures, progress: Progress
     ) -> Activations:
         form = replace(form, folder=form.folder.resolve())
         ranges = list(node_ranges(graph.adjacency, NODES_A_RANGE, NEIGHBORS_A_RANGE))
         total = (form.info.layers + 1) * len(ranges)
-        file = given.file and given.file.resolve()
-        first = InputPass(form, given.spec, file)
+        file = inputs.file and inputs.file.resolve()
+        first = InputPass(form, inputs.spec, file)
         tables = [self.table(first, ranges, (STAGE, 0, total), progress)]
         for number in range(1, form.info.layers + 1):
             one, done = LayerPass(form, number, tables[-1]), number * len(ranges)
@@ -93,18 +93,18 @@ class SharedPasses:
         self,
         one: Pass,
         ranges: Sequence[tuple[int, int]],
-        told: tuple[str, int, int],
+        stage_range: tuple[str, int, int],
         progress: Progress,
     ) -> Path:
         """Runs a pass over all nodes; returns the .npy file of the results, and removes its shards.
 
         Args:
-            told: the stage, its progress so far, and its total
+            stage_range: the stage, its progress so far, and its total
 
         Raises:
             ClusterError: see `Workers.each` and `joined_shards`.
         """
-        stage, before, total = told
+        stage, before, total = stage_range
         name = f"pass-{next(self.numbers)}"
         items = [
             Range(one, start, end, self.folder / f"{name}-{start}.npy") for start, end in ranges

@@ -124,8 +124,8 @@ class AnswerConstraint(Struct):
 REQUEST = msgspec.json.Decoder(ChatRequest)
 
 
-class AskedCompletion:
-    """A request with one question; see `service.compatible.proxy.Asked`."""
+class ChatWireRequest:
+    """A request with one question; see `service.compatible.proxy.WireRequest`."""
 
     path = "/chat/completions"
     refusable = False
@@ -143,12 +143,12 @@ class AskedCompletion:
         )
 
     def node(self) -> Node | None:
-        """See `Asked`; a chat with earlier answers has no node."""
+        """See `WireRequest`; a chat with earlier answers has no node."""
         messages = self.request.messages
-        asked = [number for number, m in enumerate(messages) if m.role not in UNREAD]
-        if len(asked) != 1 or messages[asked[0]].role != "user":
+        turns = [number for number, m in enumerate(messages) if m.role not in UNREAD]
+        if len(turns) != 1 or messages[turns[0]].role != "user":
             return None
-        content, where = messages[asked[0]].content, f"messages.{asked[0]}.content"
+        content, where = messages[turns[0]].content, f"messages.{turns[0]}.content"
         if isinstance(content, tuple):
             if any(part.type != "text" for part in content):
                 return None
@@ -156,11 +156,11 @@ class AskedCompletion:
         return None if content is None else node_of_text(content, where)
 
     def some(self, questions: Raw, _: Sequence[int]) -> Raw:
-        """See `Asked`; there is only one question."""
+        """See `WireRequest`; there is only one question."""
         return questions
 
     def answer_body(self, model: str, own: Mapping[int, Shares], _: bytes | None) -> bytes:
-        """See `Asked`."""
+        """See `WireRequest`."""
         constraint = self.constraint
         assert constraint is not None
         pieces = (
@@ -194,7 +194,7 @@ class AskedCompletion:
         return [token for token in (around[0], label, around[2]) if token.token]
 
 
-def read_completion(content: bytes, _: Headers) -> AskedCompletion:
+def read_completion(content: bytes, _: Headers) -> ChatWireRequest:
     """Decodes a body.
 
     Raises:
@@ -202,7 +202,7 @@ def read_completion(content: bytes, _: Headers) -> AskedCompletion:
     """
     request = decode(REQUEST, content)
     look_through(content)
-    return AskedCompletion(request, content)
+    return ChatWireRequest(request, content)
 
 
 def token_of(text: str, probability: float) -> LabelToken:
@@ -229,26 +229,26 @@ def constraint_of(request: ChatRequest) -> AnswerConstraint | None:
         )
         if held is not None
     ]
-    given = (request.response_format, request.structured_outputs, request.guided_choice)
-    return found[0] if len(found) == sum(value is not None for value in given) == 1 else None
+    wanted = (request.response_format, request.structured_outputs, request.guided_choice)
+    return found[0] if len(found) == sum(value is not None for value in wanted) == 1 else None
 
 
-def constraint_by_format(given: Any) -> AnswerConstraint | None:
+def constraint_by_format(value: Any) -> AnswerConstraint | None:
     """Reads OpenAI's `response_format` of the type json_schema."""
-    if not isinstance(given, dict) or not isinstance(given.get("json_schema"), dict):
+    if not isinstance(value, dict) or not isinstance(value.get("json_schema"), dict):
         return None
-    return constraint_by_schema(given["json_schema"].get("schema"))
+    return constraint_by_schema(value["json_schema"].get("schema"))
 
 
-def constraint_by_outputs(given: Any) -> AnswerConstraint | None:
+def constraint_by_outputs(value: Any) -> AnswerConstraint | None:
     """Reads vLLM's `structured_outputs`, with `choice` or `json`."""
-    if not isinstance(given, dict):
+    if not isinstance(value, dict):
         return None
-    return constraint_by_choice(given.get("choice")) or constraint_by_schema(given.get("json"))
+    return constraint_by_choice(value.get("choice")) or constraint_by_schema(value.get("json"))
 
 
-def constraint_by_choice(given: Any) -> AnswerConstraint | None:
-    return AnswerConstraint(given) if is_texts(given) else None
+def constraint_by_choice(value: Any) -> AnswerConstraint | None:
+    return AnswerConstraint(value) if is_texts(value) else None
 
 
 def constraint_by_schema(schema: Any) -> AnswerConstraint | None:

@@ -190,29 +190,29 @@ class UpstreamResponse(Struct):
     usage: Raw
 
 
-class AskedDecisions:
-    """A request; see `service.compatible.proxy.Asked`."""
+class DecisionsWireRequest:
+    """A request; see `service.compatible.proxy.WireRequest`."""
 
     path = "/decisions"
     refusable = True
     reason = ""
 
     def __init__(
-        self, asked: DecisionInput, questions: Questions[DecisionQuestions], content: bytes
+        self, text: DecisionInput, questions: Questions[DecisionQuestions], content: bytes
     ) -> None:
-        self.input, self.questions, self.content = asked, questions, content
+        self.input, self.questions, self.content = text, questions, content
 
     def node(self) -> Node | None:
-        """See `Asked`."""
+        """See `WireRequest`."""
         return node_of_input(self.input)
 
     def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
-        """See `Asked`."""
-        asked = SINGLE.decode(questions)
-        return Raw(encode([asked[position] for position in positions]))
+        """See `WireRequest`."""
+        decoded = SINGLE.decode(questions)
+        return Raw(encode([decoded[position] for position in positions]))
 
     def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
-        """See `Asked`."""
+        """See `WireRequest`."""
         rest: Sequence[Any] = ()
         usage = NO_TOKENS
         if reply is not None:
@@ -220,8 +220,8 @@ class AskedDecisions:
             rest, usage = answered.answers, answered.usage
         others = iter(rest)
         answers: list[Any] = []
-        asked = zip(self.questions.given, self.questions.options, strict=True)
-        for position, (question, options) in enumerate(asked):
+        pairs = zip(self.questions.decoded, self.questions.options, strict=True)
+        for position, (question, options) in enumerate(pairs):
             if position in own and options is not None:
                 answers.append(choice_answer(question.name, options, own[position]))
             else:
@@ -229,7 +229,7 @@ class AskedDecisions:
         return encode(MergedResponse(model, answers, usage))
 
 
-def read_decisions(content: bytes, _: Headers) -> AskedDecisions:
+def read_decisions(content: bytes, _: Headers) -> DecisionsWireRequest:
     """Decodes a body.
 
     Raises:
@@ -242,7 +242,7 @@ def read_decisions(content: bytes, _: Headers) -> AskedDecisions:
         decode(REQUEST, content)  # raises an error with the field's place in the whole body
         raise
     look_around(content, outline.questions)
-    return AskedDecisions(outline.input, questions, content)
+    return DecisionsWireRequest(outline.input, questions, content)
 
 
 def all_options(questions: DecisionQuestions) -> list[Options | None]:
@@ -257,7 +257,7 @@ def options_of(question: DecisionQuestion) -> Options | None:
     return texts if len(texts) == len(values) else None
 
 
-def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
+def node_of_input(value: str | tuple[InputItem, ...]) -> Node | None:
     """Finds the node of an input; None if the student cannot read it.
 
     It is the user's only message; messages of developers and systems are ignored. A JSON part
@@ -267,13 +267,13 @@ def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
     Raises:
         InvalidFieldError: see `service.compatible.nodes`.
     """
-    if isinstance(asked, str):
-        return node_of_text(asked, "input")
-    users = [number for number, item in enumerate(asked) if item.role == "user"]
-    foreign = any(i.type != "message" or i.role == "assistant" for i in asked)
+    if isinstance(value, str):
+        return node_of_text(value, "input")
+    users = [number for number, item in enumerate(value) if item.role == "user"]
+    foreign = any(i.type != "message" or i.role == "assistant" for i in value)
     if foreign or len(users) != 1:
         return None
-    content, where = asked[users[0]].content, f"input.{users[0]}.content"
+    content, where = value[users[0]].content, f"input.{users[0]}.content"
     if isinstance(content, str):
         return node_of_text(content, where)
     if any(part.type not in OWN_TYPES for part in content):

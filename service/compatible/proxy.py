@@ -12,7 +12,7 @@ from service.compatible.upstream import Reply, Upstream
 from service.errors import NoUpstreamError
 from service.http.bodies import LARGE_BYTES, Arguments, Result
 from service.http.exchange import EncodedResponse, Exchange
-from service.inference.classifier import Classified, Classifier
+from service.inference.classifier import Classifier, ClassifyJob
 from service.inference.deadlines import attend, seconds_left
 from service.messages import Node, encode
 from understudy.bundle import Manifest
@@ -24,7 +24,7 @@ STUDENT, UPSTREAM, MIXED, REFUSED = b"student", b"upstream", b"mixed", b"refused
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
-class Asked(Protocol):
+class WireRequest(Protocol):
     """A decoded request of one API.
 
     Attributes:
@@ -104,50 +104,50 @@ class DecisionProxy:
         self.looks_up = not self.defers and classifier.asking is None
         self.count = classifier.metrics.decisions.add
 
-    async def answer(self, exchange: Exchange, asked: Asked) -> EncodedResponse:
+    async def answer(self, exchange: Exchange, request: WireRequest) -> EncodedResponse:
         """Answers a request.
 
         Raises:
             NoUpstreamError: the student can answer no question, and the API has no refusals.
-            See `Classifier.classify`, `Upstream.ask` and `Asked` for others.
+            See `Classifier.classify`, `Upstream.ask` and `WireRequest` for others.
         """
         large = exchange.size > LARGE_BYTES
-        found = await self.student(exchange, asked, large)
-        own, total = found.own, len(asked.questions)
+        found = await self.student(exchange, request, large)
+        own, total = found.own, len(request.questions)
         self.count("student", amount=len(own))
         if len(own) == total:
             return routed_response(
-                await self.run(large, asked.answer_body, found.model, own, None), STUDENT
+                await self.run(large, request.answer_body, found.model, own, None), STUDENT
             )
         rest = [position for position in range(total) if position not in own]
         if self.upstream is None:
-            if not own and not asked.refusable:
-                raise NoUpstreamError(asked.reason)
+            if not own and not request.refusable:
+                raise NoUpstreamError(request.reason)
             self.count("refused", amount=len(rest))
-            answer = await self.run(large, asked.answer_body, found.model, own, None)
+            answer = await self.run(large, request.answer_body, found.model, own, None)
             return routed_response(answer, MIXED if own else REFUSED)
         self.count("upstream", amount=len(rest))
         model = self.upstream.options.model
-        body = await self.run(large, forwarded, asked, rest if own else None, model)
-        work = self.upstream.ask(asked.path, body)
+        body = await self.run(large, forwarded, request, rest if own else None, model)
+        work = self.upstream.ask(request.path, body)
         reply = await attend(work, exchange, seconds_left(exchange, self.classifier.seconds))
         if not own or reply.status != 200:
             return passed_on(reply)
         return routed_response(
-            await self.run(large, asked.answer_body, found.model, own, reply.content), MIXED
+            await self.run(large, request.answer_body, found.model, own, reply.content), MIXED
         )
 
-    async def student(self, exchange: Exchange, asked: Asked, large: bool) -> Found:
+    async def student(self, exchange: Exchange, request: WireRequest, large: bool) -> Found:
         """Gets the student's answers to a request; raises as `answer` does."""
         manifest = self.classifier.slot.engine.manifest
-        choices = await self.choices(asked, manifest, large)
-        node = asked.node() if choices else None
+        choices = await self.choices(request, manifest, large)
+        node = request.node() if choices else None
         if node is None:
             return Found(manifest.name, {})
         classified = await self.classified(exchange, node)
         if classified.engine.manifest is not manifest:  # a reload happened meanwhile
             manifest = classified.engine.manifest
-            choices = await self.choices(asked, manifest, large)
+            choices = await self.choices(request, manifest, large)
         if self.defers and await self.classifier.unsure(classified):
             return Found(manifest.name, {})
         logits = joined_logits(classified.resolution, classified.inference)[0]
@@ -155,7 +155,7 @@ class DecisionProxy:
         own = await self.run(large, all_shares, logits, temperature, choices)
         return Found(manifest.name, own)
 
-    async def classified(self, exchange: Exchange, node: Node) -> Classified:
+    async def classified(self, exchange: Exchange, node: Node) -> ClassifyJob:
         """Looks up or infers the node; raises as `Classifier.classify` does.
 
         A stored node's label and score are skipped if unneeded; they are a fifth of the cost.
@@ -167,9 +167,11 @@ class DecisionProxy:
                 return found
         return await self.classifier.classify(exchange, (node,), 1)
 
-    async def choices(self, asked: Asked, manifest: Manifest, large: bool) -> Mapping[int, Columns]:
+    async def choices(
+        self, request: WireRequest, manifest: Manifest, large: bool
+    ) -> Mapping[int, Columns]:
         reader = label_reader(manifest.label_names)
-        return await self.run(large, asked.questions.own, reader)
+        return await self.run(large, request.questions.own, reader)
 
     async def run(
         self,
@@ -200,7 +202,7 @@ def passed_on(reply: Reply) -> EncodedResponse:
     return EncodedResponse(reply.content, headers, reply.kind, reply.status)
 
 
-def forwarded(asked: Asked, positions: Sequence[int] | None, model: str) -> bytes:
+def forwarded(request: WireRequest, positions: Sequence[int] | None, model: str) -> bytes:
     """Makes the body for the upstream, unchanged except for what must differ.
 
     Args:
@@ -208,10 +210,10 @@ def forwarded(asked: Asked, positions: Sequence[int] | None, model: str) -> byte
         model: replaces the caller's model, unless empty.
     """
     if positions is None and not model:
-        return asked.content
-    fields = FIELDS.decode(asked.content)
+        return request.content
+    fields = FIELDS.decode(request.content)
     if model:
         fields["model"] = Raw(encode(model))
     if positions is not None:
-        fields["questions"] = asked.some(fields["questions"], positions)
+        fields["questions"] = request.some(fields["questions"], positions)
     return encode(fields)

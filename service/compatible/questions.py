@@ -23,8 +23,8 @@ class Questions(Generic[WireQuestions]):
         options: of each question; None if it is not a choice among texts.
     """
 
-    def __init__(self, given: WireQuestions, options: Sequence[Options | None]) -> None:
-        self.given = given
+    def __init__(self, decoded: WireQuestions, options: Sequence[Options | None]) -> None:
+        self.decoded = decoded
         self.options = options
         self.found: tuple[LabelReader, Mapping[int, Columns]] | None = None
 
@@ -61,9 +61,9 @@ class QuestionReader(Generic[WireQuestions]):
         self.known: Callable[[bytes], Questions[WireQuestions]] = lru_cache(MOST_KEPT)(self.anew)
 
     def anew(self, content: bytes) -> Questions[WireQuestions]:
-        given = self.decoder.decode(content)
+        decoded = self.decoder.decode(content)
         look_through(content)
-        return Questions(given, self.options_of(given))
+        return Questions(decoded, self.options_of(decoded))
 
     def read(self, written: Raw) -> Questions[WireQuestions]:
         """Decodes questions.

@@ -139,8 +139,8 @@ class UpstreamAnswers(Struct):
     usage: Raw
 
 
-class AskedSystemOne:
-    """A request; see `service.compatible.proxy.Asked`."""
+class SystemOneWireRequest:
+    """A request; see `service.compatible.proxy.WireRequest`."""
 
     path = "/systemone"
     refusable = False
@@ -152,7 +152,7 @@ class AskedSystemOne:
         self.state, self.questions, self.content = state, questions, content
 
     def node(self) -> Node | None:
-        """See `Asked`; an array or any other object has no node."""
+        """See `WireRequest`; an array or any other object has no node."""
         state = self.state
         return (
             node_of_text(state, "state")
@@ -161,20 +161,20 @@ class AskedSystemOne:
         )
 
     def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
-        """See `Asked`."""
-        asked, names = SINGLE.decode(questions), list(self.questions.given)
-        return Raw(encode({name: asked[name] for name in map(names.__getitem__, positions)}))
+        """See `WireRequest`."""
+        decoded, names = SINGLE.decode(questions), list(self.questions.decoded)
+        return Raw(encode({name: decoded[name] for name in map(names.__getitem__, positions)}))
 
     def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
-        """See `Asked`."""
+        """See `WireRequest`."""
         rest: Mapping[str, Any] = {}
         usage = NO_TOKENS
         if reply is not None:
             answered = read_reply(reply)
             rest, usage = answered.answers, answered.usage
         answers: dict[str, Any] = {}
-        asked = zip(self.questions.given, self.questions.options, strict=True)
-        for position, (name, options) in enumerate(asked):
+        pairs = zip(self.questions.decoded, self.questions.options, strict=True)
+        for position, (name, options) in enumerate(pairs):
             if position in own and options is not None:
                 answers[name] = choice_answer(options, own[position])
             elif reply is None:
@@ -186,7 +186,7 @@ class AskedSystemOne:
         return encode(MergedAnswers(model, answers, usage))
 
 
-def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
+def read_system_one(content: bytes, _: Headers) -> SystemOneWireRequest:
     """Decodes a body.
 
     Raises:
@@ -199,7 +199,7 @@ def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
         tell_wrong(content)
         raise
     look_around(content, outline.questions)
-    return AskedSystemOne(outline.state, questions, content)
+    return SystemOneWireRequest(outline.state, questions, content)
 
 
 def tell_wrong(content: bytes) -> None:

@@ -12,7 +12,7 @@ from service.compatible.nodes import node_of_text
 from service.errors import InvalidFieldError
 from service.http.exchange import decode
 from service.http.repeats import look_through
-from service.inference.classifier import Classified
+from service.inference.classifier import ClassifyJob
 from service.messages import Node, Prediction, Route, encode, refuse_if_any_failed
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
 
@@ -89,16 +89,16 @@ class TextsRequest(Struct):
     top_k: int = 1
     route: Route = "student"
 
-    def answer_body(self, asked: Classified) -> bytes:
+    def answer_body(self, job: ClassifyJob) -> bytes:
         """See `TranslatedRequest`."""
-        names = asked.engine.manifest.label_names
-        scores = scores_of(asked, self.raw_scores)
+        names = job.engine.manifest.label_names
+        scores = scores_of(job, self.raw_scores)
         data = [
             ClassifiedText(index, best_of(prediction), row, len(names))
-            for index, (prediction, row) in enumerate(zip(asked.predictions, scores, strict=True))
+            for index, (prediction, row) in enumerate(zip(job.predictions, scores, strict=True))
         ]
         name = f"classify-{uuid4().hex}"
-        return encode(ClassifiedTexts(name, int(time()), asked.engine.manifest.name, data))
+        return encode(ClassifiedTexts(name, int(time()), job.engine.manifest.name, data))
 
 
 OUTLINE = msgspec.json.Decoder(TextsOutline)
@@ -118,11 +118,11 @@ def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
     if isinstance(outline.input, UnsetType) or not isinstance(outline.nodes, UnsetType):
         raise refusal
     try:
-        given = decode(TEXTS, outline.input)
+        decoded = decode(TEXTS, outline.input)
     except InvalidFieldError as error:
         raise error.below("input") from error
     look_through(content)
-    texts = (given,) if isinstance(given, str) else given
+    texts = (decoded,) if isinstance(decoded, str) else decoded
     if not texts:
         raise InvalidFieldError("input", "expected a text or a list of texts")
     nodes = tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts))
@@ -142,13 +142,11 @@ def nodes_of(request: PredictRequest) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def predicted(request: PredictRequest, asked: Classified) -> bytes:
+def predicted(request: PredictRequest, job: ClassifyJob) -> bytes:
     """Encodes TEI's answer: every label of each node, best first; one text without outer list."""
-    names = asked.engine.manifest.label_names
+    names = job.engine.manifest.label_names
     rows = []
-    for prediction, row in zip(
-        asked.predictions, scores_of(asked, request.raw_scores), strict=True
-    ):
+    for prediction, row in zip(job.predictions, scores_of(job, request.raw_scores), strict=True):
         scores, best = map(TextScore, names, row), best_of(prediction)
         # After rounding, another label may have the same score as the best one.
         rows.append(sorted(scores, key=lambda entry: (-entry.score, entry.label != best)))
@@ -161,15 +159,15 @@ def best_of(prediction: Prediction) -> str:
     return prediction.label
 
 
-def scores_of(asked: Classified, raw: bool) -> list[list[float]]:
+def scores_of(job: ClassifyJob, raw: bool) -> list[list[float]]:
     """Computes the scores of every node, in order, for every label: probabilities or logits.
 
     Raises:
         NoNodeError: a node has no answer, because these APIs have no errors per node.
     """
-    refuse_if_any_failed(asked.predictions)
-    logits = joined_logits(asked.resolution, asked.inference)
-    scores = logits if raw else probabilities(logits, asked.engine.manifest.calibration.temperature)
+    refuse_if_any_failed(job.predictions)
+    logits = joined_logits(job.resolution, job.inference)
+    scores = logits if raw else probabilities(logits, job.engine.manifest.calibration.temperature)
     rows = scores.astype(np.float64).round(SCORE_DECIMALS).tolist()
-    placed = sorted(zip(asked.resolution.positions, rows, strict=True), key=lambda pair: pair[0])
+    placed = sorted(zip(job.resolution.positions, rows, strict=True), key=lambda pair: pair[0])
     return [row for _, row in placed]

@@ -79,7 +79,7 @@ class Upstream:
         started = perf_counter()
         try:
             async with asyncio.timeout(self.options.seconds):
-                reply = await self.asked(path, body)
+                reply = await self.post_body(path, body)
         except (EndpointError, httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             raise self.failed(failure(error)) from error
         except UpstreamError as error:
@@ -95,7 +95,7 @@ class Upstream:
         self.log.warning(str(error), "%s", error)
         return error
 
-    async def asked(self, path: str, body: bytes) -> Reply:
+    async def post_body(self, path: str, body: bytes) -> Reply:
         headers = {"content-type": JSON}
         answer = await self.http.post(f"{self.url}{path}", content=body, headers=headers)
         if answer.status_code in OF_OUR_KEY:

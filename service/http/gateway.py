@@ -76,10 +76,10 @@ class Direct:
             self.read_query(scope["query_string"])
         if TIMEOUT in exchange.headers:
             exchange.wished_seconds()  # validates the header, even if nothing is waited for
-        asked = await self.body.take(exchange)
+        request = await self.body.take(exchange)
         if MIN_VERSION in exchange.headers:
             await self.reach(exchange)
-        answer = await self.answer(exchange, asked)
+        answer = await self.answer(exchange, request)
         await answer(scope, receive, send)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from time import perf_counter
 from typing import Protocol
 
 from msgspec import Struct
@@ -19,9 +18,6 @@ from service.inference.routing import (
     CONFIDENCE,
     Prices,
     Rule,
-    auto_answer,
-    computing_ms,
-    question_cost,
     rule_of,
     teacher_prediction,
     unsure_nodes,
@@ -31,9 +27,6 @@ from service.messages import (
     AnsweredBy,
     ClassifyRequest,
     ClassifyResponse,
-    CompareResponse,
-    Comparison,
-    Cost,
     Node,
     Prediction,
     Route,
@@ -52,7 +45,7 @@ TIMES = (b"x-queue-time", b"x-encode-time", b"x-inference-time")  # milliseconds
 NO_TIMES = tuple((name, b"0.000") for name in TIMES)
 
 
-class Classified(Struct):
+class ClassifyJob(Struct):
     """A request that was checked and looked up, with its answer so far.
 
     Attributes:
@@ -101,7 +94,7 @@ class TranslatedRequest(Protocol):
     @property
     def route(self) -> Route: ...
 
-    def answer_body(self, asked: Classified) -> bytes:
+    def answer_body(self, job: ClassifyJob) -> bytes:
         """Encodes the body of the answer."""
 
 
@@ -148,10 +141,10 @@ class Classifier:
         """Answers `POST /classify`; raises as `classify` and `explained` do."""
         if isinstance(request, ClassifyRequest) and request.explain:
             return (await explained(self, exchange, request)).response()
-        asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
+        job = await self.classify(exchange, request.nodes, request.top_k, request.route)
         if isinstance(request, ClassifyRequest):
-            return asked.response()
-        return EncodedResponse(await self.executor.run(request.answer_body, asked))
+            return job.response()
+        return EncodedResponse(await self.executor.run(request.answer_body, job))
 
     async def classify(
         self,
@@ -160,7 +153,7 @@ class Classifier:
         top_k: int,
         route: Route = "student",
         seconds: float | None = None,
-    ) -> Classified:
+    ) -> ClassifyJob:
         """Answers nodes, for every protocol.
 
         Args:
@@ -173,30 +166,23 @@ class Classifier:
             See `look_up` and `Batcher.infer` for others.
         """
         if exchange.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
-            asked = self.look_up(nodes, top_k, route)
+            job = self.look_up(nodes, top_k, route)
         else:
-            asked = await self.executor.run(self.look_up, nodes, top_k, route, True)
-        if asked.large or asked.resolution.unseen or route != "student":
+            job = await self.executor.run(self.look_up, nodes, top_k, route, True)
+        if job.large or job.resolution.unseen or route != "student":
             left = seconds_left(exchange, min(seconds or self.seconds, self.seconds))
-            await attend(self.answer(asked), exchange, left)
+            await attend(self.answer(job), exchange, left)
         else:  # nothing to wait for
-            self.metrics.predictions.add("student", amount=len(asked.resolution.stored_rows))
-            asked.predictions = student_predictions(asked)
+            self.metrics.predictions.add("student", amount=len(job.resolution.stored_rows))
+            job.predictions = student_predictions(job)
         if self.asking is not None and route == "student":
-            self.asking.shadow(asked.resolution, asked.engine, asked.predictions)
-        refuse_if_none_answered(asked.predictions)
-        return asked
-
-    async def compare(
-        self, exchange: Exchange, nodes: tuple[Node, ...], top_k: int
-    ) -> CompareResponse:
-        """Asks both models about each node; raises as `classify` does."""
-        asked = await self.executor.run(self.look_up, nodes, top_k, "teacher", True)
-        return await attend(self.both(asked), exchange, seconds_left(exchange, self.seconds))
+            self.asking.shadow(job.resolution, job.engine, job.predictions)
+        refuse_if_none_answered(job.predictions)
+        return job
 
     def look_up(
         self, nodes: tuple[Node, ...], top_k: int, route: Route = "student", large: bool = False
-    ) -> Classified:
+    ) -> ClassifyJob:
         """Checks a request and looks its nodes up.
 
         Args:
@@ -215,7 +201,7 @@ class Classifier:
             raise InvalidFieldError("top_k", f"at most {limits.top_k} is allowed")
         if route != "student":
             self.check_route()
-        return Classified(engine, nodes, top_k, route, engine.resolve(nodes), large, [])
+        return ClassifyJob(engine, nodes, top_k, route, engine.resolve(nodes), large, [])
 
     def check_route(self) -> None:
         if self.asking is None:
@@ -225,10 +211,10 @@ class Classifier:
         """Returns the rule of `auto`."""
         return rule_of(manifest, self.threshold)
 
-    async def unsure(self, asked: Classified) -> set[int]:
+    async def unsure(self, job: ClassifyJob) -> set[int]:
         """Finds the nodes that `auto` passes to the teacher, once the student answered."""
-        rule = self.rule(asked.engine.manifest)
-        found = asked.engine, asked.resolution, asked.inference
+        rule = self.rule(job.engine.manifest)
+        found = job.engine, job.resolution, job.inference
         if rule.signal == CONFIDENCE:
             return unsure_nodes(rule, *found)
         return await self.executor.run(unsure_nodes, rule, *found)  # a hub has many neighbours
@@ -243,14 +229,14 @@ class Classifier:
         except TimeoutError:
             return TeacherError("the teacher did not identify itself in time")
 
-    async def answer(self, asked: Classified) -> None:
+    async def answer(self, job: ClassifyJob) -> None:
         """Answers a request by its route."""
-        if asked.route == "teacher":
-            await self.ask_teacher(asked)
+        if job.route == "teacher":
+            await self.ask_teacher(job)
             return
-        await self.ask_student(asked)
-        taught = await self.refine(asked) if asked.route == "auto" else 0
-        self.count("student", len(asked.resolution.positions) - taught)
+        await self.ask_student(job)
+        taught = await self.refine(job) if job.route == "auto" else 0
+        self.count("student", len(job.resolution.positions) - taught)
         self.count("teacher", taught)
 
     def count(self, route: AnsweredBy, nodes: int) -> None:
@@ -258,19 +244,19 @@ class Classifier:
         if nodes:
             self.metrics.predictions.add(route, amount=nodes)
 
-    async def ask_student(self, asked: Classified) -> None:
+    async def ask_student(self, job: ClassifyJob) -> None:
         """Sets the student's answers.
 
         Raises:
             OverloadedError, NotReadyError, InferenceError: see `Batcher.infer`.
         """
-        resolution = asked.resolution
+        resolution = job.resolution
         if resolution.unseen:
-            asked.inference = await self.infer(asked.engine, resolution)
-        if asked.large:
-            asked.predictions = await self.executor.run(student_predictions, asked)
+            job.inference = await self.infer(job.engine, resolution)
+        if job.large:
+            job.predictions = await self.executor.run(student_predictions, job)
         else:
-            asked.predictions = student_predictions(asked)
+            job.predictions = student_predictions(job)
 
     async def infer(self, engine: Engine, resolution: Resolution) -> Batched:
         """Runs unseen nodes in the batches of all requests; raises as `Batcher.infer` does."""
@@ -281,39 +267,39 @@ class Classifier:
         await self.embeddings.publish(engine)
         return inference
 
-    async def ask_teacher(self, asked: Classified, seconds: float | None = None) -> None:
+    async def ask_teacher(self, job: ClassifyJob, seconds: float | None = None) -> None:
         """Sets the teacher's answers, or its error if it fails.
 
         Args:
             seconds: after which the teacher has failed; None: no limit.
         """
         assert self.asking is not None
-        answers = await self.asking.ask(asked.resolution, asked.engine, seconds=seconds)
-        asked.taught = {p: a for p, a in answers.items() if isinstance(a, TeacherAnswer)}
-        self.count("teacher", len(asked.taught))
-        if asked.large:
-            asked.predictions = await self.executor.run(teacher_predictions, asked, answers)
+        answers = await self.asking.ask(job.resolution, job.engine, seconds=seconds)
+        job.taught = {p: a for p, a in answers.items() if isinstance(a, TeacherAnswer)}
+        self.count("teacher", len(job.taught))
+        if job.large:
+            job.predictions = await self.executor.run(teacher_predictions, job, answers)
         else:
-            asked.predictions = teacher_predictions(asked, answers)
+            job.predictions = teacher_predictions(job, answers)
 
-    async def refine(self, asked: Classified) -> int:
+    async def refine(self, job: ClassifyJob) -> int:
         """Replaces the student's unsure answers by the teacher's, if it has one.
 
         Returns:
             The number of answers that are the teacher's.
         """
         assert self.asking is not None
-        predictions = asked.predictions
-        unsure = await self.unsure(asked)
+        predictions = job.predictions
+        unsure = await self.unsure(job)
         if not unsure:
             return 0
         answers: Mapping[int, TeacherAnswer | NodeError]
-        if refusal := await self.refusal(asked.engine.manifest):
+        if refusal := await self.refusal(job.engine.manifest):
             answers = dict.fromkeys(unsure, refusal)
         else:
-            answers = await self.asking.ask(asked.resolution, asked.engine, unsure, spared())
+            answers = await self.asking.ask(job.resolution, job.engine, unsure, spared())
         for position, answer in answers.items():
-            taught = teacher_prediction(position, asked.nodes[position], answer, asked.top_k)
+            taught = teacher_prediction(position, job.nodes[position], answer, job.top_k)
             if taught.error is None:
                 predictions[position] = taught
             else:
@@ -322,49 +308,6 @@ class Classifier:
                     own.index, own.id, own.label, own.score, own.top, teacher_error=taught.error
                 )
         return sum(prediction.route == "teacher" for prediction in predictions)
-
-    async def both(self, asked: Classified) -> CompareResponse:
-        """Asks the student, then the teacher, so that neither slows the other down."""
-        started = perf_counter()
-        await self.ask_student(asked)
-        self.count("student", len(asked.resolution.positions))
-        student_ms = round(1_000 * (perf_counter() - started), 3)
-        students = asked.predictions
-        unsure = await self.unsure(asked)
-        if unsure and await self.refusal(asked.engine.manifest):
-            unsure = set()
-        await self.ask_teacher(asked, spared())
-        refuse_if_none_answered(students)
-        teacher_ms = {p: a.milliseconds for p, a in (asked.taught or {}).items()}
-        student_cost = Cost(processor_ms=computing_ms(asked.inference))
-        costs = await self.teacher_costs(asked)
-        comparisons = tuple(
-            Comparison(
-                student.index,
-                student,
-                teacher,
-                None if teacher.label is None else teacher.label == student.label,
-                student_ms,
-                teacher_ms.get(student.index),
-                auto_answer(student, teacher, student.index in unsure),
-                student_cost,
-                costs.get(student.index, Cost()),
-            )
-            for student, teacher in zip(students, asked.predictions, strict=True)
-        )
-        engine, version = asked.engine, asked.resolution.state.version
-        return CompareResponse(engine.manifest.name, engine.model_version, version, comparisons)
-
-    async def teacher_costs(self, asked: Classified) -> dict[int, Cost]:
-        """Computes what each of the teacher's answers cost, by position."""
-        assert self.asking is not None
-        taught = asked.taught or {}
-        costs = {}
-        async for position, prompt in self.asking.prompts(asked.resolution, asked.engine, taught):
-            answer = taught[position]
-            label = answer.opinion.label
-            costs[position] = question_cost(prompt, label, answer.free, self.prices)
-        return costs
 
 
 def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
@@ -378,22 +321,20 @@ def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
         raise NoNodeError(first.code, first.message, first.details)
 
 
-def student_predictions(asked: Classified) -> list[Prediction]:
+def student_predictions(job: ClassifyJob) -> list[Prediction]:
     """Makes the student's predictions, in the order of the request."""
-    return asked.engine.predict(
-        asked.nodes, asked.resolution, asked.inference, asked.top_k, STUDENTS
-    )
+    return job.engine.predict(job.nodes, job.resolution, job.inference, job.top_k, STUDENTS)
 
 
 def teacher_predictions(
-    asked: Classified, answers: Mapping[int, TeacherAnswer | NodeError]
+    job: ClassifyJob, answers: Mapping[int, TeacherAnswer | NodeError]
 ) -> list[Prediction]:
     """Makes the teacher's predictions, in the order of the request."""
     predictions = {
-        position: refused(position, asked.nodes[position].id, error)
-        for position, error in asked.resolution.errors.items()
+        position: refused(position, job.nodes[position].id, error)
+        for position, error in job.resolution.errors.items()
     }
     for position, answer in answers.items():
-        node = asked.nodes[position]
-        predictions[position] = teacher_prediction(position, node, answer, asked.top_k)
-    return [predictions[position] for position in range(len(asked.nodes))]
+        node = job.nodes[position]
+        predictions[position] = teacher_prediction(position, node, answer, job.top_k)
+    return [predictions[position] for position in range(len(job.nodes))]

@@ -15,12 +15,12 @@ from understudy.engine.limits import Limits
 from understudy.engine.requests import Resolution, joined_logits
 
 if TYPE_CHECKING:  # `classifier` imports this module
-    from service.inference.classifier import Classified, Classifier
+    from service.inference.classifier import Classifier, ClassifyJob
 
 
 async def explained(
     classifier: "Classifier", exchange: Exchange, request: ClassifyRequest
-) -> "Classified":
+) -> "ClassifyJob":
     """Answers nodes, and explains each answer.
 
     The variants with a part left out run in the batches of all requests, within the request's time.
@@ -30,9 +30,9 @@ async def explained(
         See `Classifier.classify` and `Batcher.infer` for others.
     """
     check_explained(request, request.route, classifier.slot.engine.limits)
-    asked = await classifier.classify(exchange, request.nodes, request.top_k, request.route)
-    await attend(explain(classifier, asked), exchange, seconds_left(exchange, classifier.seconds))
-    return asked
+    job = await classifier.classify(exchange, request.nodes, request.top_k, request.route)
+    await attend(explain(classifier, job), exchange, seconds_left(exchange, classifier.seconds))
+    return job
 
 
 def check_explained(request: ClassifyRequest, route: Route, limits: Limits) -> None:
@@ -50,36 +50,36 @@ def check_explained(request: ClassifyRequest, route: Route, limits: Limits) -> N
         raise InvalidFieldError("nodes", problem)
 
 
-async def explain(classifier: "Classifier", asked: "Classified") -> None:
+async def explain(classifier: "Classifier", job: "ClassifyJob") -> None:
     """Adds explanations to the predictions of an answered request."""
-    left_out, variants = await classifier.executor.run(left_out_of, asked)
-    lacking = np.empty((0, len(asked.engine.manifest.label_names)), np.float32)
+    left_out, variants = await classifier.executor.run(left_out_of, job)
+    lacking = np.empty((0, len(job.engine.manifest.label_names)), np.float32)
     if variants.unseen:
-        inference = await classifier.infer(asked.engine, variants)
+        inference = await classifier.infer(job.engine, variants)
         lacking = inference.logits
-    asked.predictions = await classifier.executor.run(with_explanations, asked, left_out, lacking)
+    job.predictions = await classifier.executor.run(with_explanations, job, left_out, lacking)
 
 
-def left_out_of(asked: "Classified") -> tuple[list[Omission], Resolution]:
+def left_out_of(job: "ClassifyJob") -> tuple[list[Omission], Resolution]:
     """Chooses the parts to leave out of a request's nodes, and makes the variants to run."""
-    engine, resolution = asked.engine, asked.resolution
+    engine, resolution = job.engine, job.resolution
     left_out = omissions(resolution, engine.limits, engine.manifest.encoder)
     variants = [variant for omission in left_out for variant in omission.variants()]
     return left_out, Resolution(resolution.state, unseen=variants)
 
 
 def with_explanations(
-    asked: "Classified", left_out: list[Omission], lacking: NDArray[np.float32]
+    job: "ClassifyJob", left_out: list[Omission], lacking: NDArray[np.float32]
 ) -> list[Prediction]:
     """Adds the explanations to the predictions; refused nodes have none.
 
     Shapes:
         lacking: float32 [K, classes], of the variants from `left_out_of`
     """
-    resolution = asked.resolution
-    whole = joined_logits(resolution, asked.inference)
-    found = explanations(asked.engine, resolution.state, left_out, whole, lacking)
-    predictions = list(asked.predictions)
+    resolution = job.resolution
+    whole = joined_logits(resolution, job.inference)
+    found = explanations(job.engine, resolution.state, left_out, whole, lacking)
+    predictions = list(job.predictions)
     for position, explanation in zip(resolution.positions, found, strict=True):
         predictions[position] = msgspec.structs.replace(
             predictions[position], explanation=explanation

@@ -109,19 +109,19 @@ class Endpoint:
         )
 
     async def call_tool(
-        self, context: ServerRequestContext[Any, Any], asked: types.CallToolRequestParams
+        self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Calls a tool; returns its answer or an error, both for the model to read.
 
         Raises:
             MCPError: there is no such tool.
         """
-        tool = next((tool for tool in TOOLS if tool.name == asked.name), None)
+        tool = next((tool for tool in TOOLS if tool.name == params.name), None)
         if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"there is no tool {shortened(asked.name)!r}")
+            raise MCPError(types.INVALID_PARAMS, f"there is no tool {shortened(params.name)!r}")
         assert context.request is not None
         exchange: Exchange = context.request.scope[SCOPE_KEY]
-        return await self.answer(tool, exchange, asked.arguments or {})
+        return await self.answer(tool, exchange, params.arguments or {})
 
     async def answer(self, tool: Tool, exchange: Exchange, arguments: Any) -> types.CallToolResult:
         try:

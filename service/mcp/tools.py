@@ -93,20 +93,20 @@ class Tool:
         return await self.run(parts, exchange, checked)
 
 
-async def classify(parts: Parts, exchange: Exchange, asked: ClassifyArguments) -> bytes:
-    request = ClassifyRequest(asked.nodes, top_k=asked.top_k)
+async def classify(parts: Parts, exchange: Exchange, arguments: ClassifyArguments) -> bytes:
+    request = ClassifyRequest(arguments.nodes, top_k=arguments.top_k)
     return (await parts.classifier.respond(exchange, request)).content
 
 
-async def explain(parts: Parts, exchange: Exchange, asked: ExplainArguments) -> bytes:
-    request = ClassifyRequest(asked.nodes, explain=True)
+async def explain(parts: Parts, exchange: Exchange, arguments: ExplainArguments) -> bytes:
+    request = ClassifyRequest(arguments.nodes, explain=True)
     return (await parts.classifier.respond(exchange, request)).content
 
 
-async def neighbors(parts: Parts, exchange: Exchange, asked: NeighborsArguments) -> bytes:
+async def neighbors(parts: Parts, exchange: Exchange, arguments: NeighborsArguments) -> bytes:
     engine = parts.slot.engine
-    state, row = find(engine, asked.id)
-    return encode(await in_time(parts, exchange, surroundings, engine, state, row, asked.limit))
+    state, row = find(engine, arguments.id)
+    return encode(await in_time(parts, exchange, surroundings, engine, state, row, arguments.limit))
 
 
 def surroundings(engine: Engine, state: GraphState, row: int, limit: int) -> Surroundings:

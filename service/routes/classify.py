@@ -9,6 +9,7 @@ from service.http.access import Role
 from service.http.exchange import EncodedResponse, JsonBody
 from service.http.gateway import Direct
 from service.http.repeats import OnceBody, look_through
+from service.inference.comparing import compared
 from service.inference.explaining import check_explained
 from service.messages import (
     STUDENTS,
@@ -56,7 +57,7 @@ ERRORS: dict[int | str, dict[str, str]] = {s: {} for s in (404, 422, 424, 429, 5
 CLASSIFY_BODY = JsonBody(ClassifyRequest, other=read_texts, once=look_through)
 COMPARE_BODY = JsonBody(CompareRequest, once=look_through)
 
-Asked = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
+ClassifyBody = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
 Predicted = Annotated[PredictRequest, Depends(OnceBody(PredictRequest))]
 Compared = Annotated[CompareRequest, Depends(COMPARE_BODY)]
 
@@ -71,8 +72,8 @@ router = APIRouter(
     description=CLASSIFY_DESCRIPTION.strip(),
     response_model=ClassifyResponse,
 )
-async def classify(asked: Asked, exchange: Timed, served: Served) -> EncodedResponse:
-    return await served.classifier.respond(exchange, asked)
+async def classify(request: ClassifyBody, exchange: Timed, served: Served) -> EncodedResponse:
+    return await served.classifier.respond(exchange, request)
 
 
 @router.post(
@@ -81,9 +82,11 @@ async def classify(asked: Asked, exchange: Timed, served: Served) -> EncodedResp
     description=TEACHER_DESCRIPTION,
     response_model=ClassifyResponse,
 )
-async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> EncodedResponse:
-    check_explained(asked, "teacher", served.slot.engine.limits)
-    answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, "teacher")
+async def classify_teacher(
+    request: ClassifyBody, exchange: Timed, served: Served
+) -> EncodedResponse:
+    check_explained(request, "teacher", served.slot.engine.limits)
+    answer = await served.classifier.classify(exchange, request.nodes, request.top_k, "teacher")
     return answer.response()
 
 
@@ -93,9 +96,9 @@ async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Enc
     description=PREDICT_DESCRIPTION.strip(),
     response_model=Lists(TextScore),
 )
-async def predict(asked: Predicted, exchange: Timed, served: Served) -> EncodedResponse:
-    answer = await served.classifier.classify(exchange, nodes_of(asked), 1)
-    return EncodedResponse(await served.executor.run(predicted, asked, answer))
+async def predict(request: Predicted, exchange: Timed, served: Served) -> EncodedResponse:
+    answer = await served.classifier.classify(exchange, nodes_of(request), 1)
+    return EncodedResponse(await served.executor.run(predicted, request, answer))
 
 
 @router.post(
@@ -103,8 +106,8 @@ async def predict(asked: Predicted, exchange: Timed, served: Served) -> EncodedR
     summary="Compare the student's answers with the teacher's",
     description=COMPARE_DESCRIPTION.strip(),
 )
-async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareResponse:
-    return await served.classifier.compare(exchange, asked.nodes, asked.top_k)
+async def compare(request: Compared, exchange: Timed, served: Served) -> CompareResponse:
+    return await compared(served.classifier, exchange, request)
 
 
 def direct(parts: Parts) -> Direct:

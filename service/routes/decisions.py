@@ -7,28 +7,28 @@ from fastapi import APIRouter, Depends
 from msgspec import Meta, Struct
 
 from service.compatible.completions import (
-    AskedCompletion,
     ChatMessage,
     ChatRequest,
     ChatResponse,
+    ChatWireRequest,
     read_completion,
 )
 from service.compatible.decisions import (
-    AskedDecisions,
     ChoiceOption,
     ChoiceQuestion,
     DecisionRequest,
     DecisionResponse,
+    DecisionsWireRequest,
     InputItem,
     InputPart,
     read_decisions,
 )
 from service.compatible.systemone import (
-    AskedSystemOne,
     SystemOneChoice,
     SystemOneQuestion,
     SystemOneRequest,
     SystemOneResponse,
+    SystemOneWireRequest,
     read_system_one,
 )
 from service.http.access import Role
@@ -96,9 +96,9 @@ router = APIRouter(
     responses=PROXY_ERRORS,
 )
 async def decide(
-    asked: Annotated[AskedDecisions, Depends(DECISIONS)], exchange: Timed, served: Served
+    request: Annotated[DecisionsWireRequest, Depends(DECISIONS)], exchange: Timed, served: Served
 ) -> EncodedResponse:
-    return await served.decision_proxy.answer(exchange, asked)
+    return await served.decision_proxy.answer(exchange, request)
 
 
 @router.post(
@@ -109,9 +109,9 @@ async def decide(
     responses=PROXY_ERRORS,
 )
 async def system_one(
-    asked: Annotated[AskedSystemOne, Depends(SYSTEM_ONE)], exchange: Timed, served: Served
+    request: Annotated[SystemOneWireRequest, Depends(SYSTEM_ONE)], exchange: Timed, served: Served
 ) -> EncodedResponse:
-    return await served.decision_proxy.answer(exchange, asked)
+    return await served.decision_proxy.answer(exchange, request)
 
 
 @router.post(
@@ -122,9 +122,9 @@ async def system_one(
     responses=PROXY_ERRORS,
 )
 async def complete_chat(
-    asked: Annotated[AskedCompletion, Depends(CHAT)], exchange: Timed, served: Served
+    request: Annotated[ChatWireRequest, Depends(CHAT)], exchange: Timed, served: Served
 ) -> EncodedResponse:
-    return await served.decision_proxy.answer(exchange, asked)
+    return await served.decision_proxy.answer(exchange, request)
 
 
 @router.get("/models", summary="List the served model (OpenAI's and Jev's APIs)")
@@ -180,10 +180,10 @@ def examples(parts: Parts) -> dict[str, Examples]:
     by_name: dict[str, SystemOneQuestion] = {
         "category": SystemOneChoice(dict.fromkeys(labels), "Which category is it?")
     }
-    asked = (ChatMessage("user", encode(node).decode()),)
+    messages = (ChatMessage("user", encode(node).decode()),)
     return {
         "complete_chat": Examples(
-            ChatRequest(engine.manifest.name, asked, structured_outputs={"choice": labels})
+            ChatRequest(engine.manifest.name, messages, structured_outputs={"choice": labels})
         ),
         "decide": Examples(DecisionRequest(engine.manifest.name, (message,), (question,))),
         "system_one": Examples(SystemOneRequest(engine.manifest.name, node, by_name)),

@@ -235,11 +235,11 @@ def examples(parts: Parts) -> dict[str, Examples]:
     name = engine.state.graph.id(rows[0]) if rows else ""
     request = InferRequest((Tensor("id", (1,), TEXT_TYPE, (name,)),), id="1")
     names = {"model": engine.manifest.name, "version": engine.model_version}
-    asked = Examples(request, parameters=names)
+    infer = Examples(request, parameters=names)
     plain = Examples(parameters=names)
     models = dict.fromkeys(("oip_model", "oip_version_model"), plain)
     ready = dict.fromkeys(("oip_model_ready", "oip_version_model_ready"), plain)
-    return {**models, **ready, "oip_infer": asked, "oip_version_infer": asked}
+    return {**models, **ready, "oip_infer": infer, "oip_version_infer": infer}
 
 
 def timeout_seconds(request: InferRequest) -> float | None:

@@ -103,7 +103,7 @@ class StructRoute(APIRoute):
             "responses": {200: {"content": content_of(answer)}, **dict(sorted(errors.items()))},
             "description": described(options.get("description"), roles),
             "operation_id": options.get("name") or endpoint.__name__,
-            "openapi_extra": asked_with(body, query, roles),
+            "openapi_extra": request_description(body, query, roles),
         }
         self.takes_body = body is not None
         self.query = query or query_of_path(path)
@@ -115,7 +115,7 @@ def described(description: str | None, roles: Sequence[str]) -> str:
     return f"{description or ''}\n\n{needed}".strip()
 
 
-def asked_with(
+def request_description(
     body: type[Struct] | None, query: QueryFields | None, roles: Sequence[str]
 ) -> dict[str, Any]:
     """Describes a request's structs, and that there may be no keys, for the OpenAPI document."""

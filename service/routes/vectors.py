@@ -117,7 +117,7 @@ class SimilarNodes(Struct, frozen=True):
     graph_version: int
 
 
-Asked = Annotated[EmbeddingsRequest, Depends(OnceBody(EmbeddingsRequest))]
+EmbeddingsBody = Annotated[EmbeddingsRequest, Depends(OnceBody(EmbeddingsRequest))]
 Near = Annotated[SimilarQuery, Depends(QueryFields(SimilarQuery))]
 
 router = APIRouter(tags=["vectors"], route_class=StructRoute, dependencies=[READ])
@@ -130,17 +130,17 @@ router = APIRouter(tags=["vectors"], route_class=StructRoute, dependencies=[READ
     responses=ERRORS,
     response_model=EmbeddingsResponse,
 )
-async def embeddings(asked: Asked, exchange: Timed, served: Served) -> EncodedResponse:
+async def embeddings(request: EmbeddingsBody, exchange: Timed, served: Served) -> EncodedResponse:
     engine = served.slot.engine
-    check_model(asked, engine)
-    state, names = engine.state, asked.input
+    check_model(request, engine)
+    state, names = engine.state, request.input
     inputs = (names,) if isinstance(names, str) else names
     if len(inputs) > engine.limits.nodes:
         raise InvalidFieldError(
             "input", f"at most {engine.limits.nodes:,} nodes per request are allowed"
         )
     resolution = await in_time(served, exchange, resolve_inputs, state, inputs, engine)
-    work = embed(served, engine, resolution, asked.encoding_format or "float")
+    work = embed(served, engine, resolution, request.encoding_format or "float")
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
 
 
@@ -160,16 +160,16 @@ async def get_similar(node_id: PathId, exchange: Timed, served: Served, near: Ne
     return await in_time(served, exchange, similar_nodes, engine, state, row, near.k, wanted)
 
 
-def check_model(asked: EmbeddingsRequest, engine: Engine) -> None:
+def check_model(request: EmbeddingsRequest, engine: Engine) -> None:
     """Refuses another model, and another width of vectors.
 
     Raises:
         UnknownModelError, InvalidFieldError.
     """
-    if asked.model not in (None, engine.manifest.name):
-        raise UnknownModelError(str(asked.model), engine.manifest.name)
+    if request.model not in (None, engine.manifest.name):
+        raise UnknownModelError(str(request.model), engine.manifest.name)
     width = engine.manifest.student.hidden
-    if asked.dimensions not in (None, width):
+    if request.dimensions not in (None, width):
         raise InvalidFieldError(
             "dimensions", f"this model's vectors have {width} dimensions; leave it out"
         )

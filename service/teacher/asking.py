@@ -103,11 +103,11 @@ class Asking:
             return dict.fromkeys(wanted, refusal)
         self.requests += 1
         try:
-            return await self.asked(resolution, engine, wanted, seconds)
+            return await self.ask_all(resolution, engine, wanted, seconds)
         finally:
             self.requests -= 1
 
-    async def asked(
+    async def ask_all(
         self,
         resolution: Resolution,
         engine: Engine,

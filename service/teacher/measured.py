@@ -42,7 +42,7 @@ class QuestionSettings:
         return ({} if self.hops is None else {"hops": self.hops}) | dict(self.prompts)
 
 
-def question_options(manifest: Manifest, given: QuestionSettings) -> QuestionOptions:
+def question_options(manifest: Manifest, configured: QuestionSettings) -> QuestionOptions:
     """Returns how the bundle's teacher was asked; without a record, what the settings specify.
 
     Raises:
@@ -51,12 +51,12 @@ def question_options(manifest: Manifest, given: QuestionSettings) -> QuestionOpt
     record = manifest.teacher
     if record is None:
         plain = QuestionOptions()
-        hops = plain.hops if given.hops is None else given.hops
-        return QuestionOptions(hops, replace(plain.prompts, **given.prompts))
+        hops = plain.hops if configured.hops is None else configured.hops
+        return QuestionOptions(hops, replace(plain.prompts, **configured.prompts))
     known = {name: value for name, value in record.prompts.items() if name in PROMPT_FIELDS}
     options = QuestionOptions(record.hops, msgspec.convert(known, PromptOptions))
     measured = {"hops": options.hops, **asdict(options.prompts)}
-    for name, wanted in given.values.items():
+    for name, wanted in configured.values.items():
         if wanted != measured[name]:
             raise SettingsError(
                 f"--teacher-{name.replace('_', '-')} is {wanted}, but the bundle's teacher was "
@@ -66,23 +66,23 @@ def question_options(manifest: Manifest, given: QuestionSettings) -> QuestionOpt
     return options
 
 
-def check_reload(manifest: Manifest, given: QuestionSettings) -> None:
+def check_reload(manifest: Manifest, configured: QuestionSettings) -> None:
     """Refuses a bundle whose teacher is asked differently from the settings.
 
     Raises:
         ReloadError: it is.
     """
     try:
-        question_options(manifest, given)
+        question_options(manifest, configured)
     except SettingsError as error:
         raise ReloadError(str(error)) from error
 
 
-def asked_model(manifest: Manifest, given: str) -> str:
+def model_to_ask(manifest: Manifest, configured: str) -> str:
     """Returns the model to ask for: the given one, or an endpoint's own name in the bundle."""
-    if not given and manifest.teacher and manifest.teacher.kind == "endpoint":
+    if not configured and manifest.teacher and manifest.teacher.kind == "endpoint":
         return manifest.teacher.model
-    return given or "teacher"
+    return configured or "teacher"
 
 
 class Served(Struct):
@@ -133,7 +133,7 @@ class IdentityCheck:
 
         Args:
             url: without /models.
-            model: that questions ask for; empty: the bundle's, see `asked_model`.
+            model: that questions ask for; empty: the bundle's, see `model_to_ask`.
             seconds: time limit.
         """
         self.url, self.model = f"{url.rstrip('/')}/models", model
@@ -217,7 +217,7 @@ class IdentityCheck:
             )
         if failure:
             return Verdict("unreachable", failure)
-        return compare(record, asked_model(manifest, self.model), models)
+        return compare(record, model_to_ask(manifest, self.model), models)
 
     async def ask(self) -> bytes:
         """Reads the start of the server's list of models; empty if it refuses.

@@ -99,8 +99,8 @@ class Teacher:
             TeacherBusyError: too many questions wait already, or it is busy.
         """
         started = perf_counter()
-        asked = backend.name, await self.identity(), prompt.text
-        key = hashlib.sha256("\0".join(asked).encode()).hexdigest()
+        question = backend.name, await self.identity(), prompt.text
+        key = hashlib.sha256("\0".join(question).encode()).hexdigest()
         known = await self.remembered(key, label_names)
         if known is not None:
             self.metrics.teacher_answers.add("cached")

@@ -129,8 +129,8 @@ class Supervisor:
             if not worker.serving or self.ending.is_set():
                 continue
             try:
-                asked = worker.channel.ask("figures", Figures, seconds=patience)
-                worker.figures = await asked
+                figures = worker.channel.ask("figures", Figures, seconds=patience)
+                worker.figures = await figures
             except WorkerGoneError as error:
                 if isinstance(error.__cause__, TimeoutError):
                     logger.error("worker %d hangs and is killed: %s", worker.number, error)
@@ -197,8 +197,8 @@ class Supervisor:
 
     async def ask_figures(self, worker: Worker) -> None:
         try:
-            asked = worker.channel.ask("figures", Figures, seconds=FIGURES_SECONDS)
-            worker.figures = await asked
+            figures = worker.channel.ask("figures", Figures, seconds=FIGURES_SECONDS)
+            worker.figures = await figures
         except WorkerGoneError as error:
             logger.warning("worker %d sent no metrics: %s", worker.number, error)
 

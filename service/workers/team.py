@@ -36,7 +36,7 @@ class Team:
         self.channel = Channel(end, self.answer)
         self.parts: Parts | None = None
         self.leave: Callable[[bool], None] | None = None
-        self.told_to_end = asyncio.Event()
+        self.ending = asyncio.Event()
         self.listening: asyncio.Task[None] | None = None
 
     def failed(self, reason: str) -> None:
@@ -56,7 +56,7 @@ class Team:
         reader = await self.channel.open()
         self.listening = asyncio.create_task(self.listen(reader))
         go = asyncio.create_task(self.channel.ask("loaded", bool, loaded))
-        end = asyncio.create_task(self.told_to_end.wait())
+        end = asyncio.create_task(self.ending.wait())
         await asyncio.wait((go, end), return_when=asyncio.FIRST_COMPLETED)
         end.cancel()
         if go.done() and go.exception() is None:
@@ -66,12 +66,12 @@ class Team:
 
     async def listen(self, reader: asyncio.StreamReader) -> None:
         await self.channel.listen(reader)
-        if not self.told_to_end.is_set():
+        if not self.ending.is_set():
             logger.error("the supervisor has ended, so this worker ends")
             self.depart(now=False)
 
     def depart(self, now: bool) -> None:
-        self.told_to_end.set()
+        self.ending.set()
         if self.leave is not None:
             self.leave(now)
 

@@ -109,9 +109,9 @@ def prometheus(busy: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def answers(prometheus: httpx.Client, query: str) -> list[dict[str, str]]:
     """The labels of every series that a query gives a number for."""
     query = query.replace("$__rate_interval", "1m")
-    told = prometheus.get("/api/v1/query", params={"query": query}).json()
-    assert told["status"] == "success", (query, told)
-    result = told["data"]["result"]
+    body = prometheus.get("/api/v1/query", params={"query": query}).json()
+    assert body["status"] == "success", (query, body)
+    result = body["data"]["result"]
     return [one["metric"] for one in result if math.isfinite(float(one["value"][1]))]
 
 

@@ -23,7 +23,7 @@ def answers(service: Service) -> Any:
             f"{VARIABLE} names no Python with the package kserve (install requirements/kserve.txt)"
         )
     command = [python, str(SCRIPT), service.url, "tiny-hashing"]
-    told = subprocess.run(
+    result = subprocess.run(
         command,
         capture_output=True,
         text=True,
@@ -31,8 +31,8 @@ def answers(service: Service) -> Any:
         env={name: v for name, v in environment().items() if name != "PYTHONPATH"},
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 def test_it_finds_the_server_and_its_model(answers: Any) -> None:

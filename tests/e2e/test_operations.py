@@ -126,11 +126,11 @@ def test_a_walk_over_all_routes_with_all_roles(guarded: Service, secrets: dict[s
             else:
                 expected = 403 if role is not Role.anyone else 401
                 assert response.status_code == expected, (method, path, role)
-                told = response.json()
+                body = response.json()
                 if path == "/v1/systemone":  # its wire has names of its own for these
-                    assert told["detail"]["error_type"]
+                    assert body["detail"]["error_type"]
                     continue
-                error = told["error"]
+                error = body["error"]
                 code = error.partition(":")[0] if path.startswith("/v2") else error["code"]
                 assert code in ("unauthorized", "forbidden")
 

@@ -43,10 +43,10 @@ def test_a_service_answers_as_its_bundle_does(
     source.write_text("id,text\n" + "".join(f"{i},\n" for i in ids) + ",http socket\n")
     with serving(tiny_bundle.folder, "--max-nodes", "300") as running:
         address = running.url.removeprefix("http://")
-        status, told = call(address, source, tmp_path / "service.jsonl", "--top", 2)
+        status, output = call(address, source, tmp_path / "service.jsonl", "--top", 2)
     assert status == 0
-    assert f"askinghttp://{address}" in told
-    assert "1,200ofthemcouldnotbeanswered" in told
+    assert f"askinghttp://{address}" in output
+    assert "1,200ofthemcouldnotbeanswered" in output
     assert call(tiny_bundle.folder, source, tmp_path / "bundle.jsonl", "--top", 2)[0] == 0
     service, bundle = jsonl(tmp_path / "service.jsonl"), jsonl(tmp_path / "bundle.jsonl")
     assert len(service) == 1_501
@@ -65,12 +65,12 @@ def test_a_key_is_sent_and_its_want_told(
     key = capsys.readouterr().out.split()[-1]
     source.write_text("id\nnode-1\n")
     with serving(tiny_bundle.folder, "--keys-file", str(keys)) as running:
-        status, told = call(running.url, source, tmp_path / "out.csv")
-        assert (status, "unauthorized" in told) == (1, True)
+        status, output = call(running.url, source, tmp_path / "out.csv")
+        assert (status, "unauthorized" in output) == (1, True)
         assert call(running.url, source, tmp_path / "out.csv", "--key", key)[0] == 0
         teacher = (tmp_path / "t.csv", "--key", key, "--route", "teacher")
-        status, told = call(running.url, source, *teacher)
-        assert (status, "teacher" in told) == (1, True)
+        status, output = call(running.url, source, *teacher)
+        assert (status, "teacher" in output) == (1, True)
 
 
 def test_rows_of_which_none_can_be_answered_each_say_why(tiny_bundle: TinyBundle) -> None:
@@ -113,5 +113,5 @@ def test_what_takes_too_long_at_once_is_asked_in_halves(tiny_bundle: TinyBundle)
 def test_what_answers_and_is_not_the_service_is_told(tmp_path: Path, call: Call) -> None:
     (tmp_path / "in.csv").write_text("id\nnode-1\n")
     with scripted((200, b"{}")) as url:
-        status, told = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
-    assert (status, f"{url}/infodoesnotanswerlikeanunderstudyservice" in told) == (1, True)
+        status, output = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (status, f"{url}/infodoesnotanswerlikeanunderstudyservice" in output) == (1, True)

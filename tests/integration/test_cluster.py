@@ -21,7 +21,7 @@ from benchmarks.ray_stages.ways import killing
 from export.bundle import export_bundle
 from export.encoder.files import WrittenEncoder, embed
 from export.options import ExportOptions
-from export.passes import LocalPasses, StudentFeatures, given_by
+from export.passes import LocalPasses, StudentFeatures, student_inputs
 from export.student.activations import STAGE as COMPUTING
 from export.student.forms import Form
 from tests import mortal_teacher
@@ -117,9 +117,9 @@ def test_a_teacher_asked_on_a_cluster_answers_the_same_though_an_actor_is_killed
         if stage == STAGE:
             told.setdefault(total, []).append(done)
 
-    from training.cluster.asking import asked_on
+    from training.cluster.asking import on_cluster
 
-    elsewhere = asked_on(cluster, graph_folder)
+    elsewhere = on_cluster(cluster, graph_folder)
     teach(graph_folder, tmp_path / "there", options, progress, elsewhere=elsewhere)
     assert (model / mortal_teacher.KILLED).exists()
     asked = max(told)  # fewer are asked to fit a head before
@@ -264,7 +264,7 @@ def test_a_bundle_exported_on_a_cluster_holds_what_this_process_computes(
 ) -> None:
     bundle, graph = open_bundle(exported), load_graph(graph_folder)
     spec = load_checkpoint(exported.parent / "student").config.encoder
-    form, given = Form(exported, bundle.manifest.student), given_by(graph, spec, None, silent)
+    form, given = Form(exported, bundle.manifest.student), student_inputs(graph, spec, None, silent)
     h0, logits = LocalPasses().activations(graph, form, given, silent)
     same_rows(bundle.array(activation_file(0)), h0)
     same_rows(bundle.array(LOGITS_FILE), logits)

@@ -69,10 +69,10 @@ def conformance(url: str, report: Path, *words: str) -> dict[str, str]:
     command = [sys.executable, "-m", "jevcompat.cli", "test", url, "--json", str(report), *words]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    told = json.loads(report.read_text(encoding="utf-8"))
-    assert told["aborted"] is None
-    assert told["case_errors"] == told["inconclusive"] == []
-    return {entry["id"]: entry["status"] for entry in told["results"]}
+    body = json.loads(report.read_text(encoding="utf-8"))
+    assert body["aborted"] is None
+    assert body["case_errors"] == body["inconclusive"] == []
+    return {entry["id"]: entry["status"] for entry in body["results"]}
 
 
 @pytest.mark.parametrize("with_key", [False, True])

@@ -119,8 +119,8 @@ def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
             assert open_bundle(bundle).manifest.version == first
             assert service.client.get("/info", headers=admin).json()["model_version"] == first
             run(*better)
-            told = capfd.readouterr()
-            assert "resuming the earlier run; done: graph, student, bundle, gate" in told.out
+            captured = capfd.readouterr()
+            assert "resuming the earlier run; done: graph, student, bundle, gate" in captured.out
         after = service.client.get("/info", headers=admin).json()
         check_served_anew(before, after, client, bundle, work)
         for name in ("known", *client.changes):

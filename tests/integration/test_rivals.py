@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.peers.peer import Asked
+from benchmarks.peers.peer import NodeBody
 from benchmarks.peers.predictor import Predictor
 from benchmarks.peers.recomputed_graph import Change, RecomputedGraph
 from benchmarks.serving.questions import Questions
@@ -20,7 +20,7 @@ from understudy.graph.mutations import AddEdge, RemoveEdge
 TOLERANCE = 1e-4
 
 
-def engine_scores(engine: Engine, nodes: Sequence[Asked]) -> list[list[float]]:
+def engine_scores(engine: Engine, nodes: Sequence[NodeBody]) -> list[list[float]]:
     asked = [Node(**{**node, "neighbors": tuple(node.get("neighbors", ()))}) for node in nodes]
     return [[top.score for top in found.top] for found in engine.classify(asked, top_k=3)]
 

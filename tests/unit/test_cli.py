@@ -144,9 +144,9 @@ def test_an_error_is_one_line(kind: str, capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit) as ended, errors_in_a_line():
         work()
     assert ended.value.code == 1
-    told = capsys.readouterr().err
-    assert told.startswith(line)
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(line)
+    assert output.count("\n") == 1
 
 
 def test_where_an_unexpected_error_was_raised_is_in_a_file(
@@ -156,9 +156,9 @@ def test_where_an_unexpected_error_was_raised_is_in_a_file(
     with pytest.raises(SystemExit) as ended, errors_in_a_line():
         raise_(ZeroDivisionError("by nothing"))
     assert ended.value.code == 1
-    told = capsys.readouterr().err
-    assert told.startswith("error: unexpected ZeroDivisionError: by nothing (its stack")
-    found = re.search(r"trace is in (\S+)\)", told)
+    output = capsys.readouterr().err
+    assert output.startswith("error: unexpected ZeroDivisionError: by nothing (its stack")
+    found = re.search(r"trace is in (\S+)\)", output)
     assert found is not None
     assert 'raise_(ZeroDivisionError("by nothing"))' in Path(found[1]).read_text()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))

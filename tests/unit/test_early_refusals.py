@@ -16,9 +16,9 @@ def told_without_torch(capsys: pytest.CaptureFixture[str], *words: str, status: 
     """What a command that fails says where importing torch would fail, too."""
     capsys.readouterr()
     assert command_without("torch", words) == status
-    told = capsys.readouterr().err
-    assert "needs the package" not in told
-    return told
+    output = capsys.readouterr().err
+    assert "needs the package" not in output
+    return output
 
 
 ONE_CLASS = ("a,oak,x\nb,elm,x\n", "has one class, 'x'; at least 2 classes are needed")
@@ -71,8 +71,8 @@ def test_a_teacher_of_unknown_size_is_told_without_loading_torch(
     (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,x\nb,elm,y\n")
     with pytest.raises(SystemExit):
         main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
-    told = told_without_torch(capsys, "plan", str(tmp_path / "g"), "--teacher", "some/model")
-    assert "of parameters with --teacher-parameters" in told
+    result = told_without_torch(capsys, "plan", str(tmp_path / "g"), "--teacher", "some/model")
+    assert "of parameters with --teacher-parameters" in result
 
 
 def test_wrong_paths_are_told_without_loading_torch(
@@ -81,8 +81,8 @@ def test_wrong_paths_are_told_without_loading_torch(
     nowhere = str(tmp_path / "nowhere")
     for command in ("teach", "distill", "evaluate", "export", "teacher-serve"):
         words = [command, nowhere] if command == "teacher-serve" else [command, nowhere, "out"]
-        told = told_without_torch(capsys, *words)
-        assert told.startswith(f"error: {nowhere} is not a"), told
+        result = told_without_torch(capsys, *words)
+        assert result.startswith(f"error: {nowhere} is not a"), result
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_another_graph_than_the_students_is_told_without_loading_torch(
     (tmp_path / "student").mkdir()
     (tmp_path / "student" / "config.json").write_text(json.dumps(config))
     words = [str(tmp_path / name) for name in ("student", "bundle", "other")]
-    told = told_without_torch(capsys, "export", *words[:2], "--graph", words[2])
-    assert "error: the student was trained on shelf with content hash 000000000000" in told
+    result = told_without_torch(capsys, "export", *words[:2], "--graph", words[2])
+    assert "error: the student was trained on shelf with content hash 000000000000" in result
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ def test_a_split_of_its_own_that_tests_nobody_is_told_without_loading_torch(
     untested = {part: nodes for part, nodes in graph.splits.items() if part != "test"}
     save_graph(replace(graph, splits=untested), tmp_path / "g")
     words = (str(tmp_path / "g"), str(tmp_path / "e"), "--split-kind", "own", "--splits", "1")
-    told = told_without_torch(capsys, "evaluate", *words)
-    assert "has no labelled node in its test split; give some nodes the split" in told
+    result = told_without_torch(capsys, "evaluate", *words)
+    assert "has no labelled node in its test split; give some nodes the split" in result

@@ -10,14 +10,21 @@ from rich.console import Console
 from rich.table import Table
 
 from training.beginning import TAKEN, like_its_start
-from training.cli.device import Device, Precision
+from training.cli.student_options import (
+    Device,
+    Encoder,
+    EncoderPath,
+    Fanout,
+    Hidden,
+    Patience,
+    Precision,
+)
 from training.cluster.places import check_shared_batch_size, check_shared_device, student_place
 from training.config import (
     LABELS,
     OBJECTIVES,
     STUDENT_KINDS,
     DistillChoices,
-    EncoderKind,
     Normalization,
     check_weights,
     is_heard,
@@ -72,21 +79,12 @@ def distill(
     student: Annotated[
         str, typer.Option(help=f"Network: {', '.join(STUDENT_KINDS)}, or one that a plugin adds.")
     ] = DEFAULTS.student,
-    encoder: Annotated[
-        EncoderKind,
-        typer.Option(
-            help="Text encoder: minilm (a transformer) or hashing (n-grams, much faster)."
-        ),
-    ] = DEFAULTS.encoder,
-    encoder_path: Annotated[
-        Path | None, typer.Option(help="Folder with MiniLM, if its package is not installed.")
-    ] = None,
+    encoder: Encoder = DEFAULTS.encoder,
+    encoder_path: EncoderPath = None,
     layers: Annotated[
         int, typer.Option(min=1, max=8, help="Number of layers; the student sees this many hops.")
     ] = DEFAULTS.layers,
-    hidden: Annotated[
-        int, typer.Option(min=1, help="Width of the hidden layers.")
-    ] = DEFAULTS.hidden,
+    hidden: Hidden = DEFAULTS.hidden,
     dropout: Annotated[
         float, typer.Option(min=0, max=0.99, help="Dropout rate after each layer.")
     ] = DEFAULTS.dropout,
@@ -100,12 +98,7 @@ def distill(
         Normalization, typer.Option(help="Normalization after each layer.")
     ] = DEFAULTS.normalization,
     epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = DEFAULTS.epochs,
-    patience: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Epochs without a better validation accuracy after which training stops."
-        ),
-    ] = DEFAULTS.patience,
+    patience: Patience = DEFAULTS.patience,
     learning_rate: Annotated[
         float, typer.Option(min=0, help="AdamW's learning rate.")
     ] = DEFAULTS.learning_rate,
@@ -119,9 +112,7 @@ def distill(
             "graph if it fits into memory, or 1,024 per worker with --ray."
         ),
     ] = "auto",
-    fanout: Annotated[
-        int, typer.Option(min=1, help="Neighbours sampled per node and hop, in batches.")
-    ] = DEFAULTS.fanout,
+    fanout: Fanout = DEFAULTS.fanout,
     device: Device = DEFAULTS.device,
     precision: Precision = DEFAULTS.precision,
     temperature: Annotated[

@@ -6,17 +6,17 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from training.cli.device import Device
-from training.cli.device import Precision as StudentPrecision
 from training.cli.distill import known_objectives, known_students
+from training.cli.student_options import Device, Patience
+from training.cli.student_options import Precision as StudentPrecision
 from training.cli.teacher_options import TeacherFlags
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
     LABELS,
+    STUDENT,
     TRAINING,
     EncoderKind,
-    StudentConfig,
     TrainingConfig,
 )
 from training.devices import check_device
@@ -80,14 +80,11 @@ def evaluate(
     hidden: Annotated[
         int,
         typer.Option(min=1, help="Width of the hidden layers, unless --trials searches for it."),
-    ] = (StudentConfig().hidden),
-    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of a student's epochs.")] = 200,
-    patience: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Epochs without a better validation accuracy after which training stops."
-        ),
-    ] = 40,
+    ] = STUDENT.hidden,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Maximum number of a student's epochs.")
+    ] = TRAINING.epochs,
+    patience: Patience = TRAINING.patience,
     teacher: Annotated[
         str,
         typer.Option(
@@ -132,10 +129,10 @@ def evaluate(
     networks = parse_names(students, known_students(), "student")
     features = parse_names(encoders, ENCODER_KINDS, "encoder")
     all_recipes = recipe_names(name for name in known_objectives() if name != LABELS)
-    asked = parse_names(recipes, all_recipes, "recipe") or all_recipes
+    chosen_recipes = parse_names(recipes, all_recipes, "recipe") or all_recipes
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(teacher, shared.frozen), readers)
-    given = shared.choices()
+    shared_choices = shared.choices()
     meta = read_meta(graph)
     check_model(teacher)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
@@ -159,7 +156,7 @@ def evaluate(
         split_kind=split_kind,
         students=networks or EvaluationOptions().students,
         encoders=cast(tuple[EncoderKind, ...], features or ENCODER_KINDS),
-        recipes=asked,
+        recipes=chosen_recipes,
         hidden=hidden,
         training=TrainingConfig(
             epochs=epochs, patience=patience, device=device, precision=student_precision
@@ -170,7 +167,7 @@ def evaluate(
             epochs=teacher_epochs,
             batch_size=teacher_batch_size,
             learning_rate=teacher_learning_rate,
-            **given,
+            **shared_choices,
         ).options(),
         trials=trials,
     )

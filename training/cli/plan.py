@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.cli.device import Device
-from training.config import STUDENT_KINDS, DistillChoices, EncoderKind, StudentConfig
+from training.cli.student_options import Device, Encoder, Fanout, Hidden
+from training.config import STUDENT_KINDS, DistillChoices, StudentConfig
 from training.devices import check_device, found_device, free_on
 from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
@@ -45,18 +45,11 @@ def plan(
     students: Annotated[
         str, typer.Option(help=f"Networks, separated by commas: {', '.join(STUDENT_KINDS)}.")
     ] = DEFAULTS.student,
-    encoder: Annotated[
-        EncoderKind,
-        typer.Option(
-            help="Text encoder: minilm (a transformer) or hashing (n-grams, much faster)."
-        ),
-    ] = DEFAULTS.encoder,
+    encoder: Encoder = DEFAULTS.encoder,
     layers: Annotated[
         int, typer.Option(min=1, max=8, help="Number of layers of every student.")
     ] = DEFAULTS.layers,
-    hidden: Annotated[
-        int, typer.Option(min=1, help="Width of the hidden layers.")
-    ] = DEFAULTS.hidden,
+    hidden: Hidden = DEFAULTS.hidden,
     epochs: Annotated[int, typer.Option(min=1, help="Number of epochs per student.")] = 100,
     budget: Annotated[
         int, typer.Option(min=0, help="Number of questions to the teacher; 0: every node and hop.")
@@ -95,9 +88,7 @@ def plan(
             help="Train in batches of sampled neighbours even if the whole graph fits into memory.",
         ),
     ] = False,
-    fanout: Annotated[
-        int, typer.Option(min=1, help="Neighbours sampled per node and hop, in batches.")
-    ] = DEFAULTS.fanout,
+    fanout: Fanout = DEFAULTS.fanout,
     as_json: Annotated[
         bool,
         typer.Option(

@@ -82,7 +82,7 @@ def teach(
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     # Wrong options and paths are reported before the slow import of torch.
     refuse_unread(context, reader_kind(teacher, shared.frozen), READERS)
-    given = shared.choices()
+    shared_choices = shared.choices()
     check_cluster(ray, workers)
     if limits.budget_money and not asking.priced:
         raise TeacherError("--budget-money needs --input-price, --output-price, or both")
@@ -108,7 +108,7 @@ def teach(
         budget=limits.budget_of(hard),
         endpoint=parse_endpoint(teacher, **asking.fields(), most_money=limits.budget_money),
         seed=seed,
-        **given,
+        **shared_choices,
     )
     place_of = teacher_place(ray, workers, graph) if ray else nullcontext()
     with place_of as place, terminal_progress() as progress:

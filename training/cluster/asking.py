@@ -26,7 +26,7 @@ from understudy.graph.prompts import graph_prompter
 TunedWeights = Mapping[str, torch.Tensor]  # by name; empty if nothing was tuned
 
 
-def asked_on(cluster: Cluster, graph_folder: Path) -> AskingElsewhere:
+def on_cluster(cluster: Cluster, graph_folder: Path) -> AskingElsewhere:
     """Returns a factory that asks a teacher on a cluster, whose machines see the graph folder by
     the same path.
     """
@@ -36,7 +36,7 @@ def asked_on(cluster: Cluster, graph_folder: Path) -> AskingElsewhere:
             teacher: Teacher,
             parts: Mapping[int, WrittenPrompts],
             tokens_per_batch: int,
-            told: Callable[[int], None],
+            report: Callable[[int], None],
         ) -> Iterator[tuple[int, Answers]]:
             return answered(cluster, graph_folder, options, cast(LocalTeacher, teacher), parts)
 
@@ -70,8 +70,8 @@ def answered(
     kept = ray.put(weights)
     own = (*graph, options)
     with at_work(enough, AskingWorker, *own, share=enough.share, ours=(TrainingError,)) as workers:
-        asked = ((part.asked, kept) for part in parts.values())
-        yield from zip(parts, workers.each(asked), strict=True)
+        items = ((part.node_hops, kept) for part in parts.values())
+        yield from zip(parts, workers.each(items), strict=True)
 
 
 class AskingWorker:
@@ -89,11 +89,11 @@ class AskingWorker:
         Shapes:
             item: int64 [P, 2], nodes and hops; and the tuned weights, read with the first part
         """
-        asked, weights = item
+        node_hops, weights = item
         if self.loaded is None:
             self.loaded = self.load(ray.get(weights))
         teacher, write = self.loaded
-        prompts = list(WrittenPrompts(write, asked))
+        prompts = list(WrittenPrompts(write, node_hops))
         return answer_part(teacher, prompts, self.options.tokens_per_batch)
 
     def load(self, weights: TunedWeights) -> tuple[LocalTeacher, Write]:

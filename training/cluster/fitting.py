@@ -178,12 +178,12 @@ def watched(progress: Progress, folder: Path, epochs: int) -> Iterator[None]:
     stopping = threading.Event()
 
     def listen() -> None:
-        told = 0
+        reported = 0
         while not stopping.wait(GLANCE):
             done = epochs_done(folder)
-            if done != told:
+            if done != reported:
                 progress(STAGE, done, epochs)
-            told = done
+            reported = done
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()

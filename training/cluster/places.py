@@ -49,9 +49,9 @@ def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["AskingElsewh
         ClusterError: see `understudy.cluster.joining.joined`.
     """
     with joined(ray, workers) as cluster:
-        from training.cluster.asking import asked_on
+        from training.cluster.asking import on_cluster
 
-        yield asked_on(cluster, graph)
+        yield on_cluster(cluster, graph)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from typing import Any
 import ray
 
 
-def train_loop(given: dict[str, Any]) -> None:
-    """Runs in each worker; `given` comes from `training.cluster.fitting.fitted`."""
+def train_loop(config: dict[str, Any]) -> None:
+    """Runs in each worker; `config` comes from `training.cluster.fitting.fitted`."""
     from training.cluster.fitting import fit_share
 
-    fit_share(*ray.get(given["work"]))
+    fit_share(*ray.get(config["work"]))

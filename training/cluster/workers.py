@@ -92,8 +92,8 @@ class Workers(Team):
         distributed.all_reduce(self.room)
         for gradient, own, part in zip(gradients, rows, parts, strict=True):
             scatter(part.div_(self.size), gradient, own)
-        for weight, gradient, given in zip(weights, gradients, anywhere.tolist(), strict=True):
-            weight.grad = gradient if given else None
+        for weight, gradient, has_one in zip(weights, gradients, anywhere.tolist(), strict=True):
+            weight.grad = gradient if has_one else None
 
     @torch.no_grad()
     def embedded(self, student: Student, features: Features) -> Tensor | None:

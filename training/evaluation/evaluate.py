@@ -201,10 +201,10 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     assumed = {name: value for name, value in usual.items() if "." in name}
     names = sorted((assumed | kept).items() ^ (assumed | wanted).items())
     if names:
-        told = ", ".join(dict.fromkeys(name for name, _ in names))
+        differing = ", ".join(dict.fromkeys(name for name, _ in names))
         raise EvaluationError(
-            f"{out} holds an evaluation with other settings ({told}); choose another folder, or "
-            "remove it"
+            f"{out} holds an evaluation with other settings ({differing}); choose another folder, "
+            "or remove it"
         )
 
 

@@ -96,7 +96,7 @@ class EvaluationFolder:
         self.graph, self.out, self.options, self.progress = graph, out, options, progress
         self.finish = finish
         self.kept: tuple[int, dict[EncoderKind, TrainingInputs], dict[str, Targets]] = -1, {}, {}
-        self.said: dict[RunKey, Tensor] = {}  # logits of the split's students that may teach
+        self.teaching: dict[RunKey, Tensor] = {}  # logits of the split's students that may teach
 
     @property
     def needs_teacher(self) -> bool:
@@ -156,7 +156,7 @@ class EvaluationFolder:
         split that do not depend on the student.
         """
         if self.kept[0] != split:
-            self.kept, self.said = (split, {}, {}), {}
+            self.kept, self.teaching = (split, {}, {}), {}
         _, inputs, targets = self.kept
         if encoder not in inputs:
             folder, graph = self.split(split)
@@ -195,10 +195,10 @@ class EvaluationFolder:
         """The targets from a student of the same split that learned from labels alone."""
         inputs, _ = self.shared(teacher.split, teacher.encoder)
         _, graph = self.split(teacher.split)
-        if teacher not in self.said:
+        if teacher not in self.teaching:
             student, _ = train_recipe(teacher, inputs, self.options, self.choice(teacher))
-            self.said[teacher] = predict(student, inputs.data)
-        return student_targets(graph, self.said[teacher], smooth)
+            self.teaching[teacher] = predict(student, inputs.data)
+        return student_targets(graph, self.teaching[teacher], smooth)
 
     def choice(self, key: RunKey) -> Choice:
         """The hyperparameters chosen on the first split's validation nodes, for all other runs."""
@@ -219,7 +219,7 @@ class EvaluationFolder:
         trained = trained_run(key, self.inputs(key), self.options, choice)
         logits = predict(trained.student, trained.inputs.data)
         if key.recipe == VANILLA:
-            self.said[key] = logits
+            self.teaching[key] = logits
         return measured(trained, logits, self.options, choice, self.finish)
 
     def run_missing(self, keys: Sequence[RunKey]) -> None:

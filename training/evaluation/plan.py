@@ -76,16 +76,16 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         check_teacher(self.teacher.teacher)
-        for given, known, name in (
+        for chosen, known, name in (
             (self.recipes, (*RECIPES, *MAKERS), "recipe"),
             (self.students, tuple(STUDENTS), "student"),
             (self.encoders, ENCODER_KINDS, "encoder"),
         ):
-            unknown = [value for value in given if value not in known]
+            unknown = [value for value in chosen if value not in known]
             if unknown:
                 choices = ", ".join(dict.fromkeys(known))
                 raise EvaluationError(f"unknown {name} {unknown[0]!r}; choose from {choices}")
-            if not given:
+            if not chosen:
                 raise EvaluationError(f"an evaluation needs a {name}")
         for name in ("splits", "seeds"):
             check_whole(name, getattr(self, name), 1)
@@ -147,12 +147,14 @@ def keys_of(
         yield RunKey(split, seed, encoder, student, recipe)
 
 
-def names(argument: str, given: Sequence[Name]) -> tuple[Name, ...]:
+def names(argument: str, values: Sequence[Name]) -> tuple[Name, ...]:
     """A tuple of names; refuses a single string, which would be split into letters.
 
     Raises:
         EvaluationError: it is a string.
     """
-    if isinstance(given, str):
-        raise EvaluationError(f"{argument} takes several names, such as [{given!r}], not {given!r}")
-    return tuple(given)
+    if isinstance(values, str):
+        raise EvaluationError(
+            f"{argument} takes several names, such as [{values!r}], not {values!r}"
+        )
+    return tuple(values)

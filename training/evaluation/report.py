@@ -27,7 +27,8 @@ from training.evaluation.tables import (
 from training.teacher.answers.views import chosen_view, view_names
 from understudy.graph.files import atomic_file, write_json
 
-TOLD = ("val_accuracy", "test_accuracy", "test_calibration_error")  # metrics of a teacher's views
+# Metrics of a teacher's views.
+MEASURED = ("val_accuracy", "test_accuracy", "test_calibration_error")
 REPORT_FILE = "report.md"
 
 Result = Mapping[str, Any]  # the content of a run's file
@@ -102,8 +103,8 @@ def teacher_section(metrics: Sequence[Mapping[str, float]]) -> str:
         return ""
     found = [view_names(values) for values in metrics]  # some may lack a view
     names = dict.fromkeys(view for views in found for view in views)
-    told = {view: [(v, view) for v in metrics if measured(v, view)] for view in names}
-    rows = {view: own for view, own in told.items() if own}
+    measurements = {view: [(v, view) for v in metrics if measured(v, view)] for view in names}
+    rows = {view: own for view, own in measurements.items() if own}
     if len(names) > 1:
         rows["chosen on validation"] = [(v, chosen_view(v)) for v in metrics]
     lines = [
@@ -113,13 +114,13 @@ def teacher_section(metrics: Sequence[Mapping[str, float]]) -> str:
         "|---|---|---|---|",
     ]
     for name, own in rows.items():
-        cells = [spread([v[f"{kind}_{view}"] for v, view in own]) for kind in TOLD]
+        cells = [spread([v[f"{kind}_{view}"] for v, view in own]) for kind in MEASURED]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def measured(metrics: Mapping[str, float], view: str) -> bool:
-    return all(f"{kind}_{view}" in metrics for kind in TOLD)
+    return all(f"{kind}_{view}" in metrics for kind in MEASURED)
 
 
 def spread(values: Sequence[float]) -> str:

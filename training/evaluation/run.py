@@ -158,8 +158,8 @@ def accuracy(scores: Tensor, data: GraphData, nodes: Tensor) -> float:
 
     Uniform scores, such as a missing answer of a teacher, have no highest and count as wrong.
     """
-    said = scores[nodes]
-    right = (said.argmax(1) == data.labels[nodes]) & (said.amax(1) > said.amin(1))
+    answers = scores[nodes]
+    right = (answers.argmax(1) == data.labels[nodes]) & (answers.amax(1) > answers.amin(1))
     return float(right.float().mean())
 
 

@@ -236,8 +236,8 @@ def corrected(
     from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
     adjusted = multipletests([found.p for found in tested.values()], method="holm")[1]
-    told = {
+    changed = {
         key: replace(found, p_holm=float(p))
         for (key, found), p in zip(tested.items(), adjusted, strict=True)
     }
-    return {key: told.get(key, found) for key, found in differences.items()}
+    return {key: changed.get(key, found) for key, found in differences.items()}

@@ -68,9 +68,9 @@ class KeptAnswers:
             return None
         try:
             value = json.loads(found[0])
-            told = value["log_probabilities"]
-            told = None if told is None else tuple(told)
-            reply = Reply(value["text"], value["label"], told, Usage(0))
+            stored = value["log_probabilities"]
+            stored = None if stored is None else tuple(stored)
+            reply = Reply(value["text"], value["label"], stored, Usage(0))
         except (ValueError, KeyError, TypeError) as error:
             log.warning("an answer in %s is damaged (%r); asking again", self.path, error)
             return None

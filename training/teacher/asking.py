@@ -90,8 +90,8 @@ class Questioner:
 
     def charge(self, prompt: Prompt, reply: Reply) -> None:
         """Adds an answer to the bill; missing token counts are estimated if tokens cost money."""
-        told = reply.usage.input_tokens or reply.usage.output_tokens
-        if self.options.priced and reply.text is not None and not told:
+        counted = reply.usage.input_tokens or reply.usage.output_tokens
+        if self.options.priced and reply.text is not None and not counted:
             if not self.estimating:
                 log.warning("%s does not tell its tokens: they are estimated", self.options.url)
             self.estimating = True

@@ -104,10 +104,10 @@ def affordable(
     most = min(budget.nodes or len(order), len(order))
     if not budget.calls and not budget.money:
         return most
-    asked: set[Prompt] = set()
+    paid: set[Prompt] = set()
     calls, money = 0, 0.0
     for count, node in enumerate(order[:most].tolist()):
-        fresh = {write(node, hop) for hop in hops} - asked
+        fresh = {write(node, hop) for hop in hops} - paid
         costs = [cost(prompt) for prompt in fresh]
         calls += sum(one.calls for one in costs)
         money += sum(one.money for one in costs)
@@ -118,7 +118,7 @@ def affordable(
                     "budget; raise --budget or --budget-money, or ask about fewer --hops"
                 )
             return count
-        asked |= fresh
+        paid |= fresh
     return most
 
 
@@ -173,11 +173,12 @@ def uncertainty(graph: TextGraph) -> NDArray[np.float64]:
     count, classes = graph.num_nodes, graph.num_classes
     nothing = View(np.empty(0, np.int64), np.empty((0, classes), np.float32))
     spread = smoothed(graph, normalized_adjacency(graph.adjacency), nothing, REACH)
-    said = np.full(count, classes, dtype=np.int64)
-    said[spread.nodes] = spread.log_probabilities.argmax(axis=1)
+    predicted = np.full(count, classes, dtype=np.int64)
+    predicted[spread.nodes] = spread.log_probabilities.argmax(axis=1)
     degrees = graph.adjacency.degrees
     rows = np.repeat(np.arange(count), degrees)
-    unlike = np.bincount(rows, said[rows] != said[graph.adjacency.indices], minlength=count)
+    differs = predicted[rows] != predicted[graph.adjacency.indices]
+    unlike = np.bincount(rows, differs, minlength=count)
     result = np.full(count, UNREACHED)
     shares = spread.log_probabilities
     entropy = -(np.exp(shares) * shares).sum(axis=1) / np.log(classes)

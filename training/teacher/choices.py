@@ -99,10 +99,10 @@ class TeacherChoices:
             TeacherError: names them.
         """
         usual = TeacherChoices()
-        if said := [name for name in OF_TUNING if getattr(self, name) != getattr(usual, name)]:
+        if unread := [name for name in OF_TUNING if getattr(self, name) != getattr(usual, name)]:
             raise TeacherError(
-                f"{', '.join(said)}: applies only if the teacher is tuned, but with 0 epochs it is "
-                "not; leave it out, or choose more epochs"
+                f"{', '.join(unread)}: applies only if the teacher is tuned, but with 0 epochs it "
+                "is not; leave it out, or choose more epochs"
             )
 
     @property

@@ -81,9 +81,9 @@ def with_fitted_head(
     classes, seed = graph.num_classes, options.tuning.seed
     head = fit_head(answers.features, labels, train, val, classes, seed, progress)
     teacher.module.head = head
-    said = head_answers(head, answers.features)
+    values = head_answers(head, answers.features)
     folds = training_folds(graph, answers.nodes[train], seed)
-    said[:, train] = answers_out_of_fold(
+    values[:, train] = answers_out_of_fold(
         answers.features, labels, train, val, folds, classes, seed, progress
     )
-    return replace(answers, log_probabilities=said)
+    return replace(answers, log_probabilities=values)

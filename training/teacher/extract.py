@@ -34,12 +34,12 @@ Write = Callable[[int, int], Prompt]  # of a node and a hop
 class WrittenPrompts(Sequence[Prompt]):
     """Prompts that are written on access and not stored."""
 
-    def __init__(self, write: Write, asked: NDArray[np.int64]) -> None:
-        """Shapes: asked: int64 [P, 2], each one's node and hop."""
-        self.write, self.asked = write, asked
+    def __init__(self, write: Write, node_hops: NDArray[np.int64]) -> None:
+        """Shapes: node_hops: int64 [P, 2], each one's node and hop."""
+        self.write, self.node_hops = write, node_hops
 
     def __len__(self) -> int:
-        return len(self.asked)
+        return len(self.node_hops)
 
     @overload
     def __getitem__(self, index: int) -> Prompt: ...
@@ -49,12 +49,12 @@ class WrittenPrompts(Sequence[Prompt]):
 
     def __getitem__(self, index: int | slice) -> "Prompt | WrittenPrompts":
         if isinstance(index, slice):
-            return WrittenPrompts(self.write, self.asked[index])
-        node, hop = self.asked[index].tolist()
+            return WrittenPrompts(self.write, self.node_hops[index])
+        node, hop = self.node_hops[index].tolist()
         return self.write(node, hop)
 
     def at(self, positions: Sequence[int]) -> "WrittenPrompts":
-        return WrittenPrompts(self.write, self.asked[np.asarray(positions, dtype=np.int64)])
+        return WrittenPrompts(self.write, self.node_hops[np.asarray(positions, dtype=np.int64)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,11 @@ class AskParts(Protocol):
         teacher: Teacher,
         parts: Mapping[int, WrittenPrompts],
         tokens_per_batch: int,
-        told: Callable[[int], None],
+        report: Callable[[int], None],
     ) -> Iterator[tuple[int, Answers]]:
         """
         Args:
-            told: called, where it is known, with how many are answered beside whole parts.
+            report: called, where it is known, with the number of answers beside whole parts.
         """
         ...
 
@@ -113,11 +113,11 @@ def ask_here(
     teacher: Teacher,
     parts: Mapping[int, WrittenPrompts],
     tokens_per_batch: int,
-    told: Callable[[int], None],
+    report: Callable[[int], None],
 ) -> Iterator[tuple[int, Answers]]:
     """Answers the parts in sequence in this process."""
     for number, part in parts.items():
-        yield number, answer_part(teacher, list(part), tokens_per_batch, told)
+        yield number, answer_part(teacher, list(part), tokens_per_batch, report)
 
 
 def extract(
@@ -145,14 +145,14 @@ def extract(
     }
     done = len(prompts) - sum(map(len, missing.values()))
 
-    def told(count: int) -> None:
+    def report(count: int) -> None:
         progress(STAGE, done + count, len(prompts))
 
-    told(0)
-    for number, answers in ask_parts(teacher, missing, tokens_per_batch, told):
+    report(0)
+    for number, answers in ask_parts(teacher, missing, tokens_per_batch, report):
         save_part(part_path(folder, number), answers)
         done += len(missing[number])
-        told(0)
+        report(0)
     values = [load_file(part_path(folder, number)) for number in range(len(parts))]
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
@@ -216,12 +216,12 @@ def answer_part(
     teacher: Teacher,
     prompts: Sequence[Prompt],
     tokens_per_batch: int,
-    told: Callable[[int], None] = lambda count: None,
+    report: Callable[[int], None] = lambda count: None,
 ) -> Answers:
     """The answers in the prompts' order, asked in batches of similar length.
 
     Args:
-        told: called after every batch with the number of answers so far.
+        report: called after every batch with the number of answers so far.
 
     Raises:
         TeacherError: its batches omit a prompt, or its answers are not log-probabilities.
@@ -237,7 +237,7 @@ def answer_part(
         answers.append(teacher.answer([prompts[i] for i in batch]))
         check_answers(answers[-1], len(batch))
         count += len(batch)
-        told(count)
+        report(count)
     place = np.empty(len(prompts), dtype=np.int64)
     place[[index for batch in batches for index in batch]] = np.arange(len(prompts))
     log_probabilities = np.concatenate([a.log_probabilities for a in answers])[place]

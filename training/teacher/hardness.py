@@ -29,8 +29,8 @@ def check_order(limited: bool, hard: bool, choice: str | None) -> None:
     Raises:
         TeacherError: all nodes are asked about, or random ones.
     """
-    said = {"--budget-hard": hard, "--budget-choice": choice is not None}
-    for option in (name for name, given in said.items() if given and not limited):
+    options = {"--budget-hard": hard, "--budget-choice": choice is not None}
+    for option in (name for name, on in options.items() if on and not limited):
         raise TeacherError(f"{option} needs a limit: --budget, --budget-money or --max-nodes")
     if hard and choice == "random":
         raise TeacherError(

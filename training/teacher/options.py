@@ -47,9 +47,9 @@ class Budget:
         if not self.limited:
             return {"max_nodes": self.nodes}
         names = ("nodes", "calls", "money", "choice")
-        said = {name: getattr(self, name) for name in names}
-        told = {"hard": digest_of(self.hard)} if self.hard else {}
-        return {"max_nodes": self.nodes, "budget": said | told}
+        limits = {name: getattr(self, name) for name in names}
+        order = {"hard": digest_of(self.hard)} if self.hard else {}
+        return {"max_nodes": self.nodes, "budget": limits | order}
 
 
 @dataclass(frozen=True, slots=True)

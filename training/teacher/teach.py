@@ -252,9 +252,9 @@ def teach_endpoint(
     if options.endpoint is None:
         raise TeacherError("an endpoint needs its address, such as openai:URL#model")
     digest = fingerprint(graph, options, "")
-    done, asked = finished(out, digest), asked_at(options.endpoint)
+    done, address = finished(out, digest), address_hash(options.endpoint)
     # Another address may serve another model: answers kept from the first are reported.
-    if done is not None and done.settings.get("asked", asked) == asked:
+    if done is not None and done.settings.get("asked", address) == address:
         return done
     started = time.monotonic()
     answers, bill, path = ask_endpoint(graph, options, options.endpoint, progress)
@@ -293,7 +293,7 @@ def ask_endpoint(
     return HopAnswers(nodes[columns], found[:, columns]), bill, path
 
 
-def asked_at(endpoint: EndpointOptions) -> str:
+def address_hash(endpoint: EndpointOptions) -> str:
     """A short hash that distinguishes addresses without revealing them to readers of the folder."""
     return hashlib.sha256(address_of(endpoint.url).encode()).hexdigest()[:16]
 
@@ -371,8 +371,8 @@ def describe(
     reading: str = "",
 ) -> TeacherInfo:
     endpoint = options.endpoint
-    told = {"fingerprint": digest} | ({"reading": reading} if reading else {})
-    told |= {} if endpoint is None else {"asked": asked_at(endpoint)}
+    identity = {"fingerprint": digest} | ({"reading": reading} if reading else {})
+    identity |= {} if endpoint is None else {"asked": address_hash(endpoint)}
     return TeacherInfo(
         kind=options.kind,
         model=options.teacher if endpoint is None else endpoint.model,
@@ -382,6 +382,6 @@ def describe(
         graph_name=graph.name,
         label_names=graph.label_names,
         hops=options.hops,
-        settings={**settings(options), **told},
+        settings={**settings(options), **identity},
         metrics=dict(metrics),
     )

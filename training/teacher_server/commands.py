@@ -58,8 +58,8 @@ def teacher_serve(
         app = create_app(info.model, info.label_names, score, known)
         bound.listen()
         url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
-        asked = f"to ask it, run: understudy serve BUNDLE --teacher-url {url}"
-        announce([f"serving {info.model} on {url}", asked], logger)
+        advice = f"to ask it, run: understudy serve BUNDLE --teacher-url {url}"
+        announce([f"serving {info.model} on {url}", advice], logger)
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         uvicorn.Server(config).run([bound])
 

@@ -57,9 +57,7 @@ class Network:
         return result
 
 
-def open_session(
-    path: Path, threads: int, provider: str, provider_options: Mapping[str, str] | None = None
-) -> onnxruntime.InferenceSession:
+def open_session(path: Path, threads: int, provider: str) -> onnxruntime.InferenceSession:
     """Opens a session on exactly the requested provider; see `Network` for the errors."""
     wanted = provider_name(provider)
     if provider != "cpu":
@@ -74,7 +72,7 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if sums_saturate(platform.machine(), CPU_FACTS):  # otherwise this only costs time
         options.add_session_config_entry("session.x64quantprecision", "1")
-    providers: list[object] = [(wanted, dict(provider_options or {}))]
+    providers = [wanted]
     if provider == "tensorrt":
         providers.append(PROVIDERS["cuda"])  # for operators that TensorRT does not support
     try:

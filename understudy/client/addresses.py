@@ -11,22 +11,22 @@ from understudy.client.models import text_of
 SHOWN_CHARACTERS = 100
 
 
-def service_url(given: str) -> httpx.URL:
+def service_url(text: str) -> httpx.URL:
     """Parses the service's URL; "127.0.0.1:8000" means http.
 
     Raises:
         InvalidRequestError: it is not the URL of a service.
     """
-    text_of("url", given)
+    text_of("url", text)
     try:
-        url = httpx.URL(given if "://" in given else f"http://{given}")
+        url = httpx.URL(text if "://" in text else f"http://{text}")
     except httpx.InvalidURL as error:
-        raise InvalidRequestError(f"{shown(given)} is not a URL: {error}") from error
+        raise InvalidRequestError(f"{shown(text)} is not a URL: {error}") from error
     if url.scheme not in ("http", "https") or not url.host or not (url.port or 1) < 65_536:
-        raise InvalidRequestError(f"{shown(given)} is not a URL such as http://127.0.0.1:8000")
+        raise InvalidRequestError(f"{shown(text)} is not a URL such as http://127.0.0.1:8000")
     if url.query or url.fragment:
         raise InvalidRequestError(
-            f"{shown(given)}: remove the query or fragment (everything from ? or # on)"
+            f"{shown(text)}: remove the query or fragment (everything from ? or # on)"
         )
     return url
 
@@ -55,9 +55,9 @@ def query_path(path: str, query: Mapping[str, str | int | None]) -> str:
     Raises:
         InvalidRequestError: a value cannot be encoded in a URL.
     """
-    given = {name: value for name, value in query.items() if value not in (None, "")}
+    parameters = {name: value for name, value in query.items() if value not in (None, "")}
     try:
-        return f"{path}?{urlencode(given)}"
+        return f"{path}?{urlencode(parameters)}"
     except UnicodeEncodeError as error:
         raise InvalidRequestError(
             f"the query of {path} contains half a character (a lone surrogate)"

@@ -39,10 +39,10 @@ class Retries:
 
     def pause(self, attempt: int, response: httpx.Response | None) -> float:
         """Seconds to wait after attempt number `attempt`, counted from 0."""
-        asked = response.headers.get("retry-after", "") if response is not None else ""
+        retry_after = response.headers.get("retry-after", "") if response is not None else ""
         doubled: float = self.first_pause * 2**attempt * random.uniform(0.5, 1.5)
-        seconds = asked.isascii() and asked.isdigit()  # proxies may send a date instead
-        wanted = max(float(asked), doubled) if seconds else doubled
+        seconds = retry_after.isascii() and retry_after.isdigit()  # proxies may send a date instead
+        wanted = max(float(retry_after), doubled) if seconds else doubled
         return min(wanted, self.longest_pause)
 
 

@@ -107,16 +107,16 @@ class Interface:
             top_k: labels to list for each node, best first.
             explain: whether to explain each answer of the student.
         """
-        asked = parts.nodes_of(nodes)
-        limits = yield from parts.limits_for(asked, self)
-        return (yield from parts.classify(asked, limits, route, top_k, explain))
+        node_list = parts.nodes_of(nodes)
+        limits = yield from parts.limits_for(node_list, self)
+        return (yield from parts.classify(node_list, limits, route, top_k, explain))
 
     @Call
     def compare(self, nodes: Nodes, top_k: int = 1) -> Plan[Any, list[Comparison]]:
         """Returns the student's and the teacher's answer for each node; nodes as in `classify`."""
-        asked = parts.nodes_of(nodes)
-        limits = yield from parts.limits_for(asked, self)
-        return (yield from parts.compare(asked, limits, top_k))
+        node_list = parts.nodes_of(nodes)
+        limits = yield from parts.limits_for(node_list, self)
+        return (yield from parts.compare(node_list, limits, top_k))
 
     @Call
     def mutate(
@@ -211,9 +211,9 @@ class Interface:
 
         Nodes as in `classify`.
         """
-        asked = parts.nodes_of(nodes)
-        limits = yield from parts.limits_for(asked, self)
-        return (yield from parts.embeddings(asked, limits))
+        node_list = parts.nodes_of(nodes)
+        limits = yield from parts.limits_for(node_list, self)
+        return (yield from parts.embeddings(node_list, limits))
 
     @Call
     def info(self) -> Plan[dict[str, Any], dict[str, Any]]:

@@ -158,7 +158,7 @@ def ask(
     yield from of_one_model(whole, lambda number: request(sent[number]))
     pairs = zip(whole, sent, parts, strict=True)
     return whole, [
-        row for answer, asked, part in pairs for row in rows_of(answer)[len(asked) - len(part) :]
+        row for answer, nodes, part in pairs for row in rows_of(answer)[len(nodes) - len(part) :]
     ]
 
 

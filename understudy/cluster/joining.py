@@ -49,19 +49,19 @@ class Cluster:
         with_gpu = self.gpus >= self.workers
         return {"CPU": 1, "GPU": 1} if with_gpu else {"CPU": 1}
 
-    def share_with_gpu(self, said: str, otherwise: str) -> dict[str, float]:
+    def share_with_gpu(self, option: str, otherwise: str) -> dict[str, float]:
         """The resources of one worker if a GPU is required.
 
         Args:
-            said: the option that requires it
-            otherwise: the option that does not
+            option: the one that requires it
+            otherwise: the one that does not
 
         Raises:
             ClusterError: there are fewer GPUs than workers.
         """
         if "GPU" not in self.share:
             raise ClusterError(
-                f"{said}: the cluster has {self.gpus} GPUs for {self.workers} workers, and each "
+                f"{option}: the cluster has {self.gpus} GPUs for {self.workers} workers, and each "
                 f"worker needs one; choose fewer --workers, or use {otherwise}"
             )
         return self.share

@@ -21,9 +21,9 @@ def with_options(
         own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
 
         @wraps(command)
-        def called(**given: Any) -> None:
-            value = group(**{name: given.pop(name) for name in shared})
-            command(**{parameter: value}, **given)
+        def called(**arguments: Any) -> None:
+            value = group(**{name: arguments.pop(name) for name in shared})
+            command(**{parameter: value}, **arguments)
 
         called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [*own, *shared.values()]

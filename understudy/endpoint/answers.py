@@ -11,7 +11,7 @@ from understudy.endpoint.errors import MalformedError
 from understudy.endpoint.naming import after_thoughts, find_label, may_go_on
 from understudy.endpoint.scores import problem_of_scores
 
-TOLD_FLOOR = 1e-9  # of a probability that the server reported for every label
+REPORTED_FLOOR = 1e-9  # of a probability that the server reported for every label
 LEAD = 1e-3  # nats by which the named label leads; float32 resolves it at any temperature
 
 
@@ -38,16 +38,16 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
     if text is None or named is None:
         return Reply(text, None, usage=usage, cut=cut, refusal=refusal_of(choice))
     label, scores = named.label, completion.label_scores
-    told: tuple[float, ...] | None = None
+    weighed: tuple[float, ...] | None = None
     if scores is not None:
         if problem := problem_of_scores(scores, label_names[label], label_names):
             raise MalformedError("the answer's probabilities are invalid", problem)
         values = np.array([scores[name] for name in label_names])
-        told = log_probabilities(values, label, TOLD_FLOOR)
+        weighed = log_probabilities(values, label, REPORTED_FLOOR)
     elif named.start is not None and (positions := read_positions(choice)):
         weights = label_weights(positions, text, named.start, label, label_names)
-        told = None if weights is None else log_probabilities(weights, label)
-    return Reply(text, label, told, usage, cut)
+        weighed = None if weights is None else log_probabilities(weights, label)
+    return Reply(text, label, weighed, usage, cut)
 
 
 def nearly_certain(reply: Reply, classes: int) -> tuple[float, ...] | None:
@@ -59,13 +59,13 @@ def nearly_certain(reply: Reply, classes: int) -> tuple[float, ...] | None:
     """
     if reply.label is None:
         return reply.log_probabilities
-    told = reply.log_probabilities
-    if told is None:
-        told = log_probabilities(certain(reply.label, classes), reply.label)
-    values = np.array(told)
+    reported = reply.log_probabilities
+    if reported is None:
+        reported = log_probabilities(certain(reply.label, classes), reply.label)
+    values = np.array(reported)
     others = np.delete(values, reply.label).max(initial=-np.inf)
     if values[reply.label] > others:
-        return told
+        return reported
     values[reply.label] = others + LEAD
     return tuple((values - np.logaddexp.reduce(values)).tolist())
 

@@ -41,12 +41,12 @@ class ChatClient:
                 if not self.forms.settled:
                     async with self.finding:
                         if not self.forms.settled:
-                            return await self.asked(prompt, label_names)
-                return await self.asked(prompt, label_names)
+                            return await self.send(prompt, label_names)
+                return await self.send(prompt, label_names)
         except TimeoutError as error:
             raise LateError("no answer in time") from error
 
-    async def asked(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
+    async def send(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
         """Asks in the form that the server accepts, which the first questions determine."""
         form: Form = self.forms.current
         spent = Usage()

@@ -122,10 +122,10 @@ def read_positions(choice: Choice) -> list[Position]:
     if isinstance(choice.logprobs, UnsetType):
         return []
     try:
-        told = POSITIONS.decode(choice.logprobs)
+        reported = POSITIONS.decode(choice.logprobs)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
-    return (told.content if told else None) or []
+    return (reported.content if reported else None) or []
 
 
 def read_counts(completion: Completion) -> TokenCounts:

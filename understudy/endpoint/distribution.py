@@ -58,10 +58,11 @@ def label_weights(
     offset = 0
     for number, token in enumerate(raw):
         if offset + len(token) > target:
-            told, names = positions[number:], as_answered(answer, start, label, label_names)
-            if not told[0].top_logprobs or not all(map(are_probabilities, told)):
+            rest = positions[number:]
+            names = as_answered(answer, start, label, label_names)
+            if not rest[0].top_logprobs or not all(map(are_probabilities, rest)):
                 return None
-            return divided(told, token[: target - offset], label, names)
+            return divided(rest, token[: target - offset], label, names)
         offset += len(token)
     return None
 
@@ -100,11 +101,11 @@ def step(
     here: NDArray[np.float64] = np.zeros(len(label_names))
     undecided = 0.0
     for token, probability in alternatives(position).items():
-        said = path + (token if lead is None else token.removeprefix(lead))
+        spelled = path + (token if lead is None else token.removeprefix(lead))
         answered = token == position.raw
         ends = lead is None and not token.strip() and not answered
-        meant = ended(path, label_names) if ends else begun(said, label_names)
-        if answered and ((len(meant) > 1 and label in meant) or unread(said)):
+        meant = ended(path, label_names) if ends else begun(spelled, label_names)
+        if answered and ((len(meant) > 1 and label in meant) or unread(spelled)):
             undecided = probability
         elif answered or label in meant:
             here[label] += probability
@@ -118,12 +119,12 @@ def alternatives(position: Position) -> dict[bytes, float]:
 
     Several tokens may have the same bytes, and one may be listed twice.
     """
-    told: dict[bytes, float] = {}
+    probabilities: dict[bytes, float] = {}
     for raw, probability in dict.fromkeys(
         (e.raw, e.probability) for e in position.top_logprobs or ()
     ):
-        told[raw] = told.get(raw, 0.0) + probability
-    return {position.raw: position.probability} | told
+        probabilities[raw] = probabilities.get(raw, 0.0) + probability
+    return {position.raw: position.probability} | probabilities
 
 
 def are_probabilities(position: Position) -> bool:
@@ -152,17 +153,17 @@ def begun(raw: bytes, label_names: Sequence[str]) -> set[int]:
 
 
 def starting(text: str, label_names: Sequence[str]) -> set[int]:
-    said = plain(text)
-    if not said:
+    words = plain(text)
+    if not words:
         return set()
     names = [plain(name) for name in label_names]
-    longer = {index for index, name in enumerate(names) if name.startswith(said)}
+    longer = {index for index, name in enumerate(names) if name.startswith(words)}
     if longer:
         return longer
     named = {
         index: len(name)
         for index, name in enumerate(names)
-        if said.startswith(name) and not ALPHANUMERIC.match(said[len(name) :])
+        if words.startswith(name) and not ALPHANUMERIC.match(words[len(name) :])
     }
     longest = max(named.values(), default=0)
     return {index for index, length in named.items() if length == longest}
@@ -175,8 +176,8 @@ def unread(raw: bytes) -> bool:
 
 def ended(raw: bytes, label_names: Sequence[str]) -> set[int]:
     """The labels that some bytes spell completely."""
-    said = plain(LEADING.sub("", raw.decode("utf-8", "ignore")))
-    return {index for index, name in enumerate(label_names) if plain(name) == said}
+    words = plain(LEADING.sub("", raw.decode("utf-8", "ignore")))
+    return {index for index, name in enumerate(label_names) if plain(name) == words}
 
 
 def plain(text: str) -> str:

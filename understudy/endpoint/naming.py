@@ -58,8 +58,8 @@ def may_go_on(text: str, label: int, label_names: Sequence[str]) -> bool:
     """Whether a truncated answer may have continued to a longer label, such as `net` or `net co` if
     there is a label `net core`.
     """
-    said, *names = (on_one_line(words).casefold() for words in (text, *label_names))
-    begun = said[said.rfind(names[label]) :]
+    answer, *names = (on_one_line(words).casefold() for words in (text, *label_names))
+    begun = answer[answer.rfind(names[label]) :]
     return any(len(name) > len(names[label]) and name.startswith(begun) for name in names)
 
 
@@ -70,10 +70,10 @@ class LabelReader:
         self.readings = [(read, meanings(read, label_names)) for read in READINGS]
         self.exact = self.readings[0][1]  # label → its position
 
-    def find(self, said: str) -> int | None:
+    def find(self, answer: str) -> int | None:
         """An index into the label names; None if no label matches, or several do."""
         for read, meant in self.readings:
-            wanted = read(said)
+            wanted = read(answer)
             if wanted in meant:
                 return meant[wanted]
         return None
@@ -88,8 +88,8 @@ def meanings(read: Callable[[str], str], label_names: Sequence[str]) -> dict[str
     """Maps each reading of a label to its index; None if several labels share it."""
     result: dict[str, int | None] = {}
     for index, name in enumerate(label_names):
-        said = read(name)
-        result[said] = None if said in result else index
+        reading = read(name)
+        result[reading] = None if reading in result else index
     return result
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 SHOWN_CHARACTERS = 200
 LEAST_SECRET = 3  # length from which an ASCII word is masked if question or key contain it
-UNTOLD_STATUS = 500  # for a failure without a code: the question may be retried
+UNREPORTED_STATUS = 500  # for a failure without a code: the question may be retried
 WORD = re.compile(r"\w+")
 
 
@@ -42,7 +42,7 @@ def failure_in(answer: bytes) -> int | None:
         return None
     error = value["error"]
     code = error.get("code") if isinstance(error, dict) else None
-    return code if type(code) is int and 400 <= code <= 599 else UNTOLD_STATUS
+    return code if type(code) is int and 400 <= code <= 599 else UNREPORTED_STATUS
 
 
 def error_message(text: str) -> str:

@@ -37,21 +37,21 @@ def kind_of(value: object) -> str:
     return type(value).__name__
 
 
-def listed(name: str, given: Iterable[Item], items: str) -> Sequence[Item]:
+def listed(name: str, values: Iterable[Item], items: str) -> Sequence[Item]:
     """Makes a sequence that can be read more than once.
 
     Args:
         items: what the items should be, for the message.
 
     Raises:
-        InvalidArgumentError: `given` is a single thing, or a string (which would be split into
+        InvalidArgumentError: `values` is a single thing, or a string (which would be split into
             characters).
     """
-    if isinstance(given, list | tuple):
-        return given
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise InvalidArgumentError(f"{name} is a {kind_of(given)}; give a list of {items}")
-    return list(given)
+    if isinstance(values, list | tuple):
+        return values
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"{name} is a {kind_of(values)}; give a list of {items}")
+    return list(values)
 
 
 def check_nodes(nodes: Sequence[Any]) -> None:
@@ -84,8 +84,8 @@ def checked_batch(
         MutationRefusedError: a text is too long.
     """
     check_text("key", key, optional=True)
-    given = listed("mutations", mutations, MUTATIONS)
-    for position, mutation in enumerate(given):
+    batch = listed("mutations", mutations, MUTATIONS)
+    for position, mutation in enumerate(batch):
         names = TEXTS.get(type(mutation)) or texts_of(mutation)
         if not names:
             raise InvalidArgumentError(
@@ -100,7 +100,7 @@ def checked_batch(
                 f"mutation {position}: the text has more than {characters:,} characters",
                 position=position,
             )
-    return given
+    return batch
 
 
 def texts_of(mutation: object) -> tuple[str, ...]:

@@ -35,10 +35,10 @@ from understudy.engine.maintenance import Maintenance, weakly
 from understudy.engine.opening import Opening, open_heir, open_parts
 from understudy.engine.requests import (
     PREDICTIONS,
-    AskedNode,
     Form,
     Made,
     Prediction,
+    QueryNode,
     Resolution,
     UnseenNode,
     assemble,
@@ -198,7 +198,7 @@ class Engine:
         batch = arguments.checked_batch(mutations, key, self.limits.text_characters)
         return self.writer.submit(batch, key)
 
-    def classify(self, nodes: Sequence[AskedNode], top_k: int = 1) -> list[Prediction]:
+    def classify(self, nodes: Sequence[QueryNode], top_k: int = 1) -> list[Prediction]:
         """Classifies stored and unseen nodes.
 
         Returns:
@@ -211,7 +211,7 @@ class Engine:
         return self.classify_as(PREDICTIONS, nodes, top_k)
 
     def classify_as(
-        self, form: Form[Made], nodes: Sequence[AskedNode], top_k: int = 1
+        self, form: Form[Made], nodes: Sequence[QueryNode], top_k: int = 1
     ) -> list[Made]:
         """Classifies nodes like `classify`, with answers in the given form."""
         nodes = arguments.listed("nodes", nodes, arguments.NODES)
@@ -220,7 +220,7 @@ class Engine:
         found = self.infer(resolution) if resolution.unseen else None
         return self.predict(nodes, resolution, found, top_k, form)
 
-    def logits(self, nodes: Sequence[AskedNode]) -> NDArray[np.float32]:
+    def logits(self, nodes: Sequence[QueryNode]) -> NDArray[np.float32]:
         """Computes the logits before calibration; float32 [B, classes].
 
         Raises:
@@ -236,7 +236,7 @@ class Engine:
         result[resolution.positions] = logits
         return result
 
-    def resolve(self, nodes: Sequence[AskedNode]) -> Resolution:
+    def resolve(self, nodes: Sequence[QueryNode]) -> Resolution:
         """Splits a request into stored, unseen and invalid nodes, at the current graph version."""
         try:
             return resolve(self.state, nodes, self.limits)
@@ -250,7 +250,7 @@ class Engine:
 
     def predict(
         self,
-        nodes: Sequence[AskedNode],
+        nodes: Sequence[QueryNode],
         resolution: Resolution,
         inference: Inference | None,
         top_k: int,

@@ -20,7 +20,7 @@ from understudy.engine.arguments import NODES, listed
 from understudy.engine.limits import Limits
 from understudy.engine.requests import (
     SCORE_DECIMALS,
-    AskedNode,
+    QueryNode,
     Resolution,
     UnseenNode,
     joined_logits,
@@ -219,7 +219,7 @@ def explanations(
     return result
 
 
-def explain(engine: "Engine", nodes: Sequence[AskedNode]) -> list[Explanation]:
+def explain(engine: "Engine", nodes: Sequence[QueryNode]) -> list[Explanation]:
     """Explains the student's answers for stored and unseen nodes, in the nodes' order.
 
     Raises:

@@ -254,11 +254,11 @@ def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
         JournalError: there is no log, or it cannot be read.
         JournalFailedError: the log does not fit the graph.
     """
-    given = None if bundle is None else open_bundle(bundle, verify=False)
-    log, lineage = stored_log(data, given, redis)
+    opened = None if bundle is None else open_bundle(bundle, verify=False)
+    log, lineage = stored_log(data, opened, redis)
     with closing(log):
-        if given is not None:
-            base = open_base(data, log, given)
+        if opened is not None:
+            base = open_base(data, log, opened)
         elif log.snapshot or (data / snapshot_name(log.start)).is_dir():
             base = open_snapshot(data, log.snapshot or snapshot_name(log.start))
         else:

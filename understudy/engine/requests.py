@@ -36,7 +36,7 @@ HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 Made = TypeVar("Made")  # the type of a prediction
 
 
-class AskedNode(Protocol):
+class QueryNode(Protocol):
     """The fields that are read of a requested node; a request's own type may have this shape."""
 
     @property
@@ -92,7 +92,7 @@ class Resolution(Struct):
         return [*self.stored_positions, *self.unseen_positions]
 
 
-def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Resolution:
+def resolve(state: GraphState, nodes: Sequence[QueryNode], limits: Limits) -> Resolution:
     """Looks up ids and checks texts; an invalid node gets an entry of `errors`, no exception."""
     resolution = Resolution(state)
     positions, names = resolution.stored_positions, []
@@ -257,7 +257,7 @@ def joined_logits(resolution: Resolution, inference: "Inference | None") -> NDAr
 
 
 def assemble(
-    nodes: Sequence[AskedNode],
+    nodes: Sequence[QueryNode],
     resolution: Resolution,
     logits: NDArray[np.float32],
     label_names: Sequence[str],

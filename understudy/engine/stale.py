@@ -54,10 +54,10 @@ class StaleLogits:
         places = np.flatnonzero(self.marks.take(graph.version, rows))
         if len(places) == 0:
             return
-        asked = rows[places]
+        stale_rows = rows[places]
         try:
-            for part in steps(graph.degrees(asked), GATHERED_ROWS):
-                logits[places[part]] = self.run(graph, table, asked[part])
+            for part in steps(graph.degrees(stale_rows), GATHERED_ROWS):
+                logits[places[part]] = self.run(graph, table, stale_rows[part])
         except Exception as error:  # onnxruntime's errors share no narrower base class
             raise InferenceError("the student's last layer failed on a stored node") from error
         if not np.isfinite(logits[places]).all():

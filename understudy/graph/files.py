@@ -62,8 +62,8 @@ def cache_folder() -> Path:
     Raises:
         SourceError: there is neither.
     """
-    if given := os.environ.get("UNDERSTUDY_CACHE"):
-        return Path(given).resolve()
+    if configured := os.environ.get("UNDERSTUDY_CACHE"):
+        return Path(configured).resolve()
     try:
         return Path("~/.cache/understudy").expanduser()
     except RuntimeError as error:

@@ -87,8 +87,8 @@ def label_names(value: Any) -> tuple[str, ...]:
     found = value if isinstance(value, tuple) else tuple(value)
     wrong = next((name for name in found if not isinstance(name, str) or not name), None)
     if wrong is not None or len(set(found)) < len(found):
-        told = "two are alike" if wrong is None else f"found {wrong!r:.60}"
-        raise BadInputError(f"the graph's label_names must be strings, each of its own; {told}")
+        problem = "two are alike" if wrong is None else f"found {wrong!r:.60}"
+        raise BadInputError(f"the graph's label_names must be strings, each of its own; {problem}")
     return found
 
 

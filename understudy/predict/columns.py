@@ -27,7 +27,7 @@ NUMBERED = ("1", "2", "3")  # columns of a file without a header: id, text, neig
 
 
 @dataclass(frozen=True)
-class AskedFields:
+class QueryFields:
     """Column names that the user gave; an empty one is searched for, `none` is not read.
 
     Attributes:
@@ -42,7 +42,7 @@ class AskedFields:
     imported: tuple[str, ...] = ()
     imported_neighbors: str = ""
 
-    def given(self) -> Iterator[tuple[str, str]]:
+    def named_columns(self) -> Iterator[tuple[str, str]]:
         """Yields the options that name a column, with the name."""
         for option, names in (
             ("--id-field", (self.id,)),
@@ -74,7 +74,7 @@ class Indexes:
         return {role: tuple(columns[i] for i in found) for role, found in self.used().items()}
 
 
-def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) -> Indexes:
+def find_columns(columns: Sequence[str], fields: QueryFields, numbered: bool) -> Indexes:
     """Finds the columns as an import does, except that none of them is required.
 
     Args:
@@ -82,7 +82,7 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
     """
     if numbered:
         usual = [name if name in columns else "" for name in NUMBERED]
-        fields = AskedFields(
+        fields = QueryFields(
             id=fields.id or usual[0],
             text=fields.text or tuple(name for name in usual[1:2] if name),
             neighbors=fields.neighbors or usual[2] or NOT_READ,
@@ -96,7 +96,7 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
         text=text,
         neighbors=find(columns, fields.neighbors or linked, NEIGHBOR_NAMES),
     )
-    named = [name for _, name in fields.given()]
+    named = [name for _, name in fields.named_columns()]
     return replace(found, problem=twice(columns, found.used(), named))
 
 
@@ -105,7 +105,7 @@ class Columns:
     """Turns a file's records into nodes; JSON records may differ in their keys."""
 
     file: str
-    fields: AskedFields
+    fields: QueryFields
     numbered: bool = False
     remarks: tuple[str, ...] = ()
     known: dict[tuple[str, ...], Indexes] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Columns:
                 the columns.
         """
         at = self.indexes(columns)
-        self.check_given(columns)
+        self.check_named(columns)
         if not at.text:
             at = self.without_neighbors(columns, at)
         if at.problem:
@@ -191,14 +191,14 @@ class Columns:
         self.known[tuple(columns)] = alone = replace(at, neighbors=None)
         return alone
 
-    def check_given(self, columns: Sequence[str]) -> None:
+    def check_named(self, columns: Sequence[str]) -> None:
         """Refuses column names that the file does not have.
 
         Raises:
             BadInputError: an option names a missing column.
         """
         lowered = {column.lower() for column in columns}
-        for option, name in self.fields.given():
+        for option, name in self.fields.named_columns():
             if name.lower() not in lowered:
                 raise BadInputError(
                     f"{self.file}: no column {name!r}, which {option} names; the columns are: "

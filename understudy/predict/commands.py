@@ -6,22 +6,18 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
-from understudy.client import Client, Route
 from understudy.cluster.options import Ray, Workers, check_cluster
-from understudy.folders.places import is_address, url_problem
+from understudy.folders.places import url_problem
 from understudy.folders.temporary import temporary_errors, temporary_folder
-from understudy.graph.building.reading import read_of
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
 from understudy.graph.readers.dialects import parse_delimiter
-from understudy.graph.readers.fields import NOT_READ
 from understudy.predict.answering import (
     Answerer,
     InProcess,
@@ -29,7 +25,7 @@ from understudy.predict.answering import (
     open_on_cluster,
     open_service,
 )
-from understudy.predict.columns import AskedFields
+from understudy.predict.columns import QueryFields
 from understudy.predict.errors import OptionError, OutputError
 from understudy.predict.formats import (
     Format,
@@ -38,6 +34,14 @@ from understudy.predict.formats import (
     format_named,
     format_of,
     head,
+)
+from understudy.predict.options import (
+    STANDARD,
+    PredictOptions,
+    check_shared,
+    checked_options,
+    output_kind,
+    read_as_imported,
 )
 from understudy.predict.output import check_place, left_by_others, open_parts
 from understudy.predict.rows import Row
@@ -53,31 +57,6 @@ from understudy.predict.sources import (
 from understudy.predict.unread import refuse_unread
 from understudy.progress import terminal_progress
 from understudy.standard_streams import CLOSED
-
-STANDARD = Path("-")  # stdin, or stdout
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The options of one call.
-
-    Attributes:
-        input: None for all unlabelled nodes.
-    """
-
-    source: str
-    input: Path | None
-    out: Path
-    table: TableOptions
-    route: Route
-    top: int
-    input_format: str
-    output_format: str
-
-    @property
-    def is_service(self) -> bool:
-        """Whether the source is an address rather than a folder."""
-        return is_address(self.source)
 
 
 def predict(
@@ -150,12 +129,12 @@ def predict(
     A row is the id of a stored node, or a text with the ids of its neighbours. A row that cannot
     be answered gets an error and is reported; with --strict it ends the run.
     """
-    asked = understood(
+    options = checked_options(
         source,
         files or [],
         every_unlabeled,
         TableOptions(
-            AskedFields(id_field, tuple(text_field or ()), neighbors_field),
+            QueryFields(id_field, tuple(text_field or ()), neighbors_field),
             parse_delimiter(delimiter),
             header,
         ),
@@ -165,32 +144,32 @@ def predict(
     )
     check_cluster(ray, workers)
     if ray:
-        check_shared(asked, threads)
+        check_shared(options, threads)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(terminal_progress())
-        data, kind = stack.enter_context(opened_input(asked))
-        stdin, stdout = asked.input == STANDARD, asked.out == STANDARD
-        refuse_unread(context, asked.is_service, kind, stdin, stdout)
-        out_kind = output_kind(asked, kind)
-        check_output_format(out_kind, asked.out)
-        if asked.out != STANDARD:
-            check_place(asked.out, force)
+        data, kind = stack.enter_context(opened_input(options))
+        stdin, stdout = options.input == STANDARD, options.out == STANDARD
+        refuse_unread(context, options.is_service, kind, stdin, stdout)
+        out_kind = output_kind(options, kind)
+        check_output_format(out_kind, options.out)
+        if options.out != STANDARD:
+            check_place(options.out, force)
         elif "stdout" in CLOSED:
             raise OutputError("stdout is closed, so answers cannot be written there; give OUT")
         rows = None
         if data is not None and kind is not None:
-            asked = read_as_imported(asked, key, timeout)
+            options = read_as_imported(options, key, timeout)
             read = stdin_rows if stdin else read_rows
-            rows = begun(read(data, kind, asked.table, tell, progress))
+            rows = begun(read(data, kind, options.table, tell, progress))
         opening: AbstractContextManager[Answerer]
-        if asked.is_service:
-            opening = open_service(source, key, timeout, asked.route)
+        if options.is_service:
+            opening = open_service(source, key, timeout, options.route)
         elif ray:
             opening = open_on_cluster(Path(source), ray, workers, provider, progress)
         else:
             cores = len(os.sched_getaffinity(0))
             opening = open_bundle(Path(source), threads or cores, provider, progress)
-        if asked.is_service and "://" not in source:
+        if options.is_service and "://" not in source:
             tell(f"asking http://{source}")
         answerer = stack.enter_context(opening)
         problems = Problems(strict, tell)
@@ -198,131 +177,33 @@ def predict(
         if rows is None:
             rows, total = rows_without_label(answerer)
         run = Run(answerer, top, problems, progress, total)
-        if asked.out == STANDARD:
+        if options.out == STANDARD:
             write_stdout(run, rows, out_kind)
         else:
-            about = (answerer.model, asked, strict, data and file_digest(data))
-            write_file(run, rows, asked, out_kind, about)
-
-
-def understood(
-    source: str,
-    files: Sequence[str],
-    every_unlabeled: bool,
-    table: TableOptions,
-    route: str,
-    top: int,
-    formats: tuple[str, str],
-) -> Asked:
-    """Combines and checks the arguments.
-
-    Raises:
-        OptionError: they contradict each other.
-    """
-    places = [Path(file) for file in files]
-    least, most = (0, 1) if every_unlabeled else (1, 2)
-    if not least <= len(places) <= most:
-        wanted = "at most OUT beside --unlabeled" if every_unlabeled else "IN, and perhaps OUT"
-        raise OptionError(f"expected {wanted}; found {' '.join(files) or 'nothing'}")
-    if NOT_READ in table.fields.text and len(table.fields.text) > 1:
-        raise OptionError(
-            "--text-field none excludes any other --text-field; leave one of them out"
-        )
-    if route not in get_args(Route):
-        raise OptionError(f"--route must be student, teacher or auto, not {route!r}")
-    given = None if every_unlabeled else places[0]
-    out = places[-1] if len(places) == most else STANDARD
-    same = given is not None and os.path.realpath(given) == os.path.realpath(out)
-    if same and given != STANDARD:
-        raise OptionError(f"IN and OUT are the same file, {given}")
-    asked = Asked(source, given, out, table, cast(Route, route), top, *formats)
-    if asked.is_service and every_unlabeled:
-        raise OptionError(
-            "--unlabeled needs a bundle's folder: it reads the nodes of the bundle's graph"
-        )
-    if not asked.is_service and route != "student":
-        raise OptionError(f"--route {route} needs a service's address: a bundle has no teacher")
-    return asked
-
-
-def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
-    """Adds the columns that made the served graph's texts and neighbours to the options.
-
-    A missing bundle is reported later, once the file's own columns are checked.
-
-    Raises:
-        BundleError: the bundle is damaged.
-        ClientError: no service answers.
-    """
-    if asked.is_service:
-        with Client(asked.source, key, timeout) as client:
-            texts, neighbors = read_of(client.info())
-    else:
-        texts, neighbors = read_of_bundle(Path(asked.source))
-    fields = replace(asked.table.fields, imported=texts, imported_neighbors=neighbors)
-    return replace(asked, table=replace(asked.table, fields=fields))
-
-
-def read_of_bundle(folder: Path) -> tuple[tuple[str, ...], str]:
-    """Reads which columns made the texts and neighbours of a bundle's graph; empty if no bundle.
-
-    Raises:
-        BundleError: it is damaged.
-    """
-    from understudy.bundle import open_bundle as described  # not needed to ask a service
-    from understudy.bundle.reader import MANIFEST
-
-    if not (folder / MANIFEST).is_file():
-        return (), ""
-    graph = described(folder, verify=False).manifest.graph
-    return graph.texts, graph.neighbors
-
-
-def check_shared(asked: Asked, threads: int) -> None:
-    """Refuses options that workers of a cluster do not use.
-
-    Raises:
-        OptionError: the source is a service, or a number of threads is given.
-    """
-    if asked.is_service:
-        raise OptionError("--ray needs a bundle's folder: a service has workers of its own")
-    if threads:
-        raise OptionError(
-            "--threads has no effect with --ray, since a worker has one core; leave it out"
-        )
+            about = (answerer.model, options, strict, data and file_digest(data))
+            write_file(run, rows, options, out_kind, about)
 
 
 @contextmanager
-def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
+def opened_input(options: PredictOptions) -> Iterator[tuple[Path | None, Format | None]]:
     """Yields the input as a file, with its format; stdin is copied to a temporary file."""
-    if asked.input is None:
+    if options.input is None:
         yield None, None
-    elif asked.input != STANDARD:
-        if problem := url_problem(asked.input):
+    elif options.input != STANDARD:
+        if problem := url_problem(options.input):
             raise OptionError(problem)
-        if not asked.input.is_file():
+        if not options.input.is_file():
             raise OptionError(
-                f"{asked.input} is not a file; to read a pipe, give - and --input-format"
+                f"{options.input} is not a file; to read a pipe, give - and --input-format"
             )
-        yield asked.input, format_of(asked.input, "IN")
+        yield options.input, format_of(options.input, "IN")
     else:
-        kind = format_named(asked.input_format, "--input-format")
+        kind = format_named(options.input_format, "--input-format")
         with temporary_folder() as folder:
             path = folder / f"{STDIN}{kind.suffix}"
             with temporary_errors(folder), path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield path, kind
-
-
-def output_kind(asked: Asked, kind: Format | None) -> Format:
-    """Chooses the format of the answers."""
-    if asked.out != STANDARD:
-        return format_of(asked.out, "OUT")
-    if asked.output_format:
-        return format_named(asked.output_format, "--output-format")
-    if kind is not None and kind.base == "json":
-        return Format("jsonl")
-    return Format(kind.base if kind and kind.base != "parquet" else "csv")
 
 
 def begun(rows: Iterator[Row]) -> Iterator[Row]:
@@ -369,10 +250,10 @@ def put(content: bytes) -> None:
 
 
 def write_file(
-    run: Run, rows: Iterator[Row], asked: Asked, kind: Format, about: Sequence[object]
+    run: Run, rows: Iterator[Row], options: PredictOptions, kind: Format, about: Sequence[object]
 ) -> None:
     """Writes parts, and joins them at the end."""
-    with open_parts(asked.out, kind, run.top_k > 1, about) as parts:
+    with open_parts(options.out, kind, run.top_k > 1, about) as parts:
         for folder in left_by_others(parts):
             tell(
                 f"{folder} holds unfinished answers for another input, other options or another "
@@ -385,7 +266,7 @@ def write_file(
             parts.add(done, part)
             done += len(part)
         parts.finish()
-    tell(summary(run.problems, f"{asked.out}: {done:,} rows"))
+    tell(summary(run.problems, f"{options.out}: {done:,} rows"))
 
 
 def summary(problems: Problems, words: str) -> str:

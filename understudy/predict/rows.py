@@ -53,5 +53,5 @@ class Answer:
 
 def failed(row: Row, error: str) -> Answer:
     """Makes the answer of a row that cannot be answered."""
-    asked = row.node.id if row.node else None
-    return Answer(row.place, asked, None, None, (), None, None, error)
+    node_id = row.node.id if row.node else None
+    return Answer(row.place, node_id, None, None, (), None, None, error)

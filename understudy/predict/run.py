@@ -34,7 +34,7 @@ class Problems:
     tell: Tell
     count: int = 0
     first: str = ""
-    decimals_told: bool = False
+    warned_of_decimals: bool = False
 
     def add(self, row: Row, error: str) -> None:
         """Counts a row's error and reports it.
@@ -43,9 +43,9 @@ class Problems:
             BadRowError: with `strict`.
         """
         words = f"{row.where}: {error}"
-        decimals = map(DECIMAL.fullmatch, asked_ids(row, error.partition(":")[0]))
-        if not self.decimals_told and (found := next(filter(None, decimals), None)):
-            self.decimals_told = True
+        decimals = map(DECIMAL.fullmatch, suspect_ids(row, error.partition(":")[0]))
+        if not self.warned_of_decimals and (found := next(filter(None, decimals), None)):
+            self.warned_of_decimals = True
             self.tell(
                 f"{found[0]} is a decimal: if {found[1]} is meant, write whole numbers; an empty "
                 "cell makes pandas write a whole column as decimals (astype('Int64') keeps whole "
@@ -59,7 +59,7 @@ class Problems:
             self.tell(f"warning: {words}")
 
 
-def asked_ids(row: Row, code: str) -> Sequence[str]:
+def suspect_ids(row: Row, code: str) -> Sequence[str]:
     """The ids of a row among which, by the code of its error, one is unknown."""
     if row.node is None:
         return ()
@@ -110,15 +110,15 @@ class Run:
 
     def answered(self, batches: Iterable[Sequence[Row]]) -> Iterator[list[Answer]]:
         """Yields the batches' answers in their order; the answerer may work on several at once."""
-        asked: deque[Sequence[Row]] = deque()
+        pending: deque[Sequence[Row]] = deque()
 
         def good() -> Iterator[Sequence[Row]]:
             for rows in batches:
-                asked.append(rows)
+                pending.append(rows)
                 yield [row for row in rows if row.node is not None]
 
         for found in self.answerer.answer_each(good(), self.top_k):
-            yield self.joined(asked.popleft(), iter(found))
+            yield self.joined(pending.popleft(), iter(found))
 
     def joined(self, rows: Sequence[Row], found: Iterator[Answer]) -> list[Answer]:
         """Merges found answers with errors of unreadable rows, one answer per row, in order."""

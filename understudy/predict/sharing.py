@@ -17,7 +17,7 @@ from understudy.predict.answering import InProcess
 from understudy.predict.rows import Answer, Row
 
 ENDED = "the same command resumes with the rows that are not answered yet"
-Asked = tuple[Sequence[Row], int]  # rows with a node each, and the number of labels to list
+Batch = tuple[Sequence[Row], int]  # rows with a node each, and the number of labels to list
 
 
 class AnsweringWorker:
@@ -43,14 +43,14 @@ class AnsweringWorker:
             )
         return InProcess(engine)
 
-    def work(self, item: Asked) -> list[Answer]:
+    def work(self, item: Batch) -> list[Answer]:
         return self.answerer.answer(*item)
 
 
 class OnCluster(InProcess):
     """Answers in workers; the bundle is also opened in this process, to read its graph."""
 
-    def __init__(self, engine: Engine, workers: Workers[Asked, list[Answer]]) -> None:
+    def __init__(self, engine: Engine, workers: Workers[Batch, list[Answer]]) -> None:
         super().__init__(engine)
         self.workers = workers
 

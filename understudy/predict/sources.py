@@ -20,7 +20,7 @@ from understudy.graph.readers.jsonl import document_rows, read_document, read_js
 from understudy.graph.readers.pandas_index import counted_index
 from understudy.graph.readers.parquet import DAMAGED, open_parquet
 from understudy.graph.text_graph import UNLABELED
-from understudy.predict.columns import AskedFields, Columns
+from understudy.predict.columns import Columns, QueryFields
 from understudy.predict.formats import Format
 from understudy.predict.rows import Row
 from understudy.progress import Progress, silent
@@ -40,7 +40,7 @@ class TableOptions:
         header: whether the first line names the columns; None: yes, unless it is numbers.
     """
 
-    fields: AskedFields = field(default_factory=AskedFields)
+    fields: QueryFields = field(default_factory=QueryFields)
     delimiter: str = ""
     header: bool | None = None
 
@@ -124,13 +124,13 @@ def check_keys(columns: Columns, records: Iterator[Record]) -> None:
     Raises:
         BadInputError: a key is missing; the message names the option.
     """
-    missing = {name.lower() for _, name in columns.fields.given()}
+    missing = {name.lower() for _, name in columns.fields.named_columns()}
     seen: dict[str, None] = {}
     while missing and (record := next(records, None)) is not None:
         seen.update(dict.fromkeys(record[1]))
         missing.difference_update(name.lower() for name in record[1])
     if missing:
-        columns.check_given(list(seen))
+        columns.check_named(list(seen))
 
 
 def text_rows(
@@ -158,7 +158,7 @@ def text_rows(
                 tell(words)
         yield from refused
         refused.clear()
-        yield asked(columns, line, f"{columns.file}:{line}", names, values)
+        yield row_of(columns, line, f"{columns.file}:{line}", names, values)
     yield from refused
 
 
@@ -186,7 +186,7 @@ def parquet_rows(
                 found.append(index[1].slice(done, batch.num_rows).to_pylist())
             for place, values in enumerate(zip(*found, strict=True), done + 1):
                 where = f"{path} row {place}"
-                yield asked(columns, place, where, read, values)
+                yield row_of(columns, place, where, read, values)
             done += batch.num_rows
             progress(f"read {path.name}", done, total)
     except DAMAGED as error:
@@ -210,7 +210,7 @@ def decoded(value: bytes) -> str | bytes:
         return value
 
 
-def asked(
+def row_of(
     columns: Columns, place: int, where: str, names: Sequence[str], values: Sequence[object]
 ) -> Row:
     try:

@@ -54,8 +54,8 @@ def check_options(options: RefreshOptions) -> None:
     for name, amount in (("tolerance", options.tolerance), ("timeout", options.timeout)):
         if not math.isfinite(amount):  # no difference exceeds NaN
             raise RefreshError(f"--{name} must be a number, not {amount}")
-    for name, given in (("budget", options.budget), ("teach-options", options.teach_options)):
-        if given and options.teacher is None:
+    for name, value in (("budget", options.budget), ("teach-options", options.teach_options)):
+        if value and options.teacher is None:
             raise RefreshError(f"--{name} needs a teacher; name one with --teacher")
     try:
         shlex.split(options.teach_options)
@@ -66,9 +66,9 @@ def check_options(options: RefreshOptions) -> None:
 def asks_the_hard_ones(options: RefreshOptions) -> bool:
     """Whether the teacher is asked first about nodes that the served model is unsure of."""
     words = shlex.split(options.teach_options)
-    given = {word.partition("=")[0] for word in words}
-    limited = options.budget or given.intersection(LIMITS)
-    return bool(limited) and not given.intersection(ORDERS)
+    options_given = {word.partition("=")[0] for word in words}
+    limited = options.budget or options_given.intersection(LIMITS)
+    return bool(limited) and not options_given.intersection(ORDERS)
 
 
 def teach_words(options: RefreshOptions, hard: Path | None = None) -> list[object]:

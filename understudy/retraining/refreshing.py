@@ -230,13 +230,13 @@ class Refresh:
     def distill(self) -> None:
         """Trains with the served student's weights as start, and with its options."""
         config = self.student_config()
-        asked = marked(self.teacher, TEACHER)
+        taught_by = marked(self.teacher, TEACHER)
         if self.options.teacher is None:
             if config.get("teacher"):
                 self.tell("student: trained on labels alone, since no --teacher is given")
-        elif asked and (known := objectives_kept(config, asked["kind"])) is not config:
+        elif taught_by and (known := objectives_kept(config, taught_by["kind"])) is not config:
             self.tell(
-                f"student: distill's default objectives, as no {asked['kind']} taught it before"
+                f"student: distill's default objectives, as no {taught_by['kind']} taught it before"
             )
             config = known
         wanted = self.served.manifest.calibration.wanted

@@ -15,16 +15,16 @@ def addresses_of(url: str) -> list[str]:
         RefreshError: it is https, whose certificate is for the name; or the name is unknown.
         InvalidRequestError: it is not a URL.
     """
-    given = service_url(url)
-    if given.scheme != "http":
+    address = service_url(url)
+    if address.scheme != "http":
         raise RefreshError(
-            f"--every-address needs an http address, since the certificate of {given} is only for "
-            "its name"
+            f"--every-address needs an http address, since the certificate of {address} is only "
+            "for its name"
         )
-    port = given.port or 80
+    port = address.port or 80
     try:
-        found = socket.getaddrinfo(given.host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise RefreshError(f"the host name {given.host} cannot be resolved: {error}") from error
+        raise RefreshError(f"the host name {address.host} cannot be resolved: {error}") from error
     hosts = sorted({str(entry[4][0]) for entry in found})
-    return [str(httpx.URL(given, host=host)) for host in hosts]
+    return [str(httpx.URL(address, host=host)) for host in hosts]

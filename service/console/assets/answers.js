@@ -21,10 +21,10 @@ const REASONS = 7; // of either kind
 
 /** The explanation, if the service gave one: each neighbour and word with its log-odds. */
 export function explanation(prediction, choose) {
-  const told = prediction?.explanation;
-  if (!told) return null;
-  const words = told.words?.map((entry) => ({ ...entry, named: make("code", {}, entry.word) }));
-  const neighbors = told.neighbors.map((entry) => ({
+  const reason = prediction?.explanation;
+  if (!reason) return null;
+  const words = reason.words?.map((entry) => ({ ...entry, named: make("code", {}, entry.word) }));
+  const neighbors = reason.neighbors.map((entry) => ({
     ...entry,
     named: make("button", { type: "button", class: "link", title: entry.id, onclick: () => choose(entry.id) }, entry.id),
   }));
@@ -32,7 +32,7 @@ export function explanation(prediction, choose) {
   return make(
     "section",
     { class: "explanation", "aria-label": "Why" },
-    make("h2", {}, "Why ", make("em", {}, told.label)),
+    make("h2", {}, "Why ", make("em", {}, reason.label)),
     make("p", { class: "quiet" }, "How far its log-odds fall without each of them."),
     reasons("Neighbours", neighbors, largest),
     words ? reasons("Words", words, largest) : null,
@@ -54,7 +54,7 @@ function reasons(title, entries, largest) {
 }
 
 /** A section that asks student and teacher about one node, on demand. */
-export function comparison(service, asked, hue) {
+export function comparison(service, node, hue) {
   const result = make("div", { "aria-live": "polite" });
   const section = make("section", { class: "teacher", "aria-label": "The teacher's opinion" }, make("h2", {}, "The teacher's opinion"));
   if (!service.teacher) {
@@ -64,9 +64,9 @@ export function comparison(service, asked, hue) {
   }
   const button = make("button", { type: "button", onclick: async () => {
     button.disabled = true;
-    result.replaceChildren(make("p", { class: "quiet" }, "The teacher thinks …"));
+    result.replaceChildren(make("p", { class: "quiet" }, "Waiting for the teacher …"));
     try {
-      const { comparisons } = await compare([asked()], 3);
+      const { comparisons } = await compare([node()], 3);
       result.replaceChildren(sideBySide(comparisons[0], hue));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -78,14 +78,14 @@ export function comparison(service, asked, hue) {
   return section;
 }
 
-function sideBySide(told, hue) {
-  const verdict = told.agree === null ? "No verdict" : told.agree ? "They agree" : "They differ";
+function sideBySide(compared, hue) {
+  const verdict = compared.agree === null ? "No verdict" : compared.agree ? "They agree" : "They differ";
   return make("div", {},
-    make("p", { class: `verdict ${told.agree ? "good" : "warn"}` }, verdict, faster(told), "."),
+    make("p", { class: `verdict ${compared.agree ? "good" : "warn"}` }, verdict, faster(compared), "."),
     make("div", { class: "two" },
-      opinion("Student", told.student, told.student_ms, told.student_cost, hue),
-      opinion("Teacher", told.teacher, told.teacher_ms, told.teacher_cost, hue)),
-    told.auto ? make("p", { class: "quiet" }, `The route auto takes the ${told.auto}'s answer.`) : null);
+      opinion("Student", compared.student, compared.student_ms, compared.student_cost, hue),
+      opinion("Teacher", compared.teacher, compared.teacher_ms, compared.teacher_cost, hue)),
+    compared.auto ? make("p", { class: "quiet" }, `The route auto takes the ${compared.auto}'s answer.`) : null);
 }
 
 /** How much faster the student was, unless the teacher's answer was cached. */

@@ -15,7 +15,7 @@ export class Refusal extends Error {
 
 let asking = null; // the dialog's promise, for all requests that lack a key at once
 
-/** Asks a person for a key; resolves to whether one was given. */
+/** Asks a person for a key; resolves to whether one was entered. */
 function askForKey(refused) {
   asking ??= new Promise((resolve) => {
     const input = make("input", {
@@ -35,16 +35,16 @@ function askForKey(refused) {
           "div",
           { class: "row end" },
           make("button", { type: "button", class: "plain", onclick: () => dialog.close() }, "Not now"),
-          make("button", { type: "submit", value: "given" }, "Use it"),
+          make("button", { type: "submit", value: "entered" }, "Use it"),
         ),
       ),
     );
     dialog.addEventListener("close", () => {
-      const given = dialog.returnValue === "given" && input.value.trim() !== "";
-      if (given) sessionStorage.setItem(KEY, input.value.trim());
+      const entered = dialog.returnValue === "entered" && input.value.trim() !== "";
+      if (entered) sessionStorage.setItem(KEY, input.value.trim());
       dialog.remove();
       asking = null;
-      resolve(given);
+      resolve(entered);
     });
     document.body.append(dialog);
     dialog.showModal();
@@ -77,8 +77,8 @@ export async function exchange(method, path, body, signal) {
     }
   }
   if (!response.ok) {
-    const told = await response.json().catch(() => null);
-    throw new Refusal(response.status, told?.error ?? { message: `${response.status}`, code: "" });
+    const refusal = await response.json().catch(() => null);
+    throw new Refusal(response.status, refusal?.error ?? { message: `${response.status}`, code: "" });
   }
   const took = Number(response.headers.get("x-total-time"));
   const kind = response.headers.get("content-type") ?? "";

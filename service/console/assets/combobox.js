@@ -1,7 +1,7 @@
 // A field that suggests stored nodes while typing, usable by keyboard and pointer.
 
 import { search } from "./api.js";
-import { count, make, say, settled } from "./dom.js";
+import { count, debounced, make, say } from "./dom.js";
 
 const SUGGESTED = 8;
 const WAIT = 110; // milliseconds
@@ -13,7 +13,7 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
     id: name, type: "search", role: "combobox", placeholder, autocomplete: "off", spellcheck: "false",
     "aria-expanded": "false", "aria-controls": list.id, "aria-autocomplete": "list",
   });
-  const told = make("span", { role: "status", class: "unseen" });
+  const status = make("span", { role: "status", class: "unseen" });
   let nodes = [];
   let active = -1;
   let running = null;
@@ -24,14 +24,14 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   };
-  const take = (node) => {
+  const pick = (node) => {
     suggest.cancel();
     running?.abort();
     input.value = keeps ? node.id : "";
     close();
     choose(node);
   };
-  const point = (position) => {
+  const highlight = (position) => {
     active = (position + nodes.length) % nodes.length;
     [...list.children].forEach((item, place) => {
       item.setAttribute("aria-selected", String(place === active));
@@ -46,14 +46,14 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
       {
         role: "option", id: `${name}-${position}`, "aria-selected": "false",
         onpointerdown: (event) => event.preventDefault(), // the field keeps the focus
-        onclick: () => take(node),
+        onclick: () => pick(node),
       },
       make("span", { class: `dot ${hue(node.predicted)}` }),
       make("strong", {}, node.id),
       make("span", { class: "title" }, node.title),
       make("span", { class: "label" }, node.predicted),
     );
-  const look = async () => {
+  const lookUp = async () => {
     const words = input.value.trim();
     if (!words) return close();
     running?.abort();
@@ -68,10 +68,10 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
     active = -1;
     list.hidden = nodes.length === 0;
     input.setAttribute("aria-expanded", String(nodes.length > 0));
-    told.textContent = nodes.length ? count(nodes.length, "suggestion") : `Nothing has all of: ${words}`;
+    status.textContent = nodes.length ? count(nodes.length, "suggestion") : `No node matches all of: ${words}`;
   };
 
-  const suggest = settled(WAIT, look);
+  const suggest = debounced(WAIT, lookUp);
   input.addEventListener("input", suggest);
   input.addEventListener("blur", () => {
     suggest.cancel();
@@ -79,21 +79,21 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
     close();
   });
   input.addEventListener("keydown", async (event) => {
-    if (event.key === "ArrowDown" && nodes.length && !list.hidden) point(active + 1);
-    else if (event.key === "ArrowUp" && nodes.length && !list.hidden) point(active < 0 ? -1 : active - 1);
+    if (event.key === "ArrowDown" && nodes.length && !list.hidden) highlight(active + 1);
+    else if (event.key === "ArrowUp" && nodes.length && !list.hidden) highlight(active < 0 ? -1 : active - 1);
     else if (event.key === "Escape") close();
     else if (event.key === "Enter") {
       event.preventDefault();
       suggest.cancel();
-      if (active >= 0) return take(nodes[active]);
-      await look();
-      if (nodes.length && input.value.trim()) take(nodes[0]);
+      if (active >= 0) return pick(nodes[active]);
+      await lookUp();
+      if (nodes.length && input.value.trim()) pick(nodes[0]);
       return;
     } else return;
     event.preventDefault();
   });
   return {
     input,
-    parts: [make("label", { for: name, class: hidden ? "unseen" : null }, label), make("div", { class: "combobox" }, input, list, told)],
+    parts: [make("label", { for: name, class: hidden ? "unseen" : null }, label), make("div", { class: "combobox" }, input, list, status)],
   };
 }

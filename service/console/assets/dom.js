@@ -26,7 +26,7 @@ export function byId(name) {
 
 /** Announces a message to screen readers, and shows it for a moment. */
 export function say(words, bad = false) {
-  const place = byId("said");
+  const place = byId("message");
   place.textContent = words;
   place.classList.toggle("bad", bad);
   place.classList.add("shown");
@@ -35,18 +35,18 @@ export function say(words, bad = false) {
 }
 
 /** Debounces a function; `cancel` drops the pending call. */
-export function settled(milliseconds, work) {
+export function debounced(milliseconds, work) {
   let timer;
-  const ask = (...given) => {
+  const call = (...values) => {
     clearTimeout(timer);
-    timer = setTimeout(() => work(...given), milliseconds);
+    timer = setTimeout(() => work(...values), milliseconds);
   };
-  ask.cancel = () => clearTimeout(timer);
-  return ask;
+  call.cancel = () => clearTimeout(timer);
+  return call;
 }
 
 export function percent(score) {
-  if (score === null || score === undefined) return "not told";
+  if (score === null || score === undefined) return "not available";
   if (score > 0.9995) return "> 99.9 %";
   return `${(100 * score).toFixed(1)} %`;
 }

@@ -3,10 +3,10 @@
 import { draw, percent } from "./dom.js";
 import { Layout } from "./layout.js";
 
-const FEW = 60; // nodes whose names are all shown
-const NAME = 22; // characters of a name
-const LETTER = 7; // pixels of one, at most, as names are written
-const CALM = matchMedia("(prefers-reduced-motion: reduce)");
+const MOST_NAMED = 60; // nodes whose names are all shown
+const NAME_LENGTH = 22; // characters of a name
+const LETTER_WIDTH = 7; // pixels of one, at most, as names are written
+const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 const STEPS_AT_ONCE = 260;
 const DIRECTIONS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
 
@@ -38,15 +38,15 @@ export class Drawing {
     this.selected = selected;
     this.edges = edges;
     const wanted = new Set(nodes.map(({ id }) => id));
-    this.reached = wanted.has(selected) ? selected : nodes[0]?.id; // by the tabulator
+    this.tabStop = wanted.has(selected) ? selected : nodes[0]?.id; // the node that Tab reaches
     for (const [id, shape] of this.shapes) {
       if (!wanted.has(id)) {
         shape.group.remove();
         this.shapes.delete(id);
       }
     }
-    for (const node of nodes) this.dress(node);
-    this.svg.classList.toggle("many", nodes.length > FEW);
+    for (const node of nodes) this.update(node);
+    this.svg.classList.toggle("many", nodes.length > MOST_NAMED);
     this.links.replaceChildren(
       ...edges.map(([first, second]) =>
         draw("line", {
@@ -58,13 +58,13 @@ export class Drawing {
     const known = this.layout.points.size;
     this.layout.aspect = this.svg.clientWidth / Math.max(this.svg.clientHeight, 1);
     this.layout.set(nodes.map(({ id, degree }) => ({ id, radius: radiusOf(degree) })), edges);
-    if (known === 0 || CALM.matches) {
+    if (known === 0 || REDUCED_MOTION.matches) {
       for (let step = 0; step < STEPS_AT_ONCE && !this.layout.still; step += 1) this.layout.step();
     }
     this.move();
   }
 
-  dress({ id, label, hue, score, degree, kind }) {
+  update({ id, label, hue, score, degree, kind }) {
     let shape = this.shapes.get(id);
     if (!shape) {
       shape = { circle: draw("circle"), name: draw("text", { "aria-hidden": "true" }) };
@@ -76,16 +76,16 @@ export class Drawing {
     const chosen = id === this.selected;
     const words = kind === "invented" ? "your node" : id;
     const letters = [...words]; // none of which is cut in half
-    shape.name.textContent = letters.length > NAME ? `${letters.slice(0, NAME - 1).join("")}…` : words;
+    shape.name.textContent = letters.length > NAME_LENGTH ? `${letters.slice(0, NAME_LENGTH - 1).join("")}…` : words;
     shape.radius = radius;
     shape.name.setAttribute("y", radius + 2);
     shape.circle.setAttribute("r", radius);
     shape.circle.style.setProperty("--sure", `${Math.round(30 + 70 * (score ?? 0))}%`);
     shape.group.setAttribute("class", `node ${hue} ${kind}${chosen ? " selected" : ""}`);
-    shape.group.setAttribute("tabindex", id === this.reached ? "0" : "-1");
+    shape.group.setAttribute("tabindex", id === this.tabStop ? "0" : "-1");
     shape.group.setAttribute("aria-pressed", String(chosen));
-    const told = label ? `predicted ${label}, ${percent(score)}` : "not classified yet";
-    shape.group.setAttribute("aria-label", `${words}: ${told}; ${degree} neighbours`);
+    const answer = label ? `predicted ${label}, ${percent(score)}` : "not classified yet";
+    shape.group.setAttribute("aria-label", `${words}: ${answer}; ${degree} neighbours`);
   }
 
   /** Highlights only nodes with that label; null: all. */
@@ -109,7 +109,7 @@ export class Drawing {
 
   animate() {
     this.frame = null;
-    const steps = CALM.matches ? STEPS_AT_ONCE : 2;
+    const steps = REDUCED_MOTION.matches ? STEPS_AT_ONCE : 2;
     for (let step = 0; step < steps && !this.layout.still; step += 1) this.layout.step();
     this.paint();
     if (!this.layout.still) this.move();
@@ -137,7 +137,7 @@ export class Drawing {
     let scale = 1;
     let box;
     for (let turn = 0; turn < 2; turn += 1) { // names keep their size, so how wide they are depends on the scale
-      box = this.layout.box((id) => (this.shapes.get(id).name.textContent.length * LETTER) / 2 / scale);
+      box = this.layout.box((id) => (this.shapes.get(id).name.textContent.length * LETTER_WIDTH) / 2 / scale);
       scale = Math.max(Math.min(clientWidth / box[2], (clientHeight - above) / box[3], 1.5), 0.1);
     }
     const [x, y, width, height] = box;

@@ -23,8 +23,8 @@ export class EdgesPanel {
     } }, ...source.parts, ...target.parts, make("div", { class: "row" }, this.add, this.remove));
     byId("edges").replaceChildren(
       make("h1", {}, "Change the graph"),
-      make("p", { class: "quiet" }, "A change is stored, and exactly the answers that it affects are computed anew. The nodes that are drawn are asked before and after."),
-      form, this.changes, make("h2", {}, "Edges that are drawn"), this.list,
+      make("p", { class: "quiet" }, "A change is stored, and exactly the answers that it affects are computed anew. The shown nodes are classified before and after."),
+      form, this.changes, make("h2", {}, "Edges in the drawing"), this.list,
     );
   }
 
@@ -65,11 +65,11 @@ export class EdgesPanel {
     const before = this.neighborhood.answers();
     const { graph_version: version } = await work(source, target);
     const differences = await this.neighborhood.refresh(added ? [[source, target]] : [], added ? [] : [[source, target]], before);
-    this.tell(added, source, target, version, differences);
+    this.report(added, source, target, version, differences);
     this.linked();
   }
 
-  tell(added, source, target, version, differences) {
+  report(added, source, target, version, differences) {
     const undo = make("button", { type: "button", class: "plain", onclick: () => this.change(added ? removeEdge : addEdge, [source, target]) }, "Undo");
     this.changes.replaceChildren(
       make("p", {}, make("strong", {}, source), added ? " is linked to " : " is no longer linked to ", make("strong", {}, target), `; graph version ${version}. `, undo),

@@ -20,10 +20,10 @@ export function parse(text) {
   return samples;
 }
 
-const OWN = new Set(["live", "ready", "other"]); // what nobody asks for its answer
+const PROBES = new Set(["live", "ready", "other"]); // operations that are not counted: probes, and what has no name
 
-function asked(labels) {
-  return !OWN.has(labels.operation);
+function isOfClients(labels) {
+  return !PROBES.has(labels.operation);
 }
 
 const sum = (samples, kept = () => true) =>
@@ -35,7 +35,7 @@ function median(now, before) {
   const counts = new Map();
   for (const [samples, sign] of [[now, 1], [before, -1]]) {
     for (const { labels, value } of samples.get(name) ?? []) {
-      if (asked(labels)) counts.set(labels.le, (counts.get(labels.le) ?? 0) + sign * value);
+      if (isOfClients(labels)) counts.set(labels.le, (counts.get(labels.le) ?? 0) + sign * value);
     }
   }
   const total = counts.get("+Inf") ?? 0;
@@ -73,7 +73,7 @@ export class Figures {
     try {
       this.note(parse(await metrics()));
     } catch {
-      this.tell("rate", "not reached");
+      this.set("rate", "unreachable");
     }
     this.timer = setTimeout(() => this.read(), EVERY);
   }
@@ -81,32 +81,32 @@ export class Figures {
   note(samples) {
     const at = performance.now();
     const last = this.readings.at(-1);
-    const requests = sum(samples.get("requests_total"), asked);
+    const requests = sum(samples.get("requests_total"), isOfClients);
     const reading = { at, samples, requests, rate: 0 };
     if (last) {
       const answers = Math.max(0, requests - last.requests);
       reading.rate = answers / ((at - last.at) / 1000);
-      const half = median(samples, last.samples);
-      if (answers > 0 && half !== null) this.tell("latency", `≤ ${milliseconds(1000 * half)}`);
+      const seconds = median(samples, last.samples);
+      if (answers > 0 && seconds !== null) this.set("latency", `≤ ${milliseconds(1000 * seconds)}`);
     }
     this.readings = [...this.readings, reading].slice(-KEPT);
-    this.tell("rate", reading.rate < 10 ? reading.rate.toFixed(1) : Math.round(reading.rate).toLocaleString("en"));
+    this.set("rate", reading.rate < 10 ? reading.rate.toFixed(1) : Math.round(reading.rate).toLocaleString("en"));
     const routes = (samples.get("predictions_total") ?? []).map(({ labels, value }) => `${value.toLocaleString("en")} ${labels.route}`);
-    this.tell("answered", routes.join(", ") || "none yet");
+    this.set("answered", routes.join(", ") || "none yet");
     this.agreement(samples.get("teacher_agreement_total") ?? []);
     const [nodes, edges, version] = ["graph_nodes", "graph_edges", "graph_version"].map((name) => sum(samples.get(name)));
-    this.tell("graph", `${nodes.toLocaleString("en")} nodes, ${edges.toLocaleString("en")} edges, version ${version}`);
+    this.set("graph", `${nodes.toLocaleString("en")} nodes, ${edges.toLocaleString("en")} edges, version ${version}`);
     this.trace();
     this.changed(version);
   }
 
   agreement(samples) {
-    const told = (name) => sum(samples, ({ outcome }) => outcome === name);
-    const [agreed, differed] = [told("agree"), told("differ")];
+    const outcomes = (name) => sum(samples, ({ outcome }) => outcome === name);
+    const [agreed, differed] = [outcomes("agree"), outcomes("differ")];
     const share = agreed + differed ? `${((100 * agreed) / (agreed + differed)).toFixed(1)} % of ${agreed + differed}` : null;
     const place = this.places.get("agreement");
-    place.title = share ? "Of answers that the teacher checked aside" : "Measured where --shadow-share is set";
-    this.tell("agreement", share ?? "not measured");
+    place.title = share ? "Of the answers that the teacher checked in the background" : "Measured where --shadow-share is set";
+    this.set("agreement", share ?? "not measured");
   }
 
   trace() {
@@ -115,7 +115,7 @@ export class Figures {
     this.line.setAttribute("points", rates.map((rate, place) => `${(90 * place) / (KEPT - 1)},${23 - (22 * rate) / most}`).join(" "));
   }
 
-  tell(name, words) {
+  set(name, words) {
     const place = this.places.get(name);
     if (place.textContent !== words) place.textContent = words;
   }

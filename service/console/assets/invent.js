@@ -3,19 +3,19 @@
 import { classify, explain } from "./api.js";
 import { bars, comparison, explanation } from "./answers.js";
 import { combobox } from "./combobox.js";
-import { byId, make, milliseconds, say, settled } from "./dom.js";
+import { byId, debounced, make, milliseconds, say } from "./dom.js";
 
 const LABELS = 5;
-const WAIT = 220; // milliseconds without a key
-const LONGER = 900; // before it is asked why
+const CLASSIFY_AFTER = 220; // milliseconds without typing
+const EXPLAIN_AFTER = 900; // before an explanation is requested
 
 export class InventPanel {
   constructor(neighborhood, service) {
     this.neighborhood = neighborhood;
     this.hue = (label) => neighborhood.colors.hue(label);
     this.links = []; // ids
-    this.answered = settled(WAIT, () => this.classify());
-    this.explained = settled(LONGER, () => this.explain());
+    this.answered = debounced(CLASSIFY_AFTER, () => this.classify());
+    this.explained = debounced(EXPLAIN_AFTER, () => this.explain());
     this.text = make("textarea", {
       id: "invented-text", rows: 4, maxlength: service.limits.text_characters,
       placeholder: "A fast parser of JSON with a command line …", oninput: () => this.answered(),
@@ -29,7 +29,7 @@ export class InventPanel {
     this.teacher = make("div");
     this.selected = make("button", { type: "button", class: "plain", onclick: () => this.link(neighborhood.selected) }, "Link to the selected node");
     byId("invent").replaceChildren(
-      make("h1", {}, "A node that is not there"),
+      make("h1", {}, "An unseen node"),
       make("p", { class: "quiet" }, "Nothing is stored: messages flow from its neighbours into it, and not back."),
       make("label", { for: "invented-text" }, "Its text; the first line is the title"), this.text,
       ...field.parts, make("div", { class: "row" }, this.selected), this.chips,
@@ -38,7 +38,7 @@ export class InventPanel {
     this.service = service;
   }
 
-  get asked() {
+  get node() {
     return { text: this.text.value, neighbors: this.links };
   }
 
@@ -71,14 +71,14 @@ export class InventPanel {
     }
     this.running = new AbortController();
     try {
-      const { answer, took } = await classify([this.asked], LABELS, this.running.signal);
+      const { answer, took } = await classify([this.node], LABELS, this.running.signal);
       const [prediction] = answer.predictions;
       await this.neighborhood.invent(prediction, this.links);
       if (turn !== this.turn) return;
       this.result.replaceChildren(make("h2", {}, "The student says"), bars(prediction, this.hue),
-        make("p", { class: "quiet" }, `Answered in ${milliseconds(took)}, text encoder and all.`));
+        make("p", { class: "quiet" }, `Answered in ${milliseconds(took)}, including the text encoder.`));
       // The teacher's answer was about another node.
-      this.teacher.replaceChildren(comparison(this.service, () => this.asked, this.hue));
+      this.teacher.replaceChildren(comparison(this.service, () => this.node, this.hue));
       this.explained();
     } catch (error) {
       if (error.name !== "AbortError" && turn === this.turn) this.result.replaceChildren(make("p", { class: "bad" }, error.message));
@@ -87,10 +87,10 @@ export class InventPanel {
 
   async explain() {
     if (!this.text.value.trim()) return;
-    const asked = JSON.stringify(this.asked);
+    const before = JSON.stringify(this.node);
     try {
-      const told = explanation(await explain(this.service, this.asked), (id) => this.neighborhood.select(id));
-      if (told && asked === JSON.stringify(this.asked)) this.why.replaceChildren(told);
+      const found = explanation(await explain(this.service, this.node), (id) => this.neighborhood.select(id));
+      if (found && before === JSON.stringify(this.node)) this.why.replaceChildren(found);
     } catch (error) {
       this.why.replaceChildren(make("p", { class: "bad" }, error.message));
     }

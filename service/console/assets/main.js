@@ -10,15 +10,15 @@ import { Neighborhood } from "./neighborhood.js";
 import { NodePanel } from "./node.js";
 import { tabs } from "./tabs.js";
 
-const LOOKED_THROUGH = 60; // nodes among which one to begin with is looked for
-const GOOD_DEGREE = 14;
+const CANDIDATES = 60; // nodes from which the first one to show is chosen
+const IDEAL_DEGREE = 14;
 
 async function begin() {
   const panels = {};
-  const shown = tabs(["node", "invent", "edges"]);
+  const showTab = tabs(["node", "invent", "edges"]);
   const neighborhood = new Neighborhood({
     selected: async (id) => {
-      remember(id);
+      setAddress(id);
       panels.edges?.follow(id);
       try {
         await panels.node?.show(id);
@@ -26,7 +26,7 @@ async function begin() {
         say(error.message, true);
       }
     },
-    invented: () => shown("invent"),
+    invented: () => showTab("invent"),
     answered: (id) => {
       panels.edges?.linked();
       panels.node?.renew(id).catch((error) => say(error.message, true));
@@ -34,18 +34,18 @@ async function begin() {
   });
   const query = combobox("query", "Search nodes", {
     placeholder: "Search: an id, or words of a text", hidden: true, keeps: true,
-    choose: ({ id }) => go(id), hue: (label) => neighborhood.colors.hue(label),
+    choose: ({ id }) => start(id), hue: (label) => neighborhood.colors.hue(label),
   });
   byId("search").append(...query.parts);
   byId("search").addEventListener("submit", (event) => event.preventDefault());
 
-  async function go(id) {
+  async function start(id) {
     try {
       await neighborhood.start(id);
-      if (byId("invent").hidden && byId("edges").hidden) shown("node");
+      if (byId("invent").hidden && byId("edges").hidden) showTab("node");
     } catch (error) {
-      shown("node");
-      byId("node").replaceChildren(make("p", { class: "bad", role: "alert" }, error.message), make("p", {}, "Search for another one."));
+      showTab("node");
+      byId("node").replaceChildren(make("p", { class: "bad", role: "alert" }, error.message), make("p", {}, "Search for another node."));
     }
   }
 
@@ -56,7 +56,7 @@ async function begin() {
   panels.node = new NodePanel(neighborhood, service);
   panels.invent = new InventPanel(neighborhood, service);
   panels.edges = new EdgesPanel(neighborhood);
-  addEventListener("popstate", () => go(addressed() ?? neighborhood.selected));
+  addEventListener("popstate", () => start(nodeInAddress() ?? neighborhood.selected));
   addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, dialog");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
@@ -68,33 +68,33 @@ async function begin() {
     button.addEventListener("click", () => {
       const { tool } = button.dataset;
       if (tool === "fit") neighborhood.drawing.fit();
-      else neighborhood.drawing.zoom(tool === "closer" ? 1.25 : 0.8);
+      else neighborhood.drawing.zoom(tool === "in" ? 1.25 : 0.8);
     });
   }
-  const first = addressed() ?? (await somewhere());
+  const first = nodeInAddress() ?? (await firstNode());
   if (first === null) byId("node").replaceChildren(make("p", { class: "quiet" }, "No node is stored."));
-  else await go(first);
+  else await start(first);
   new Figures((version) => panels.edges.notice(version));
   document.body.dataset.ready = "";
 }
 
 /** The node that the page's address names. */
-function addressed() {
+function nodeInAddress() {
   return new URLSearchParams(location.search).get("node");
 }
 
-function remember(id) {
-  if (addressed() === id) return;
+function setAddress(id) {
+  if (nodeInAddress() === id) return;
   const address = `?${new URLSearchParams({ node: id })}`;
-  if (addressed() === null) history.replaceState(null, "", address);
+  if (nodeInAddress() === null) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
 }
 
 /** A node with some neighbours to begin with, or null. */
-async function somewhere() {
-  const { nodes } = await api.firstNodes(LOOKED_THROUGH);
-  const off = ({ degree }) => Math.abs(degree - GOOD_DEGREE);
-  return nodes.sort((a, b) => off(a) - off(b))[0]?.id ?? null;
+async function firstNode() {
+  const { nodes } = await api.firstNodes(CANDIDATES);
+  const distance = ({ degree }) => Math.abs(degree - IDEAL_DEGREE);
+  return nodes.sort((a, b) => distance(a) - distance(b))[0]?.id ?? null;
 }
 
 begin().catch((error) => {

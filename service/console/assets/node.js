@@ -27,7 +27,7 @@ export class NodePanel {
     this.place.replaceChildren(
       this.heading(id), this.answer, this.why, comparison(this.service, () => ({ id }), this.hue), this.text, this.near,
     );
-    await this.tell(turn, read);
+    await this.fill(turn, read);
   }
 
   /** Refreshes the shown node; its teacher's answer stays. */
@@ -36,7 +36,7 @@ export class NodePanel {
     const { turn } = this;
     try {
       const read = await this.read(id);
-      if (turn === this.turn) await this.tell(turn, read);
+      if (turn === this.turn) await this.fill(turn, read);
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== "unknown_node") throw error;
       if (turn === this.turn) this.answer.replaceChildren(make("p", { class: "bad", role: "alert" }, `${id} is not stored any more.`));
@@ -48,14 +48,14 @@ export class NodePanel {
     return { stored, prediction: answer.predictions[0], took };
   }
 
-  async tell(turn, { stored: { id, text, label, degree }, prediction, took }) {
+  async fill(turn, { stored: { id, text, label, degree }, prediction, took }) {
     this.about.replaceChildren(count(degree, "neighbour"), ...(label === null ? [", no label given"] : [", given label ", make("strong", {}, label)]));
     this.answer.replaceChildren(make("h2", {}, "The student says"), bars(prediction, this.hue),
       make("p", { class: "quiet" }, `Calibrated probabilities, answered in ${milliseconds(took)}.`));
     this.text.replaceChildren(...textOf(text));
     this.near.replaceChildren(this.neighbors(id, this.near.querySelector("details")?.open));
-    const told = explanation(await explain(this.service, { id }), (other) => this.neighborhood.select(other));
-    if (turn === this.turn) this.why.replaceChildren(...(told ? [told] : []));
+    const section = explanation(await explain(this.service, { id }), (other) => this.neighborhood.select(other));
+    if (turn === this.turn) this.why.replaceChildren(...(section ? [section] : []));
   }
 
   heading(id) {

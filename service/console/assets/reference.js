@@ -6,27 +6,27 @@ import { byId, make } from "./dom.js";
 const JSON_KIND = "application/json";
 const METHODS = ["get", "post", "put", "delete", "patch"];
 
-function named(reference) {
+function schemaName(reference) {
   return reference.split("/").at(-1);
 }
 
 /** A schema in a few words, with links to those that have a name. */
-function kindOf(schema) {
+function typeOf(schema) {
   if (!schema) return ["anything"];
-  if (schema.$ref) return [make("a", { href: `#schema-${named(schema.$ref)}` }, named(schema.$ref))];
+  if (schema.$ref) return [make("a", { href: `#schema-${schemaName(schema.$ref)}` }, schemaName(schema.$ref))];
   if (schema.enum) return [schema.enum.map((value) => JSON.stringify(value)).join(" or ")];
-  if (schema.anyOf) return schema.anyOf.flatMap((part, place) => [...(place ? [" or "] : []), ...kindOf(part)]);
-  if (schema.type === "array") return ["list of ", ...kindOf(schema.items)];
-  if (schema.additionalProperties?.type || schema.additionalProperties?.$ref) return ["names to ", ...kindOf(schema.additionalProperties)];
+  if (schema.anyOf) return schema.anyOf.flatMap((part, place) => [...(place ? [" or "] : []), ...typeOf(part)]);
+  if (schema.type === "array") return ["list of ", ...typeOf(schema.items)];
+  if (schema.additionalProperties?.type || schema.additionalProperties?.$ref) return ["object of ", ...typeOf(schema.additionalProperties)];
   return [schema.type ?? "anything"];
 }
 
 const BOUNDS = { minimum: "at least #", maximum: "at most #", minLength: "at least # characters", maxLength: "at most # characters", minItems: "at least # entries", maxItems: "at most # entries" };
 
 /** A field's meaning and constraints. */
-function remarks({ description, default: given, ...schema }, place = null) {
+function remarks({ description, default: initial, ...schema }, place = null) {
   const bounds = Object.entries(BOUNDS).filter(([name]) => schema[name] !== undefined).map(([name, words]) => words.replace("#", schema[name].toLocaleString("en")));
-  if (given !== undefined && given !== null && given !== "" && !Array.isArray(given)) bounds.push(`${JSON.stringify(given)} unless said`);
+  if (initial !== undefined && initial !== null && initial !== "" && !Array.isArray(initial)) bounds.push(`${JSON.stringify(initial)} by default`);
   if (place !== null) bounds.push(`in the ${place}`);
   return [...marked(description ?? ""), bounds.length ? make("span", { class: "quiet" }, ` ${bounds.join("; ")}`) : ""];
 }
@@ -39,12 +39,12 @@ function marked(words) {
 function table(title, rows) {
   if (rows.length === 0) return [];
   return [make("h4", {}, title), make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title }, make("table", {},
-    make("thead", {}, make("tr", {}, ["Name", "Kind", "Meaning"].map((words) => make("th", { scope: "col" }, words)))),
+    make("thead", {}, make("tr", {}, ["Name", "Type", "Meaning"].map((words) => make("th", { scope: "col" }, words)))),
     make("tbody", {}, rows)))];
 }
 
 function row(name, required, schema, description) {
-  return make("tr", {}, make("th", { scope: "row" }, make("code", {}, name), required ? " *" : ""), make("td", { class: "kind" }, ...kindOf(schema)),
+  return make("tr", {}, make("th", { scope: "row" }, make("code", {}, name), required ? " *" : ""), make("td", { class: "kind" }, ...typeOf(schema)),
     make("td", {}, ...description));
 }
 
@@ -78,15 +78,15 @@ function article(method, path, operation, schemas, keys) {
   const body = operation.requestBody?.content?.[JSON_KIND]?.schema;
   const answer = operation.responses["200"]?.content?.[JSON_KIND]?.schema;
   const parameters = (operation.parameters ?? []).map((parameter) => row(parameter.name, parameter.required, parameter.schema, remarks({ ...parameter.schema, description: parameter.description }, parameter.in)));
-  const refusals = Object.entries(operation.responses).filter(([status]) => status !== "200").map(([status, told]) => make("tr", {}, make("th", { scope: "row" }, status), make("td", {}, told.description)));
-  const told = (schema) => (schema?.$ref ? fieldsOf(schemas[named(schema.$ref)]) : []);
+  const refusals = Object.entries(operation.responses).filter(([status]) => status !== "200").map(([status, refusal]) => make("tr", {}, make("th", { scope: "row" }, status), make("td", {}, refusal.description)));
+  const fields = (schema) => (schema?.$ref ? fieldsOf(schemas[schemaName(schema.$ref)]) : []);
   return make("article", { id: `route-${operation.operationId}` },
     make("h3", {}, make("span", { class: `method ${method}` }, method.toUpperCase()), make("code", {}, path)),
     make("p", {}, make("strong", {}, operation.summary)), ...paragraphs(operation.description),
-    ...table("Parameters", parameters), ...table("Body", told(body)),
-    make("h4", {}, "Ask it"), make("pre", { tabindex: "0" }, command(method, path, keys ? operation : { ...operation, security: null })),
+    ...table("Parameters", parameters), ...table("Body", fields(body)),
+    make("h4", {}, "Example call"), make("pre", { tabindex: "0" }, command(method, path, keys ? operation : { ...operation, security: null })),
     ...example("Body, for example", operation.requestBody?.content),
-    ...table("Answer", told(answer)), ...example("Answer, for example", operation.responses["200"]?.content),
+    ...table("Answer", fields(answer)), ...example("Answer, for example", operation.responses["200"]?.content),
     make("details", {}, make("summary", {}, `Refusals: ${refusals.length}`), make("table", {}, make("tbody", {}, refusals))));
 }
 
@@ -105,7 +105,7 @@ function show(book) {
     byId("contents").append(make("h2", {}, kind), ...routes.map(([method, path, { operationId }]) => make("a", { href: `#route-${operationId}` }, `${method.toUpperCase()} ${path}`)));
     byId("routes").append(make("h2", { class: "group" }, kind), ...routes.map((route) => article(...route, schemas, keys)));
   }
-  byId("routes").append(make("h2", { class: "group" }, "Kinds of values"), ...Object.entries(schemas).map(([name, schema]) =>
+  byId("routes").append(make("h2", { class: "group" }, "Schemas"), ...Object.entries(schemas).map(([name, schema]) =>
     make("article", { id: `schema-${name}` }, make("h3", {}, name), ...paragraphs(schema.description), ...table(`Fields of ${name}`, fieldsOf(schema)))));
   if (location.hash) byId(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }

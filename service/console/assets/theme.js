@@ -23,7 +23,7 @@ function isDark() {
 showTheme();
 addEventListener("DOMContentLoaded", () => {
   const button = document.getElementById("theme");
-  const told = () => {
+  const showButton = () => {
     button.textContent = isDark() ? "☀" : "☾";
     button.title = isDark() ? "Light" : "Dark";
   };
@@ -34,8 +34,8 @@ addEventListener("DOMContentLoaded", () => {
       document.documentElement.dataset.theme = isDark() ? "light" : "dark";
     }
     showTheme();
-    told();
+    showButton();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", told);
-  told();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showButton);
+  showButton();
 });

@@ -36,7 +36,7 @@ def test_an_invented_node_stays_where_one_begins_with_another(visit: Open, own: 
     page.locator("#node h1", has_text="node-39").wait_for(state="attached")
     assert drawn(page) == {" invented", "node-39"}
     page.locator("#drawing .links line").first.wait_for(state="detached")
-    page.get_by_role("button", name="Closer").click()  # still moves; a script's failure is a fault
+    page.get_by_role("button", name="Zoom in").click()  # still moves; a script's failure is a fault
 
 
 def test_the_node_that_is_shown_follows_what_changes(visit: Open, own: Service) -> None:

@@ -166,7 +166,7 @@ def test_no_name_lies_over_another_and_all_can_be_read_one_by_one(
     page = visit(f"{own.url}/?node=node-0", viewport=PHONE)
     page.locator("#drawing .node.selected").focus()
     page.keyboard.press("o")
-    page.wait_for_selector("#said.shown")
+    page.wait_for_selector("#message.shown")
     for _ in range(6):
         page.keyboard.press("-")  # so that names come closer
     hidden = page.locator("#drawing .node text.over").first
@@ -230,7 +230,7 @@ def test_where_keys_are_needed_one_is_asked_for_and_kept_for_the_session(
         page.get_by_role("tab", name="Edges").click()
         choose(page, "#target", "node-8")
         page.get_by_role("button", name="Add the edge").click()
-        page.locator("#said", has_text="this needs a key with the role write").wait_for()
+        page.locator("#message", has_text="this needs a key with the role write").wait_for()
         other = visit(guarded.url, wait="#key-dialog[open]")  # another session
         other.get_by_role("button", name="Not now").click()
         other.locator("#node", has_text="send a key").wait_for()
@@ -244,7 +244,7 @@ def test_the_reference_shows_every_route_and_kind(visit: Open, own: Service) -> 
     assert {f"route-{operation['operationId']}" for operation in operations} <= shown
     assert {f"schema-{name}" for name in book["components"]["schemas"]} <= shown
     text = page.locator("#route-list_nodes").inner_text()
-    assert "at least 1; at most 1,000; 100 unless said" in text
+    assert "at least 1; at most 1,000; 100 by default" in text
     assert f"curl -s '{own.url}/nodes'" in text
 
 

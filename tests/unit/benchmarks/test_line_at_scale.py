@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +9,9 @@ import pytest
 from benchmarks.common import results
 from benchmarks.common.results import RESULTS
 from benchmarks.line_at_scale import stages as line_at_scale
+from benchmarks.line_at_scale.records import Cost, RequestTimes, Size, StageFigures
 from benchmarks.line_at_scale.report import extrapolated, report
-from benchmarks.line_at_scale.stages import NAME, Line, known_sizes, write_tables
+from benchmarks.line_at_scale.stages import NAME, Line, LineOptions, known_sizes, write_tables
 from tests.figures import unfounded
 from understudy.graph import save_graph
 from understudy.graph.building.builder import Rules
@@ -23,12 +23,20 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "concepts" / "scaling.md"
 
 
-def size(nodes: int) -> dict[str, Any]:
+def size(nodes: int) -> Size:
     """Half a second and a thousand bytes a node, and what every process takes."""
-    stage = {"seconds": 0.0, "disk_bytes": 0, "anonymous_bytes": 0}
-    stage |= {"processor_seconds": 2 + nodes / 2, "peak_bytes": 500 + 1_000 * nodes}
-    times = {sort: {"p50": 1.0, "processor_ms": 0.5} for sort in ("stored", "unseen", "changes")}
-    return {"nodes": nodes, "edges": 10 * nodes, "stages": {"serve": {**stage, **times}}}
+    times: RequestTimes = {"p50": 1.0, "processor_ms": 0.5}
+    served: StageFigures = {
+        "seconds": 0.0,
+        "processor_seconds": 2 + nodes / 2,
+        "peak_bytes": 500 + 1_000 * nodes,
+        "disk_bytes": 0,
+        "anonymous_bytes": 0,
+        "stored": times,
+        "unseen": times,
+        "changes": times,
+    }
+    return {"nodes": nodes, "edges": 10 * nodes, "stages": {"serve": served}}
 
 
 def test_larger_sizes_lie_on_the_line_through_the_two_largest_ones() -> None:
@@ -56,7 +64,7 @@ def test_a_size_is_held_to_the_line_through_the_two_before_it_and_to_its_plan() 
     sizes = {str(nodes): size(nodes) for nodes in (10, 100_000, 300_000)}
     largest = sizes["300000"]
     largest["stages"]["serve"]["processor_seconds"] *= 2
-    expected = {"processor_seconds": 150_001.0, "peak_bytes": 3e8, "disk_bytes": 1e9}
+    expected: Cost = {"processor_seconds": 150_001.0, "peak_bytes": 3e8, "disk_bytes": 1e9}
     largest["planned"] = {"serve": expected, "export": expected}
     told = report(sizes).splitlines()
     assert any(line.startswith("| 300,000 | serve | 150,002 | 300,004 | 2.00 |") for line in told)
@@ -70,12 +78,13 @@ def test_what_ended_is_written_beside_what_was_known(
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(line_at_scale, "RESULTS", tmp_path)
     spent = size(1)["stages"]["serve"]
-    Line(tmp_path, {"nodes": 1_000, "edges": 1}).write(planned={"serve": spent})
-    Line(tmp_path, {"nodes": 500, "edges": 1}).ended("serve", spent)
-    Line(tmp_path, {"nodes": 1_000, "edges": 2}).ended("serve", spent)
+    planned: Cost = {"processor_seconds": 2.5, "peak_bytes": 1_500, "disk_bytes": 0}
+    Line(tmp_path, LineOptions(1_000, 1)).write(planned={"serve": planned})
+    Line(tmp_path, LineOptions(500, 1)).ended("serve", spent)
+    Line(tmp_path, LineOptions(1_000, 2)).ended("serve", spent)
     known = known_sizes()
     assert list(known) == ["500", "1000"]
-    assert known["1000"]["planned"] == {"serve": spent}
+    assert known["1000"]["planned"] == {"serve": planned}
     assert known["1000"]["edges"] == 2
     assert "| 1,000 | 2 | serve |" in (tmp_path / f"{NAME}.md").read_text(encoding="utf-8")
 

@@ -43,8 +43,8 @@ def carded(tmp_path: Path, tiny_bundle: TinyBundle) -> Path:
 def shown(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as ended:
         main(["bundle", "show", *map(str, words)])
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out, told.err
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
 
 
 def test_the_page_tells_graph_recipe_accuracy_and_files(
@@ -134,11 +134,11 @@ def test_an_older_bundle_says_what_it_does_not_know(
 def test_damage_is_told_in_a_line(
     carded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, told = shown(capsys, tmp_path / "none")
-    assert (status, told.startswith("error: ")) == (1, True)
+    status, _, output = shown(capsys, tmp_path / "none")
+    assert (status, output.startswith("error: ")) == (1, True)
     recipe = carded / RECIPE_FILE
     recipe.write_bytes(b"x" * recipe.stat().st_size)
-    status, _, told = shown(capsys, carded)
-    assert (status, "recipe.json cannot be read" in told) == (1, True)
-    status, _, told = shown(capsys, carded, "--verify")
-    assert (status, "was changed" in told) == (1, True)
+    status, _, output = shown(capsys, carded)
+    assert (status, "recipe.json cannot be read" in output) == (1, True)
+    status, _, output = shown(capsys, carded, "--verify")
+    assert (status, "was changed" in output) == (1, True)

@@ -11,6 +11,6 @@ def test_what_comes_next_is_told_by_the_command_that_runs_another_one(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command("data", "synthetic", tmp_path / "graph", "--nodes", 60) == 0
-    told = capfd.readouterr().out
-    assert "60 nodes" in told
-    assert "next: " not in told
+    output = capfd.readouterr().out
+    assert "60 nodes" in output
+    assert "next: " not in output

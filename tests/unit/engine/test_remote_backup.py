@@ -79,9 +79,9 @@ def test_no_name_in_it_leads_out_of_its_folder(data: Path, tmp_path: Path) -> No
     url = (tmp_path / "monday").as_uri()
     store_backup(data, url)
     marker = tmp_path / "monday" / BACKUP.marker
-    told = json.loads(marker.read_text(encoding="utf-8"))
-    told["files"]["../escaped"] = told["files"][JOURNAL_FILE]
-    marker.write_text(json.dumps(told), encoding="utf-8")
+    body = json.loads(marker.read_text(encoding="utf-8"))
+    body["files"]["../escaped"] = body["files"][JOURNAL_FILE]
+    marker.write_text(json.dumps(body), encoding="utf-8")
     with pytest.raises(BackupError, match=r"names \.\./escaped"):
         restore_stored(url, tmp_path / "restored")
 

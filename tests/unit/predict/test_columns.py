@@ -4,9 +4,9 @@ import pytest
 
 from understudy.client.models import Node
 from understudy.graph.errors import BadInputError
-from understudy.predict.columns import AskedFields, Columns
+from understudy.predict.columns import Columns, QueryFields
 
-FOUND = AskedFields("", (), "")
+FOUND = QueryFields("", (), "")
 
 
 def test_neighbors_without_a_text_make_a_bad_row() -> None:
@@ -18,7 +18,7 @@ def test_neighbors_without_a_text_make_a_bad_row() -> None:
         assert columns.node(names, ("a", "", nothing)) == Node("a")
     with pytest.raises(BadInputError, match="neighbours without a text: a stored node has its own"):
         columns.node(names, ("a", "", "b;c"))
-    unread = Columns("in.csv", AskedFields("", (), "none"))
+    unread = Columns("in.csv", QueryFields("", (), "none"))
     assert unread.node(names, ("a", "", "b;c")) == Node("a")
 
 
@@ -36,17 +36,17 @@ def test_a_table_of_ids_leaves_neighbors_unread_unless_they_are_named() -> None:
     columns.check(names)
     assert columns.node(names, ("a", "b;c")) == Node("a")
     assert "not read: neighbors" in "\n".join(columns.notes(names))
-    named = Columns("in.csv", AskedFields("", (), "neighbors"))
+    named = Columns("in.csv", QueryFields("", (), "neighbors"))
     with pytest.raises(BadInputError, match="--neighbors-field has no effect: there is no column"):
         named.check(names)
 
 
 def test_two_columns_that_mean_the_same_are_refused_of_a_record_alone() -> None:
-    columns = Columns("in.jsonl", AskedFields())
+    columns = Columns("in.jsonl", QueryFields())
     assert columns.node(("id",), ("oak",)).id == "oak"
     with pytest.raises(BadInputError, match="two columns 'id' and 'ID', which mean the same"):
         columns.node(("id", "ID"), ("oak", "elm"))
-    assert Columns("in.jsonl", AskedFields("ID")).node(("id", "ID"), ("oak", "elm")).id == "elm"
+    assert Columns("in.jsonl", QueryFields("ID")).node(("id", "ID"), ("oak", "elm")).id == "elm"
 
 
 def test_a_word_for_nothing_is_an_id_as_in_an_import() -> None:

@@ -37,10 +37,10 @@ def test_texts_are_read_of_the_columns_that_the_graph_was_imported_with(
     tmp_path: Path, tiny_bundle: TinyBundle, imported: Path, call: Callable[..., Ended]
 ) -> None:
     (tmp_path / "in.csv").write_text(ROWS)
-    status, told = call(imported, tmp_path / "in.csv", tmp_path / "out.csv")
+    status, output = call(imported, tmp_path / "in.csv", tmp_path / "out.csv")
     assert status == 0
-    assert says(told, "id=id, text=Summary+Details")
-    assert not says(told, "of another kind")
+    assert says(output, "id=id, text=Summary+Details")
+    assert not says(output, "of another kind")
     assert answered(tmp_path / "out.csv") == best(tiny_bundle, "http socket\nmatrix proof")
     call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "guessed.csv")
     assert answered(tmp_path / "guessed.csv") == best(tiny_bundle, "http socket")
@@ -51,21 +51,21 @@ def test_other_columns_are_told_to_be_others(
 ) -> None:
     (tmp_path / "in.csv").write_text(ROWS)
     words = ("--text-field", "Details")
-    status, told = call(imported, tmp_path / "in.csv", tmp_path / "named.csv", *words)
+    status, output = call(imported, tmp_path / "in.csv", tmp_path / "named.csv", *words)
     assert status == 0
-    assert says(told, "come from Summary+Details, but these come from Details")
+    assert says(output, "come from Summary+Details, but these come from Details")
     assert answered(tmp_path / "named.csv") == best(tiny_bundle, "matrix proof")
     (tmp_path / "in.csv").write_text("id,summary\na,http socket\n")
-    status, told = call(imported, tmp_path / "in.csv", tmp_path / "found.csv")
-    assert says(told, "come from Summary+Details, but these come from summary")
+    status, output = call(imported, tmp_path / "in.csv", tmp_path / "found.csv")
+    assert says(output, "come from Summary+Details, but these come from summary")
     (tmp_path / "in.csv").write_text("id,title\na,http socket\n")
-    status, told = call(imported, tmp_path / "in.csv", tmp_path / "otherwise_called.csv")
-    assert not says(told, "come from")
+    status, output = call(imported, tmp_path / "in.csv", tmp_path / "otherwise_called.csv")
+    assert not says(output, "come from")
     (tmp_path / "in.csv").write_text("id,title\nnode-1,http socket\n")
     words = ("--text-field", "none")
-    status, told = call(imported, tmp_path / "in.csv", tmp_path / "ids.csv", *words)
+    status, output = call(imported, tmp_path / "in.csv", tmp_path / "ids.csv", *words)
     assert status == 0
-    assert not says(told, "come from")
+    assert not says(output, "come from")
 
 
 def test_a_service_is_asked_which_they_are(
@@ -74,11 +74,11 @@ def test_a_service_is_asked_which_they_are(
     (tmp_path / "in.csv").write_text(ROWS)
     url, stop = http_servers.serve(create_app(Engine.open(imported), Settings()))
     try:
-        status, told = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
+        status, output = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
     finally:
         stop()
     assert status == 0
-    assert says(told, "id=id, text=Summary+Details")
+    assert says(output, "id=id, text=Summary+Details")
     assert answered(tmp_path / "out.csv") == best(tiny_bundle, "http socket\nmatrix proof")
 
 
@@ -89,9 +89,9 @@ def test_neighbours_are_read_of_the_column_that_the_graph_was_imported_with(
     bundle = with_texts(tiny_bundle.folder, tmp_path / "bundle", "text", neighbors="Related")
     ((label, score),) = expected(tiny_bundle, [Node(text="http socket", neighbors=("node-1",))])[0]
     (tmp_path / "in.csv").write_text("text,references,related\nhttp socket,node-2,node-1\n")
-    status, told = call(bundle, tmp_path / "in.csv", tmp_path / "out.csv")
+    status, output = call(bundle, tmp_path / "in.csv", tmp_path / "out.csv")
     assert status == 0
-    assert says(told, "text=text, neighbors=related; not read: references")
+    assert says(output, "text=text, neighbors=related; not read: references")
     assert answered(tmp_path / "out.csv") == (label, str(score))
     url, stop = http_servers.serve(create_app(Engine.open(bundle), Settings()))
     try:
@@ -100,11 +100,11 @@ def test_neighbours_are_read_of_the_column_that_the_graph_was_imported_with(
         stop()
     assert answered(tmp_path / "served.csv") == (label, str(score))
     words = ("--neighbors-field", "references")
-    status, told = call(bundle, tmp_path / "in.csv", tmp_path / "named.csv", *words)
-    assert says(told, "neighbors=references")
+    status, output = call(bundle, tmp_path / "in.csv", tmp_path / "named.csv", *words)
+    assert says(output, "neighbors=references")
     (tmp_path / "in.csv").write_text("text,references\nhttp socket,node-2\n")
-    status, told = call(bundle, tmp_path / "in.csv", tmp_path / "found.csv")
-    assert says(told, "neighbors=references")
+    status, output = call(bundle, tmp_path / "in.csv", tmp_path / "found.csv")
+    assert says(output, "neighbors=references")
 
 
 def test_of_before_nothing_is_known(tiny_bundle: TinyBundle) -> None:

@@ -33,9 +33,9 @@ def test_ids_of_a_csv_are_looked_up(
 ) -> None:
     ids = [f"node-{number}" for number in range(NODES)]
     (tmp_path / "in.csv").write_text("Node ID,note\n" + "".join(f"{i},x\n" for i in ids))
-    status, told = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "out.csv")
+    status, output = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "out.csv")
     assert status == 0
-    assert says(told, "in.csv: id=Node ID; not read: note")
+    assert says(output, "in.csv: id=Node ID; not read: note")
     rows = table(tmp_path / "out.csv")
     assert list(rows[0]) == ["row", "id", "label", "score", "route", "graph_version", "error"]
     assert [row["id"] for row in rows] == ids
@@ -55,10 +55,10 @@ def test_texts_with_neighbours_are_classified_and_top_labels_listed(
     ]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     words = ("--neighbors-field", "links", "--top", "2")
-    status, told = call(tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "o.jsonl", *words)
+    status, output = call(tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "o.jsonl", *words)
     assert status == 0
-    assert says(told, "id=key, text=title, neighbors=links")
-    assert says(told, "--text-field none")
+    assert says(output, "id=key, text=title, neighbors=links")
+    assert says(output, "--text-field none")
     answers = jsonl(tmp_path / "o.jsonl")
     nodes = [Node(text="http socket", neighbors=("node-1", "node-2")), Node(text="matrix proof")]
     tops = [[(e["label"], e["score"]) for e in answer["top"]] for answer in answers]
@@ -92,18 +92,19 @@ def test_a_bad_row_costs_its_row_and_is_told(
 ) -> None:
     source = tmp_path / "in.csv"
     source.write_text("id,text,neighbors\nnode-1,,\na,b,c,d\n,,\nx,http,nobody;node-1\nnode-2,,\n")
-    status, told = call(tiny_bundle.folder, source, tmp_path / "out.jsonl")
+    status, output = call(tiny_bundle.folder, source, tmp_path / "out.jsonl")
     assert status == 0
     answers = jsonl(tmp_path / "out.jsonl")
     errors = [answer["error"] and answer["error"].partition(":")[0] for answer in answers]
     assert errors == [None, "bad_row", "bad_row", "unknown_neighbor", None]
     assert [answer["row"] for answer in answers] == [2, 3, 4, 5, 6]
-    assert says(told, f"warning: {source}:3: bad_row: 4 fields where the header has 3")
-    assert says(told, f"warning: {source}:5: unknown_neighbor: no stored node has the id 'nobody'")
-    assert says(told, "5 rows; 3 of them could not be answered")
-    status, told = call(tiny_bundle.folder, source, tmp_path / "strict.jsonl", "--strict")
+    assert says(output, f"warning: {source}:3: bad_row: 4 fields where the header has 3")
+    unknown = "unknown_neighbor: no stored node has the id 'nobody'"
+    assert says(output, f"warning: {source}:5: {unknown}")
+    assert says(output, "5 rows; 3 of them could not be answered")
+    status, output = call(tiny_bundle.folder, source, tmp_path / "strict.jsonl", "--strict")
     assert status == 1
-    assert says(told, f"error: {source}:3: bad_row: 4 fields")
+    assert says(output, f"error: {source}:3: bad_row: 4 fields")
     assert not (tmp_path / "strict.jsonl").exists()
 
 
@@ -123,7 +124,7 @@ def test_an_array_of_objects_is_read_as_lines_of_them_are(
 ) -> None:
     source = tmp_path / "in.json"
     source.write_text('[{"id": "node-1"},\n {"text": "http", "links": ["node-2"], "age": 3}]')
-    status, told = call(
+    status, output = call(
         tiny_bundle.folder, source, tmp_path / "out.jsonl", "--neighbors-field", "links"
     )
     assert status == 0
@@ -131,11 +132,11 @@ def test_an_array_of_objects_is_read_as_lines_of_them_are(
     answers = [(answer["label"], answer["score"]) for answer in jsonl(tmp_path / "out.jsonl")]
     assert answers == [best for (best,) in expected(tiny_bundle, asked)]
     # The keys of the first object are not those of all.
-    assert says(told, f"{source}: id=id, text=text, neighbors=links; not read: age")
+    assert says(output, f"{source}: id=id, text=text, neighbors=links; not read: age")
     source.write_text('[{"id": "node-1"}, 7]')
-    status, told = call(tiny_bundle.folder, source, tmp_path / "bad.jsonl")
+    status, output = call(tiny_bundle.folder, source, tmp_path / "bad.jsonl")
     assert status == 1
-    assert says(told, f"error: {source} item 2: expected a JSON object")
+    assert says(output, f"error: {source} item 2: expected a JSON object")
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
@@ -145,9 +146,9 @@ def test_two_columns_of_one_name_are_refused(
     (tmp_path / "in.csv").write_text("id,id\nnode-1,node-2\n")
     ids = pa.array(["node-1"])
     pq.write_table(pa.Table.from_arrays([ids, ids], names=["id", "id"]), tmp_path / "in.parquet")
-    status, told = call(tiny_bundle.folder, tmp_path / name, tmp_path / "out.jsonl")
+    status, output = call(tiny_bundle.folder, tmp_path / name, tmp_path / "out.jsonl")
     assert status == 1
-    assert says(told, "there are two columns 'id'")
+    assert says(output, "there are two columns 'id'")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -203,9 +204,9 @@ def test_all_unlabelled_nodes_are_classified(
     assert call(folder, tmp_path / "out.csv", "--unlabeled")[0] == 0
     rows = table(tmp_path / "out.csv")
     assert [row["id"] for row in rows] == ["node-3", "node-7"]
-    status, told = call(tiny_bundle.folder, "a.csv", "b.csv", "--unlabeled")
+    status, output = call(tiny_bundle.folder, "a.csv", "b.csv", "--unlabeled")
     assert status == 1
-    assert says(told, "expected at most OUT beside --unlabeled")
+    assert says(output, "expected at most OUT beside --unlabeled")
 
 
 class KilledError(Exception):
@@ -238,16 +239,16 @@ def test_a_killed_run_goes_on_where_it_was(
     revived: list[bool] = []
     monkeypatch.setattr(InProcess, "answer", dying)
     out = tmp_path / name
-    status, told = call(tiny_bundle.folder, source, out)
+    status, output = call(tiny_bundle.folder, source, out)
     assert status == 1
-    assert says(told, "KilledError")
+    assert says(output, "KilledError")
     assert not out.exists()
     revived.append(True)
     first = len(asked)
-    status, told = call(tiny_bundle.folder, source, out)
+    status, output = call(tiny_bundle.folder, source, out)
     assert status == 0
-    assert says(told, "48 rows are answered already")
-    assert says(told, "100 rows; 2 of them could not be answered")
+    assert says(output, "48 rows are answered already")
+    assert says(output, "100 rows; 2 of them could not be answered")
     assert asked[first] == 50  # line of the 49th row
     if name == "out.parquet":
         assert pq.read_table(out).equals(pq.read_table(tmp_path / "whole" / name))
@@ -314,10 +315,10 @@ def test_what_does_not_go_together_is_told_in_a_line(
         "out": tmp_path / "out.csv",
         "here": tmp_path,
     }
-    status, told = call(*(word.format(**places) for word in words))
+    status, output = call(*(word.format(**places) for word in words))
     assert status == 1
-    assert says(told, message.format(**places))
-    assert told.count("error: ") == 1
+    assert says(output, message.format(**places))
+    assert output.count("error: ") == 1
     assert not (tmp_path / "out.csv").exists()
     assert (tmp_path / "in.csv.csv").read_text() == "kept"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "in.csv.csv"]
@@ -333,13 +334,13 @@ def test_a_link_stays_a_link(
     assert call(tiny_bundle.folder, source, out)[0] == 0
     assert out.is_symlink()
     assert [row["id"] for row in table(far / "answers.csv")] == ["node-1"]
-    status, told = call(tiny_bundle.folder, source, out)
-    assert (status, says(told, "out.csv already exists; replace it with --force")) == (1, True)
+    status, output = call(tiny_bundle.folder, source, out)
+    assert (status, says(output, "out.csv already exists; replace it with --force")) == (1, True)
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     for words in ((tmp_path / "loop.csv", out), (source, tmp_path / "loop.csv")):
-        status, told = call(tiny_bundle.folder, *words)
-        assert (status, says(told, "unexpected")) == (1, False)
-        assert says(told, "loop.csv")
+        status, output = call(tiny_bundle.folder, *words)
+        assert (status, says(output, "unexpected")) == (1, False)
+        assert says(output, "loop.csv")
     assert [path.name for path in far.iterdir()] == ["answers.csv"]
 
 
@@ -353,15 +354,15 @@ def test_parts_of_another_run_are_told_and_left_alone(
     source.write_text("id\n" + "node-1\n" * 10 + "nobody\n")
     monkeypatch.setattr(InProcess, "batch", 2)
     monkeypatch.setattr(running, "PART_ROWS", 4)
-    status, told = call(tiny_bundle.folder, source, out, "--strict")
+    status, output = call(tiny_bundle.folder, source, out, "--strict")
     assert status == 1
-    assert says(told, f"error: {source}:12: unknown_node")
+    assert says(output, f"error: {source}:12: unknown_node")
     (left,) = [path for path in tmp_path.iterdir() if path.name[0] == "."]
     parts = sorted(path.name for path in left.iterdir())
     assert len(parts) == 3  # a lock, and two parts of four rows
-    status, told = call(tiny_bundle.folder, source, out)
+    status, output = call(tiny_bundle.folder, source, out)
     assert status == 0
-    assert says(told, f"{left} holds unfinished answers for another input, other options")
+    assert says(output, f"{left} holds unfinished answers for another input, other options")
     assert sorted(path.name for path in left.iterdir()) == parts
     assert [row["row"] for row in table(out)] == [str(line) for line in range(2, 13)]
 

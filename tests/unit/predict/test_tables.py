@@ -16,9 +16,9 @@ def test_a_table_without_a_header_and_one_of_texts_alone(
     tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
 ) -> None:
     (tmp_path / "ids.csv").write_text("node-1\nnode-2\n")
-    status, told = call(tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl")
+    status, output = call(tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl")
     assert status == 1
-    assert says(told, "if this is no header but data, use --no-header")
+    assert says(output, "if this is no header but data, use --no-header")
     words = (tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl", "--no-header")
     assert call(*words)[0] == 0
     assert [row["id"] for row in jsonl(tmp_path / "a.jsonl")] == ["node-1", "node-2"]
@@ -26,9 +26,9 @@ def test_a_table_without_a_header_and_one_of_texts_alone(
     assert call(*words, "--force")[0] == 0
     assert [row["id"] for row in jsonl(tmp_path / "a.jsonl")] == ["name", "node-2"]
     (tmp_path / "texts.tsv").write_text("Text\nhttp socket\n")
-    status, told = call(tiny_bundle.folder, tmp_path / "texts.tsv", tmp_path / "b.jsonl")
+    status, output = call(tiny_bundle.folder, tmp_path / "texts.tsv", tmp_path / "b.jsonl")
     assert status == 0
-    assert says(told, "texts are classified without neighbours")
+    assert says(output, "texts are classified without neighbours")
     (answer,) = jsonl(tmp_path / "b.jsonl")
     (best,) = expected(tiny_bundle, [Node(text="http socket")])
     assert [(answer["label"], answer["score"])] == best
@@ -39,12 +39,12 @@ def test_a_column_that_no_json_line_has_is_told(
 ) -> None:
     (tmp_path / "in.jsonl").write_text('{"id": "node-1"}\n')
     words = (tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "o.csv")
-    status, told = call(*words, "--neighbors-field", "links")
+    status, output = call(*words, "--neighbors-field", "links")
     assert status == 1
-    assert says(told, "no column 'links', which --neighbors-field names")
+    assert says(output, "no column 'links', which --neighbors-field names")
     # It is told before there is a bundle to answer, and a later line may be the one that has it.
-    status, told = call(tmp_path / "bundle", *words[1:], "--neighbors-field", "links")
-    assert says(told, "no column 'links', which --neighbors-field names")
+    status, output = call(tmp_path / "bundle", *words[1:], "--neighbors-field", "links")
+    assert says(output, "no column 'links', which --neighbors-field names")
     lines = '{"id": "node-1"}\n{"text": "http", "Links": ["node-1"]}\n'
     (tmp_path / "in.jsonl").write_text(lines)
     assert call(*words, "--neighbors-field", "links")[0] == 0
@@ -54,9 +54,9 @@ def test_columns_are_looked_for_before_a_bundle_is_opened(
     tmp_path: Path, call: Callable[..., Ended]
 ) -> None:
     (tmp_path / "in.csv").write_text("number\n1\n")
-    status, told = call(tmp_path / "bundle", tmp_path / "in.csv", tmp_path / "out.csv")
+    status, output = call(tmp_path / "bundle", tmp_path / "in.csv", tmp_path / "out.csv")
     assert status == 1
-    assert says(told, "in.csv: no column of ids or of texts; the columns are: number")
+    assert says(output, "in.csv: no column of ids or of texts; the columns are: number")
 
 
 def test_bytes_of_a_parquet_file_are_texts_as_in_an_import(
@@ -64,9 +64,9 @@ def test_bytes_of_a_parquet_file_are_texts_as_in_an_import(
 ) -> None:
     texts = pa.array([b"http socket", b"\xff"], pa.binary())
     pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
-    status, told = call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "out.jsonl")
+    status, output = call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "out.jsonl")
     assert status == 0
-    assert says(told, "in.parquet row 2: bad_row: column 'text' must be a string")
+    assert says(output, "in.parquet row 2: bad_row: column 'text' must be a string")
     answers = jsonl(tmp_path / "out.jsonl")
     (best,) = expected(tiny_bundle, [Node(text="http socket")])
     assert [(answers[0]["label"], answers[0]["score"])] == best
@@ -88,9 +88,9 @@ def test_ids_that_their_type_may_have_rounded_name_no_node(
 ) -> None:
     ids = pa.array([1.0, 2.0**24, None], pa.float32())
     pq.write_table(pa.table({"id": ids}), tmp_path / "in.parquet")
-    status, told = call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "a.jsonl")
+    status, output = call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "a.jsonl")
     assert status == 0
-    assert says(told, "in.parquet row 2: bad_row: column 'id' must be at most 16,777,215, above")
+    assert says(output, "in.parquet row 2: bad_row: column 'id' must be at most 16,777,215, above")
     errors = [row["error"].partition(":")[0] for row in jsonl(tmp_path / "a.jsonl")]
     assert errors == ["unknown_node", "bad_row", "bad_row"]
     lists = pa.array([[2.0**24]], pa.list_(pa.float32()))
@@ -126,17 +126,17 @@ def test_decimals_that_a_gap_makes_of_whole_numbers_are_told_once(
     """As pandas writes a column of whole numbers with a gap; without the graph's ids, which a
     service has, nothing says that they are meant."""
     (tmp_path / "in.csv").write_text("text,neighbors\na pump,7.0\na valve,\na pipe,8.0\n")
-    status, told = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "out.csv")
+    status, output = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "out.csv")
     assert status == 0
     assert [row["error"][:16] for row in table(tmp_path / "out.csv")] == [
         "unknown_neighbor",
         "",
         "unknown_neighbor",
     ]
-    assert says(told, "7.0 is a decimal: if 7 is meant, write whole numbers; an empty cell")
-    assert told.count("is meant") == 1
+    assert says(output, "7.0 is a decimal: if 7 is meant, write whole numbers; an empty cell")
+    assert output.count("is meant") == 1
     (tmp_path / "in.csv").write_text("id\nno-such-7.0\n7.5\n-9.0\n8.0\n")
-    status, told = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "ids.csv")
+    status, output = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "ids.csv")
     assert status == 0
-    assert says(told, "-9.0 is a decimal: if -9 is meant, write whole numbers")
-    assert told.count("is meant") == 1
+    assert says(output, "-9.0 is a decimal: if -9 is meant, write whole numbers")
+    assert output.count("is meant") == 1

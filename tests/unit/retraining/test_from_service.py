@@ -121,9 +121,9 @@ def test_what_is_no_graph_is_refused_in_a_line(
         ("http://127.0.0.1:9", "cannot be read"),
     ):
         assert status(source, tmp_path / "out") == 1
-        told = capsys.readouterr().err
-        assert words in told
-        assert told.rstrip("\n").rpartition("\n")[2].startswith("error: ")
+        output = capsys.readouterr().err
+        assert words in output
+        assert output.rstrip("\n").rpartition("\n")[2].startswith("error: ")
     assert status(data, tmp_path / "out", "--bundle", tiny_bundle.folder) == 0
     assert load_graph(tmp_path / "out").content_hash == expected.content_hash
 

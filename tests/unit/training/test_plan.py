@@ -137,18 +137,18 @@ def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Pa
     absent = CliRunner().invoke(build_app("plan"), [*words, "--device", "cuda:99"])
     assert isinstance(absent.exception, DeviceError)
     words += ["--device", "cpu"]
-    told = CliRunner().invoke(build_app("plan"), words)
-    assert told.exit_code == 0, told.output
-    assert f"{NODES} nodes" in told.output
-    assert f"{CLASSES} classes" in told.output
-    assert " MB" in told.output
-    assert told.output.count("distill mlp") == 1
-    assert "an epoch of each network on a random graph on cpu" in " ".join(told.output.split())
-    assert "assumed: 100 epochs" in told.output
-    assert "choose: " in told.output
-    assert "--fanout" not in told.output
-    told = CliRunner().invoke(build_app("plan"), [*words, "--fanout", "3"])
-    assert "--fanout 3 has no effect: every student trains on the whole graph" in told.output
+    result = CliRunner().invoke(build_app("plan"), words)
+    assert result.exit_code == 0, result.output
+    assert f"{NODES} nodes" in result.output
+    assert f"{CLASSES} classes" in result.output
+    assert " MB" in result.output
+    assert result.output.count("distill mlp") == 1
+    assert "an epoch of each network on a random graph on cpu" in " ".join(result.output.split())
+    assert "assumed: 100 epochs" in result.output
+    assert "choose: " in result.output
+    assert "--fanout" not in result.output
+    result = CliRunner().invoke(build_app("plan"), [*words, "--fanout", "3"])
+    assert "--fanout 3 has no effect: every student trains on the whole graph" in result.output
 
 
 def test_durations_are_told_in_the_largest_unit_that_fits() -> None:

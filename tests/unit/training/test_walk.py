@@ -34,8 +34,8 @@ def distillation(folder: Path, taught: bool, monkeypatch: pytest.MonkeyPatch) ->
     words = [str(folder / "graph"), str(folder / "student"), "--epochs", "2"]
     words += ["--teacher", str(teacher)] if teacher else []
     with entered("training") as files:
-        told = CliRunner().invoke(app, words)
-    assert told.exit_code == 0, told.output
+        result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
     assert (folder / "student" / "student.safetensors").is_file()
     return files
 

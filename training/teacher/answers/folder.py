@@ -126,8 +126,8 @@ def check_together(folder: Path, info: TeacherInfo) -> None:
         OSError, SafetensorError: there are no answers, or they are damaged.
     """
     with safetensors.safe_open(folder / ANSWERS_FILE, "numpy") as file:
-        told = (file.metadata() or {}).get("answers", "")
-    if told and info.answers and told != info.answers:
+        recorded = (file.metadata() or {}).get("answers", "")
+    if recorded and info.answers and recorded != info.answers:
         raise TeacherError(
             f"{folder}: {ANSWERS_FILE} and teacher.json belong to different teachers; run the same "
             "command again if the folder was just rewritten, else make it again with `understudy "
@@ -242,13 +242,13 @@ def check_arrays(path: Path, info: TeacherInfo, graph: TextGraph, answers: HopAn
         TeacherError: an array has another shape, names a missing node, or holds a value that is not
             finite.
     """
-    asked, classes = len(answers.nodes), graph.num_classes
+    count, classes = len(answers.nodes), graph.num_classes
     features, smoothed = answers.features, answers.smoothed
     width = None if features is None or features.ndim < 3 else features.shape[2]
     shapes = {
-        "log_probabilities": (answers.log_probabilities, (len(info.hops), asked, classes)),
-        "features": (features, (len(info.hops), asked, width)),
-        "joint": (answers.joint, (asked, classes)),
+        "log_probabilities": (answers.log_probabilities, (len(info.hops), count, classes)),
+        "features": (features, (len(info.hops), count, width)),
+        "joint": (answers.joint, (count, classes)),
         "smoothed": (
             None if smoothed is None else smoothed.log_probabilities,
             () if smoothed is None else (len(smoothed.nodes), classes),

@@ -40,13 +40,13 @@ def with_joint_view(
     x = joined(features[:, rows])
     count, classes = len(train), graph.num_classes
     head, dropout = best_head(x, labels, count, classes, seed, progress)
-    said = apply(head, features)
+    values = apply(head, features)
     folds = training_folds(graph, answers.nodes[train], seed)
     columns = np.arange(len(rows))
-    said[train] = answers_out_of_fold(
+    values[train] = answers_out_of_fold(
         x[None], labels, columns[:count], columns[count:], folds, classes, seed, progress, dropout
     )[0]
-    return replace(answers, joint=said)
+    return replace(answers, joint=values)
 
 
 def joined(features: NDArray[np.float16]) -> NDArray[np.float32]:

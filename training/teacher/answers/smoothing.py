@@ -64,7 +64,7 @@ def smoothed(graph: TextGraph, adjacency: sparse.csr_array, view: View, factor: 
     """Smooths a view and the training labels, over all nodes that they reach; for a training node
     this includes its own label.
     """
-    start = said(graph, view)
+    start = probabilities_of(graph, view)
     clamp(graph, start, labeled_nodes(graph, "train"))
     return as_view(spread(adjacency, start, factor))
 
@@ -75,7 +75,7 @@ def smoothed_out_of_fold(
     """Like `smoothed`, without using a training node's label for the answer about itself."""
     train = labeled_nodes(graph, "train")
     folds = training_folds(graph, train)
-    unclamped = said(graph, view)
+    unclamped = probabilities_of(graph, view)
     unclamped[answers.tuned] = 0.0
     start = unclamped.copy()
     clamp(graph, start, train)
@@ -88,7 +88,7 @@ def smoothed_out_of_fold(
     return as_view(values)
 
 
-def said(graph: TextGraph, view: View) -> NDArray[np.float32]:
+def probabilities_of(graph: TextGraph, view: View) -> NDArray[np.float32]:
     """A view's probabilities for all nodes, float32 [N, C]; 0 for nodes that it does not cover."""
     values = np.zeros((graph.num_nodes, graph.num_classes), dtype=np.float32)
     values[view.nodes] = np.exp(view.log_probabilities)

@@ -69,8 +69,8 @@ def view_names(metrics: Mapping[str, float]) -> list[str]:
 
 def chosen_view(metrics: Mapping[str, float]) -> str:
     """The asked nodes' view to learn from: the most accurate on validation, the first on a tie."""
-    asked = [view for view in view_names(metrics) if view != REACHED]
-    return max(asked, key=lambda view: metrics[f"val_accuracy_{view}"])
+    names = [view for view in view_names(metrics) if view != REACHED]
+    return max(names, key=lambda view: metrics[f"val_accuracy_{view}"])
 
 
 def labeled_rows(graph: TextGraph, view: View, split: str) -> NDArray[np.int64]:
@@ -86,9 +86,9 @@ def right_answers(graph: TextGraph, view: View, split: str) -> int:
 
 def are_right(graph: TextGraph, view: View, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """bool [B]: which of a view's rows, about labelled nodes, rank the true label first."""
-    said = view.log_probabilities[rows]
-    named: NDArray[np.bool_] = said.argmax(axis=1) == graph.labels[view.nodes[rows]]
-    return named & ~says_nothing(said)
+    answers = view.log_probabilities[rows]
+    named: NDArray[np.bool_] = answers.argmax(axis=1) == graph.labels[view.nodes[rows]]
+    return named & ~says_nothing(answers)
 
 
 def says_nothing(log_probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -106,8 +106,8 @@ def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) 
         rows = labeled_rows(graph, view, split)
         if not len(rows):
             continue
-        said = view.log_probabilities[rows]
-        scores = score(said, graph.labels[view.nodes[rows]], says_nothing(said))
+        own = view.log_probabilities[rows]
+        scores = score(own, graph.labels[view.nodes[rows]], says_nothing(own))
         metrics[f"{split}_accuracy_{name}"] = scores.accuracy
         metrics[f"{split}_macro_f1_{name}"] = scores.macro_f1
         metrics[f"{split}_calibration_error_{name}"] = scores.calibration_error
@@ -249,11 +249,11 @@ def served_teacher(folder: Path, graph: TextGraph) -> ServedTeacher | None:
     scores = [right_answers(graph, view, "val") for view in views]
     best = int(np.argmax(scores))
     rows = labeled_rows(graph, views[best], "val")
-    asked = nodes[rows]
+    labeled = nodes[rows]
     right = are_right(graph, views[best], rows)
     accuracy = float(right.mean()) if len(right) else 0.0
     record = teacher_record(folder, info, info.hops[best], accuracy, len(right))
-    return ServedTeacher(record, len(views), tuple(asked.tolist()), tuple(right.tolist()))
+    return ServedTeacher(record, len(views), tuple(labeled.tolist()), tuple(right.tolist()))
 
 
 def read_hops(folder: Path, info: TeacherInfo) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

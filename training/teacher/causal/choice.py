@@ -23,11 +23,11 @@ def with_chosen_scores(
     if options.epochs or not len(nodes):
         return with_scores(teacher, SUM)
     hops = examples.hops
-    asked = [
+    prompts = [
         examples.prompter.stored(node, hops[place % len(hops)])
         for place, node in enumerate(nodes.tolist())
     ]
-    likelihoods, _ = teacher.likelihoods([*asked, Prompt(asked[0].instruction, "")])
+    likelihoods, _ = teacher.likelihoods([*prompts, Prompt(prompts[0].instruction, "")])
     labels = torch.from_numpy(examples.labels[nodes])
     right = {}
     for scores in (SUM, MEAN, PRIOR):

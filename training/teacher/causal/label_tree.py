@@ -70,16 +70,16 @@ def label_tree(labels: Sequence[Sequence[int]], end: int) -> LabelTree:
     for label in labels:
         path = []
         for size, token in enumerate(label):
-            said = tuple(label[:size])
-            path.append((nodes[said], token))
-            told = (*said, token)
-            if told in inner and told not in nodes:
-                nodes[told] = len(parents)
-                parents.append(nodes[said])
+            prefix = tuple(label[:size])
+            path.append((nodes[prefix], token))
+            longer = (*prefix, token)
+            if longer in inner and longer not in nodes:
+                nodes[longer] = len(parents)
+                parents.append(nodes[prefix])
         if tuple(label) in inner:
             path.append((nodes[tuple(label)], end))
         paths.append(tuple(path))
-    tokens = [said[-1] for said in nodes if said]
+    tokens = [prefix[-1] for prefix in nodes if prefix]
     ancestors = torch.eye(len(tokens), dtype=torch.bool)
     depths = torch.zeros(len(tokens), dtype=torch.long)
     for node, parent in enumerate(parents):

@@ -60,11 +60,11 @@ class CausalTeacher:
 
     def answer(self, prompts: Sequence[Prompt]) -> Answers:
         self.module.eval()
-        asked = list(prompts)
+        questions = list(prompts)
         instructions = list(dict.fromkeys(prompt.instruction for prompt in prompts))
         if self.options.scores == PRIOR:
-            asked += [Prompt(instruction, "") for instruction in instructions]
-        likelihoods, features = self.likelihoods(asked)
+            questions += [Prompt(instruction, "") for instruction in instructions]
+        likelihoods, features = self.likelihoods(questions)
         own, priors = likelihoods[: len(prompts)], likelihoods[len(prompts) :]
         if len(priors):
             priors = priors[[instructions.index(prompt.instruction) for prompt in prompts]]

@@ -153,14 +153,14 @@ def chat_frame(tokenizer: Any) -> Frame:
     question = {"role": "user", "content": f"{QUESTION_MARK}{LINE_END}"}
     answer = {"role": "assistant", "content": ANSWER_MARK}
     plain = {"tokenize": False, "enable_thinking": False}
-    asked = tokenizer.apply_chat_template([question], add_generation_prompt=True, **plain)
-    opening, found, closing = asked.partition(QUESTION_MARK)
+    opened = tokenizer.apply_chat_template([question], add_generation_prompt=True, **plain)
+    opening, found, closing = opened.partition(QUESTION_MARK)
     if not found:
         raise ValueError("it leaves the question out")
     trimmed = not closing.startswith(LINE_END)
-    told = tokenizer.apply_chat_template([question, answer], **plain)
-    before, _, after = told.partition(ANSWER_MARK)
-    lead = before.removeprefix(asked) if before.startswith(asked) else ""
+    answered = tokenizer.apply_chat_template([question, answer], **plain)
+    before, _, after = answered.partition(ANSWER_MARK)
+    lead = before.removeprefix(opened) if before.startswith(opened) else ""
     ids = tokenizer(after, add_special_tokens=False)["input_ids"]
     if ids and ids[0] in tokenizer.all_special_ids:
         end = int(ids[0])

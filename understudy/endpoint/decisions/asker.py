@@ -33,19 +33,19 @@ class DecisionAsker:
     @property
     def form(self) -> str:
         """See `Asker`."""
-        told = json.dumps([INSTRUCTIONS, self.descriptions], sort_keys=True)
-        wording = hashlib.sha256(told.encode()).hexdigest()[:16]
+        prompt_parts = json.dumps([INSTRUCTIONS, self.descriptions], sort_keys=True)
+        wording = hashlib.sha256(prompt_parts.encode()).hexdigest()[:16]
         return f"{self.options.wire} wording={wording} choices={self.options.most_choices}"
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
         """See `Asker`."""
         try:
             async with asyncio.timeout(self.options.timeout_seconds):
-                return await self.asked(prompt, label_names)
+                return await self.in_rounds(prompt, label_names)
         except TimeoutError as error:
             raise LateError("no answer in time") from error
 
-    async def asked(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
+    async def in_rounds(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
         """Asks in one round, or two; see `understudy.endpoint.decisions.rounds`."""
         most = self.options.most_choices
         questions = first_questions(len(label_names), most)
@@ -53,17 +53,17 @@ class DecisionAsker:
             raise TooManyLabelsError(
                 f"{len(label_names):,} labels are more than two rounds of {most} options can decide"
             )
-        told, spent = await self.round(prompt, questions, label_names)
-        if told is None:
+        answers, spent = await self.round(prompt, questions, label_names)
+        if answers is None:
             return Reply("", None, usage=spent)
-        found = told[0]
+        found = answers[0]
         if len(questions) > 1:
-            best = finalists(questions, told, most)
+            best = finalists(questions, answers, most)
             final, usage = await self.round(prompt, [np.concatenate(best)], label_names)
             spent += usage
             if final is None:
                 return Reply("", None, usage=spent)
-            found = joined(questions, told, best, final[0])
+            found = joined(questions, answers, best, final[0])
         label = int(found.argmax())
         return Reply(label_names[label], label, tuple(np.log(found).tolist()), spent)
 
@@ -76,9 +76,9 @@ class DecisionAsker:
         content = await self.server.post(
             self.questions.path, {"model": self.options.model, **body}, prompt
         )
-        told, usage = self.questions.read(content, names)
-        answered = [shares for shares in told if shares is not None]
-        return (answered if len(answered) == len(told) else None), usage
+        answers, usage = self.questions.read(content, names)
+        answered = [shares for shares in answers if shares is not None]
+        return (answered if len(answered) == len(answers) else None), usage
 
     async def close(self) -> None:
         await self.server.close()

@@ -98,14 +98,14 @@ class DecisionQuestions:
         """See `Form`."""
 
         def option(label: str) -> dict[str, str]:
-            told = {"description": descriptions[label]} if label in descriptions else {}
-            return {"value": label, **told}
+            description = {"description": descriptions[label]} if label in descriptions else {}
+            return {"value": label, **description}
 
-        asked = [
+        written = [
             {"type": "choice", "instructions": INSTRUCTIONS, "choices": list(map(option, labels))}
             for labels in questions
         ]
-        return {"input": text, "questions": asked}
+        return {"input": text, "questions": written}
 
     def read(
         self, content: bytes, questions: Sequence[Sequence[str]]
@@ -130,7 +130,7 @@ class SystemOneQuestions:
         self, text: str, questions: Sequence[Sequence[str]], descriptions: Mapping[str, str]
     ) -> dict[str, Any]:
         """See `Form`."""
-        asked = {
+        written = {
             name_of(number): {
                 "type": "choice",
                 "instructions": INSTRUCTIONS,
@@ -138,7 +138,7 @@ class SystemOneQuestions:
             }
             for number, labels in enumerate(questions)
         }
-        return {"state": text, "questions": asked}
+        return {"state": text, "questions": written}
 
     def read(
         self, content: bytes, questions: Sequence[Sequence[str]]
@@ -184,13 +184,13 @@ def by_option(answer: ListedAnswer) -> dict[str, float]:
     Raises:
         MalformedError: an option occurs twice.
     """
-    told = {str(option.value): option.probability for option in answer.probabilities}
-    if len(told) < len(answer.probabilities):
+    probabilities = {str(option.value): option.probability for option in answer.probabilities}
+    if len(probabilities) < len(answer.probabilities):
         raise MalformedError("an option occurs twice in the answer")
-    return told
+    return probabilities
 
 
-def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
+def shares(weights: Mapping[str, float], labels: Sequence[str]) -> Shares:
     """The probabilities of the labels, float64, none 0, normalised.
 
     Missing options count as 0, because some servers leave those out.
@@ -198,11 +198,11 @@ def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
     Raises:
         MalformedError: they are invalid, or belong to other options.
     """
-    foreign = told.keys() - set(labels)
-    if foreign or not told:
-        problem = f"{len(foreign)} of {len(told)} options in the answer were not in the question"
+    foreign = weights.keys() - set(labels)
+    if foreign or not weights:
+        problem = f"{len(foreign)} of {len(weights)} options in the answer were not in the question"
         raise MalformedError("the probabilities are not those of the labels", problem)
-    values = np.array([told.get(label, 0.0) for label in labels])
+    values = np.array([weights.get(label, 0.0) for label in labels])
     if values.min() < 0 or values.max() <= 0:
         raise MalformedError("a probability is negative, or all are 0")
     if values.max() > LARGEST:

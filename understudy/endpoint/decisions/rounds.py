@@ -48,10 +48,10 @@ def joined(
     result: Shares = np.zeros(sum(map(len, questions)))
     start = 0
     for labels, own, chosen in zip(questions, shares, best, strict=True):
-        told = final[start : start + len(chosen)]
+        own_final = final[start : start + len(chosen)]
         start += len(chosen)
         among = np.isin(labels, chosen)
-        result[labels] = own * (told.sum() / own[among].sum())
-        result[chosen] = told
+        result[labels] = own * (own_final.sum() / own[among].sum())
+        result[chosen] = own_final
     result /= result.sum()
     return result

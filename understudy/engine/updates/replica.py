@@ -155,7 +155,7 @@ class Replica:
 
         The caller holds the lock. Raises the same errors as `follow`.
         """
-        asked = monotonic()
+        began = monotonic()
         fates: dict[int, Fate] = {}
         try:
             for records in pieces(self.log, self.state.version):
@@ -167,7 +167,7 @@ class Replica:
                 logger.error("the log cannot be followed: %s", failure)
             self.failure = failure
             raise failure from None
-        self.synchronised = asked
+        self.synchronised = began
         if self.failure is not None:
             logger.info("following the log again")
             self.failure = None

@@ -69,7 +69,7 @@ class Rules:
             )
 
 
-def given_rules(rules: Rules | None) -> Rules:
+def checked_rules(rules: Rules | None) -> Rules:
     """The given rules, or the default ones.
 
     Raises:
@@ -130,7 +130,7 @@ def build_graph(
     Raises:
         BadInputError: a record that `rules` does not repair; the message says where it is.
     """
-    rules, log = given_rules(rules), log or RepairLog()
+    rules, log = checked_rules(rules), log or RepairLog()
     progress("build the graph", 0, 4)
     records = gather_nodes(nodes, rules.negative_labels, log)
     kept, first_of = distinct_nodes(records, log)
@@ -185,11 +185,11 @@ def check_drawing(rules: Rules, why: str, own: bool) -> None:
         BadInputError: the seed or the fractions are not the default, and would have no effect.
     """
     drawing = {"fractions": tuple(rules.fractions) != Rules.fractions, "seed": rules.seed != 0}
-    if said := [name for name, other in drawing.items() if other]:
+    if unread := [name for name, other in drawing.items() if other]:
         advice = ", or let one be drawn with --split-field none" if own else ""
         raise BadInputError(
-            f"{' and '.join('--' + name for name in said)} would draw a random split, but {why}; "
-            f"leave {'them' if len(said) > 1 else 'it'} out{advice}"
+            f"{' and '.join('--' + name for name in unread)} would draw a random split, but {why}; "
+            f"leave {'them' if len(unread) > 1 else 'it'} out{advice}"
         )
 
 

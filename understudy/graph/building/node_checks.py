@@ -107,8 +107,8 @@ def is_trimmed(column: pa.LargeStringArray) -> bool:
     """Whether no string is empty or has blanks around it."""
     for start in range(0, len(column), ROWS_A_STEP):
         part = column[start : start + ROWS_A_STEP]
-        told = pc.and_(pc.equal(pc.utf8_trim_whitespace(part), part), pc.not_equal(part, ""))
-        if not pc.all(told, min_count=0).as_py():
+        trimmed = pc.and_(pc.equal(pc.utf8_trim_whitespace(part), part), pc.not_equal(part, ""))
+        if not pc.all(trimmed, min_count=0).as_py():
             return False
     return True
 

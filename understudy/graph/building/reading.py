@@ -100,8 +100,8 @@ def reading_of(texts: Sequence[str], neighbors: str = "") -> dict[str, Any]:
 def read_of(info: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     """Text and neighbour columns from a service's description; empty for an older service."""
     graph = info.get("graph")
-    told = graph if isinstance(graph, Mapping) else {}
-    texts, neighbors = told.get("texts"), told.get("neighbors")
+    description = graph if isinstance(graph, Mapping) else {}
+    texts, neighbors = description.get("texts"), description.get("neighbors")
     return (
         tuple(map(str, texts)) if isinstance(texts, Sequence) else (),
         neighbors if isinstance(neighbors, str) else "",

@@ -55,17 +55,17 @@ def copies(graph: TextGraph) -> Iterator[str]:
     if train is None or not len(train):
         return
     known = text_digests(graph.texts, train)
-    told, example = [], ""
+    counts, example = [], ""
     for name in ("val", "test"):
         members = graph.splits.get(name, train[:0])
         same = np.isin(text_digests(graph.texts, members), known)
         if same.any() and same.mean() >= COPIES:
-            told.append(f"{int(same.sum()):,} of {len(members):,} nodes of {name}")
+            counts.append(f"{int(same.sum()):,} of {len(members):,} nodes of {name}")
             first = graph.texts[int(members[np.argmax(same)])].as_py()
             example = example or first.partition("\n")[0]
-    if told:
+    if counts:
         yield (
-            f"{' and '.join(told)} have exactly the text of a train node ({example!r:.60}), so a "
+            f"{' and '.join(counts)} have exactly the text of a train node ({example!r:.60}), so a "
             "model may have memorised them; to keep such nodes together in a random split, name a "
             "column with --group-field"
         )

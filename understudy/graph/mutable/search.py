@@ -110,9 +110,9 @@ def best_first(
 ) -> NDArray[np.int64]:
     """Positions of the best `limit` of `rows`, whose ranks are `fits` (both [B])."""
     degrees = view.degrees(rows)
-    told_by_id = fits <= IN_ID
+    found_by_id = fits <= IN_ID
     lengths = np.zeros(len(rows), dtype=np.int64)
-    lengths[told_by_id] = [len(view.id(row)) for row in rows[told_by_id].tolist()]
+    lengths[found_by_id] = [len(view.id(row)) for row in rows[found_by_id].tolist()]
     return np.lexsort((rows, -degrees, lengths, fits))[:limit]
 
 

@@ -136,9 +136,9 @@ class GraphView:
         others = np.where(swapped, pairs[:, 0], pairs[:, 1])
         rows = sorted_distinct(owners)
         listed = keys_of(rows, self.adjacent(rows))
-        asked = (owners << ROW_BITS) | others
-        places = np.searchsorted(listed, asked)
-        found: NDArray[np.bool_] = np.append(listed, -1)[places] == asked
+        keys = (owners << ROW_BITS) | others
+        places = np.searchsorted(listed, keys)
+        found: NDArray[np.bool_] = np.append(listed, -1)[places] == keys
         return found
 
     def degrees(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:

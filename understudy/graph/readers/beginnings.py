@@ -10,7 +10,7 @@ from understudy.graph.readers.dialects import NAMES, likeliest
 from understudy.graph.readers.fields import (
     EdgeFields,
     NodeFields,
-    check_given,
+    check_named_columns,
     check_text,
     edge_indexes,
     node_indexes,
@@ -55,7 +55,7 @@ def check_beginnings(
         for role, names in (used or {}).items():
             found.setdefault(role, set()).update(names)
     if first is not None and not open_ended:
-        check_given(*first, node_fields, found)
+        check_named_columns(*first, node_fields, found)
 
 
 def late(file: tuple[Path, bool]) -> bool:

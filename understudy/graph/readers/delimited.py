@@ -167,8 +167,8 @@ def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record
     except csv.Error as error:
         if "new-line character" in str(error):
             raise BadInputError(f"{path}:{start}: {LONE_RETURN}") from error
-        told = UNCLOSED if "unexpected end" in str(error) else error
-        raise BadInputError(f"{path}:{start}: broken quoting: {told}") from error
+        reason = UNCLOSED if "unexpected end" in str(error) else error
+        raise BadInputError(f"{path}:{start}: broken quoting: {reason}") from error
 
 
 def is_header(path: Path, line: int, names: Sequence[str], header: Header) -> bool:

@@ -79,8 +79,8 @@ def first_line(path: Path, lines: Iterable[str], usual: str, given: str = "") ->
     if is_json(text):
         raise BadInputError(f"{path}: not columns but JSON; let its name end in .jsonl or .json")
     delimiter = given or likeliest(text, usual)
-    told = (f"delimiter {NAMES[delimiter]}",) if not given and delimiter != usual else ()
-    return FirstLine(text, number, delimiter, skipped, told)
+    remarks = (f"delimiter {NAMES[delimiter]}",) if not given and delimiter != usual else ()
+    return FirstLine(text, number, delimiter, skipped, remarks)
 
 
 def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
@@ -92,14 +92,14 @@ def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
     """
     lines = read_lines(path)
     first = first_line(path, lines, usual, given)
-    delimiter, skipped, told = first.delimiter, first.skipped, first.remarks
+    delimiter, skipped, remarks = first.delimiter, first.skipped, first.remarks
     wanted = delimiter == "\t" or has_backslash_quote(path)
     backslash, raw = scan(lines, first.text, delimiter) if wanted else (False, False)
     if raw:
-        return Dialect(delimiter, False, False, skipped, (*told, "quotes taken as they stand"))
+        return Dialect(delimiter, False, False, skipped, (*remarks, "quotes taken as they stand"))
     if backslash:
-        told = (*told, 'backslashes before quotes (\\") read as escapes')
-    return Dialect(delimiter, True, backslash, skipped, told)
+        remarks = (*remarks, 'backslashes before quotes (\\") read as escapes')
+    return Dialect(delimiter, True, backslash, skipped, remarks)
 
 
 def is_json(line: str) -> bool:

@@ -357,7 +357,7 @@ def has_all(found: Collection[str], wanted: Collection[str]) -> bool:
     return {name.lower() for name in wanted} <= {name.lower() for name in found}
 
 
-def check_given(
+def check_named_columns(
     where: str,
     columns: Sequence[str],
     fields: NodeFields,
@@ -374,9 +374,9 @@ def check_given(
     if not has_all(found.get("text", ()), fields.text):
         raise missing(where, " and ".join(fields.text), columns, "--text-field")
     for name in ("label", "split", "group", "neighbors"):
-        given = getattr(fields, name)
-        if given not in ("", NOT_READ) and name not in found:
-            raise missing(where, given, columns, f"--{name}-field")
+        named = getattr(fields, name)
+        if named not in ("", NOT_READ) and name not in found:
+            raise missing(where, named, columns, f"--{name}-field")
 
 
 INDEX_ADVICE = (

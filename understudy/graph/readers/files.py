@@ -70,14 +70,14 @@ def import_graph(
     if not options.header:
         check_headers(edges, nodes)
     edges += [table.neighbors for table in nodes if table.neighbors is not None]
-    given = None
+    given_split = None
     if split.path is not None and members is not None:
         ids = pa.concat_arrays([table.ids for table in nodes])
         named = found_members(split.path, split.name, members, ids, split.by)
-        given = GivenSplit(named.members, named.origin)
-    told = ", ".join(map(str, dict.fromkeys((*node_files, *edge_files))))
+        given_split = GivenSplit(named.members, named.origin)
+    sources = ", ".join(map(str, dict.fromkeys((*node_files, *edge_files))))
     return build_graph(
-        nodes, edges, name="", source=told, rules=rules, given=given, progress=progress
+        nodes, edges, name="", source=sources, rules=rules, given=given_split, progress=progress
     )
 
 
@@ -139,7 +139,7 @@ def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> Non
     Raises:
         BadInputError: what should be column names are the ids of two nodes.
     """
-    asked: dict[str, list[str]] = {}  # file → its first line's names for the ends of an edge
+    suspects: dict[str, list[str]] = {}  # file → its first line's names for the ends of an edge
     for table in edges:
         suffix = suffix_of(Path(table.source.file), "edges")
         names = [*table.reading.used.get("source", ()), *table.reading.used.get("target", ())]
@@ -148,13 +148,13 @@ def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> Non
         # In a plain list, whose first line is usually an edge, the usual names may also be ids; so
         # they may if there is no other line.
         if suffix in EDGE_LISTS or not (len(table) and is_edge_header(names)):
-            asked[table.source.file] = names
-    if not asked:
+            suspects[table.source.file] = names
+    if not suspects:
         return
     ids = pc.utf8_trim_whitespace(pa.concat_arrays([table.ids for table in nodes]))
-    words = string_array(dict.fromkeys(name for names in asked.values() for name in names))
+    words = string_array(dict.fromkeys(name for names in suspects.values() for name in names))
     known = set(words.filter(pc.is_in(words, value_set=ids)).to_pylist())  # hashes ids once
-    for file, names in asked.items():
+    for file, names in suspects.items():
         if known.issuperset(names):
             edge = "with --no-header it is an edge"
             if is_edge_header(names):

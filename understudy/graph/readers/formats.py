@@ -115,7 +115,7 @@ def suffix_of(path: Path, kind: Kind) -> str:
     if suffix in suffixes(kind):
         return suffix
     names = (str(path), path.suffix.lower())
-    advice = next((told for ends, told in ADVICE.items() if set(ends).intersection(names)), "")
+    advice = next((words for ends, words in ADVICE.items() if set(ends).intersection(names)), "")
     raise SourceError(
         f"{path}: unknown format{advice and f' ({advice})'}; the name must end in "
         f"{', '.join((*READERS, FORMATS))}"

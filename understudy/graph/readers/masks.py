@@ -55,8 +55,8 @@ def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -
         return None
     split = split_of(path, found, column, count, False)
     others = [str(word) for word in values[key] if str(word).lower() not in SPLIT_SYNONYMS]
-    told = f", of which {', '.join(others)} is not read" if others else ""
-    return replace(split, origin=split.origin + told)
+    unread = f", of which {', '.join(others)} is not read" if others else ""
+    return replace(split, origin=split.origin + unread)
 
 
 def spellings(words: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:

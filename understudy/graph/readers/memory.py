@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.graph.building import cells
-from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph, given_rules
+from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph, checked_rules
 from understudy.graph.building.cells import CellError
 from understudy.graph.building.reading import Reading
 from understudy.graph.building.records import (
@@ -35,7 +35,7 @@ from understudy.graph.readers.arrays import array_of, shape_of
 from understudy.graph.readers.arrow_columns import edge_records, node_records
 from understudy.graph.readers.class_names import has_numbers_for_rows
 from understudy.graph.readers.columns import with_class_names
-from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_given
+from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_named_columns
 from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
 from understudy.graph.readers.memory_tables import arrow_columns, plain
@@ -95,8 +95,8 @@ def graph_from_arrays(
         raise BadInputError(
             f"{ARRAYS}: 'label_names' are the names of class numbers; give 'labels', too"
         )
-    given = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
-    values = {key: plain(value) for key, value in given.items()}
+    arrays = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
+    values = {key: plain(value) for key, value in arrays.items()}
     values["label_names"] = named_classes(label_names)
     data = Attributes(ARRAYS, values, RepairLog())
     strings = find_texts(data, "texts")
@@ -228,8 +228,8 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
 
 def may_be_ids(splits: Mapping[str, Any], ids: pa.LargeStringArray) -> bool:
     """Whether parts of a split are numbers that are all ids, but mostly of other nodes."""
-    given = [plain(splits[name]) for name in splits]
-    parts = [array_of(ARRAYS, "splits", part) for part in given if len(part)]
+    named = [plain(splits[name]) for name in splits]
+    parts = [array_of(ARRAYS, "splits", part) for part in named if len(part)]
     if not parts or any(part.dtype.kind not in "iu" for part in parts):
         return False
     members = pa.array(np.concatenate([part.ravel() for part in parts]))
@@ -256,7 +256,7 @@ def graph_from_tables(
 ) -> TextGraph:
     """See `Graph.from_pandas`."""
     check_name(name, "name")
-    rules = given_rules(rules)
+    rules = checked_rules(rules)
     node_fields = suited(node_fields, rules, edges is not None)
     found = checked(node_records(arrow_columns(nodes, "nodes"), node_fields), node_fields)
     tables = [] if edges is None else [edge_records(arrow_columns(edges, "edges"), edge_fields)]
@@ -282,7 +282,7 @@ def checked(table: NodeTable, fields: NodeFields) -> NodeTable:
         BadInputError: one was not.
     """
     used = {role: set(names) for role, names in table.reading.used.items()}
-    check_given(table.source.file, table.reading.columns(), fields, used)
+    check_named_columns(table.source.file, table.reading.columns(), fields, used)
     return with_class_names([table])[0]
 
 
@@ -293,7 +293,7 @@ def graph_from_networkx(
     if not (hasattr(graph, "nodes") and hasattr(graph, "edges")):
         raise BadInputError(f"expected a NetworkX graph, found {type(graph).__name__}")
     check_name(name, "name")
-    rules = given_rules(rules)
+    rules = checked_rules(rules)
     fields = suited(node_fields, rules, True)
     nodes = Rows(Source("nodes", "node"), node_rows(graph, ""), own=True)
     edges = Rows(Source("edges", "edge"), edge_rows(graph), own=True)
@@ -318,6 +318,6 @@ def graph_from_pyg(
     if texts is not None:
         values["texts"] = plain(texts)
         keys = replace(keys, text="texts")
-    built = built_of(Attributes(PYG, values, RepairLog()), keys, given_rules(rules))
+    built = built_of(Attributes(PYG, values, RepairLog()), keys, checked_rules(rules))
     graph = replace(built.graph, source="a PyG object in memory")
     return announced(replace(built, graph=graph), name)

@@ -70,7 +70,7 @@ def ogb_graph(
         raise BadInputError(f"{labels_file}: {len(labels):,} labels for {count:,} nodes")
     edge_file = table_file(folder, "raw/edge")
     check_begins(edge_file, 2)
-    given = read_split(folder, options.split, count)
+    given_split = read_split(folder, options.split, count)
     texts = read_texts(options, progress)
     nodes = NodeTable(
         Source(str(options.texts), "node"),
@@ -92,7 +92,7 @@ def ogb_graph(
         name=folder.name,
         source=str(folder),
         rules=rules,
-        given=given,
+        given=given_split,
         log=log,
         progress=progress,
     )

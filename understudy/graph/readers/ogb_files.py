@@ -129,9 +129,10 @@ def check_edge_count(folder: Path, edge_file: Path, found: int) -> None:
     if not any((folder / f"{name}{suffix}").is_file() for suffix in (".csv.gz", ".csv")):
         return
     path = table_file(folder, name)
-    if (told := count_of(path)) != found:
+    if (stated := count_of(path)) != found:
         raise BadInputError(
-            f"{edge_file}: {found:,} edges, and {path.name} says {told:,}; fetch or unpack it again"
+            f"{edge_file}: {found:,} edges, and {path.name} says {stated:,}; fetch or unpack "
+            "it again"
         )
 
 

@@ -35,7 +35,7 @@ DAMAGED = (
 BUFFER = 1 << 20
 TAR_MAGIC = slice(257, 262)
 POINTER = b"version https://git-lfs"
-POINTER_TOLD = "a pointer of Git LFS in place of the file; fetch that: git lfs pull"
+POINTER_PROBLEM = "a pointer of Git LFS in place of the file; fetch that: git lfs pull"
 
 
 class Reported(io.RawIOBase):
@@ -118,7 +118,7 @@ def check_opens(path: Path) -> None:
     with guarded(path), path.open("rb") as stream:
         start = stream.read(len(POINTER))
     if start == POINTER:
-        raise SourceError(f"{path}: {POINTER_TOLD}")
+        raise SourceError(f"{path}: {POINTER_PROBLEM}")
 
 
 @contextmanager

@@ -105,14 +105,14 @@ def check_count(data: Attributes, count: int) -> None:
     Raises:
         BadInputError: there are more, or fewer.
     """
-    said: Any = data.values.get("num_nodes")
-    if getattr(said, "ndim", None) == 0:  # a tensor of one number
-        said = said.item()
+    num_nodes: Any = data.values.get("num_nodes")
+    if getattr(num_nodes, "ndim", None) == 0:  # a tensor of one number
+        num_nodes = num_nodes.item()
     shape = tuple(getattr(data.values.get("x"), "shape", ()))
-    for key, number in (("num_nodes", said), ("x", shape[0] if shape else None)):
+    for key, number in (("num_nodes", num_nodes), ("x", shape[0] if shape else None)):
         if isinstance(number, int) and number != count:
             data_keys = "+".join(data.used["text"])
             raise BadInputError(
                 f"{data.path}: {count:,} texts in {data_keys!r} for {number:,} nodes ({key!r})"
             )
-    data.used.setdefault("nodes", []).extend(["num_nodes"] if isinstance(said, int) else [])
+    data.used.setdefault("nodes", []).extend(["num_nodes"] if isinstance(num_nodes, int) else [])

@@ -16,7 +16,7 @@ from understudy.graph.readers.fields import (
     EdgeFields,
     NodeFields,
     NodeIndexes,
-    check_given,
+    check_named_columns,
     check_text,
     edge_indexes,
     node_indexes,
@@ -54,7 +54,7 @@ def read_nodes(paths: Sequence[Path], fields: NodeFields, files: Files) -> list[
         for role, names in table.reading.used.items():
             used.setdefault(role, set()).update(names)
     first = tables[0].reading
-    check_given(first.file, first.columns(), fields, used)
+    check_named_columns(first.file, first.columns(), fields, used)
     return with_class_names(tables)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.readers.packed import POINTER, POINTER_TOLD, is_packed, open_bytes
+from understudy.graph.readers.packed import POINTER, POINTER_PROBLEM, is_packed, open_bytes
 from understudy.progress import Progress, silent
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -35,7 +35,7 @@ OTHER_KINDS = {
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 # The beginnings of unsuitable text files, in lower case.
 TEXTS = {
-    POINTER: POINTER_TOLD,
+    POINTER: POINTER_PROBLEM,
     b"<!doctype html": PAGE,
     b"<html": PAGE,
 }
@@ -86,9 +86,9 @@ def check_is_text(path: Path, line: bytes) -> None:
     Raises:
         BadInputError: the first bytes are not those of UTF-8 text.
     """
-    for mark, told in TEXTS.items():
+    for mark, reason in TEXTS.items():
         if line[: len(mark)].lower() == mark:
-            raise BadInputError(f"{path}: {told}")
+            raise BadInputError(f"{path}: {reason}")
     mark = next((mark for mark in OTHER_KINDS if line.startswith(mark)), b"")
     kind = OTHER_KINDS.get(mark, "")
     if mark in PACKED and is_packed(path):

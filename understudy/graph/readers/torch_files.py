@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.readers.old_pickles import rewritten
-from understudy.graph.readers.packed import POINTER, POINTER_TOLD, guarded, refuse_pipe
+from understudy.graph.readers.packed import POINTER, POINTER_PROBLEM, guarded, refuse_pipe
 
 # Errors of torch's restricted unpickler on bytes that are no pickle.
 GARBAGE = (
@@ -50,9 +50,9 @@ def load_file(path: Path) -> Any:
     refuse_pipe(path)
     with guarded(path), path.open("rb") as stream:
         start = stream.read(LONGEST_MARK)
-        for mark, told in OTHERS.items():
+        for mark, reason in OTHERS.items():
             if start.startswith(mark):
-                raise BadInputError(f"{path}: {told}")
+                raise BadInputError(f"{path}: {reason}")
         arrays = is_arrays(path)
     return load_arrays(path) if arrays else load_torch(path)
 
@@ -67,7 +67,7 @@ OTHERS = {
     b"\x89HDF": "HDF5; save its arrays with torch.save or numpy.savez",
     b"\x1f\x8b": "packed by gzip; unpack it: gunzip",
     b"PAR1": "Parquet, which is read by `understudy data import`",
-    POINTER: POINTER_TOLD,
+    POINTER: POINTER_PROBLEM,
 }
 LONGEST_MARK = max(map(len, OTHERS))
 
@@ -119,8 +119,8 @@ def load_torch(path: Path) -> Any:
                     raise
             return torch.load(rewritten(path), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        told = refusal(str(error)) if is_pickled(path) else NO_SUCH_FILE
-        raise BadInputError(f"{path}: {told}") from error
+        reason = refusal(str(error)) if is_pickled(path) else NO_SUCH_FILE
+        raise BadInputError(f"{path}: {reason}") from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except GARBAGE as error:
@@ -200,10 +200,10 @@ def graph_values(path: Path, value: Any) -> Mapping[str, Any]:
 def several_types(value: Any, relations: list[Any]) -> str:
     """Why a graph of several types is refused, and how to save one of its types."""
     relation = next((key for key in relations if key[0] == key[-1]), relations[0])
-    given = "" if isinstance(value, Mapping) else "with values = data.to_dict(), "
+    preparation = "" if isinstance(value, Mapping) else "with values = data.to_dict(), "
     return (
         f"a graph of several types of nodes or edges ({', '.join(map(str, relations[:4]))}); only "
-        f"one of one type can be read: where the file was made, {given}"
+        f"one of one type can be read: where the file was made, {preparation}"
         f"torch.save({{**values[{relation[0]!r}], **values[{relation!r}]}}, path)"
     )
 

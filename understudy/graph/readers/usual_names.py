@@ -95,16 +95,16 @@ def ends_in_id(column: str) -> bool:
     return spelled.endswith("_id") and spelled not in NO_NODE_IDS
 
 
-def check_named(**given: object) -> None:
+def check_named(**names: object) -> None:
     """Refuses names that are not strings, such as None or column numbers.
 
     Args:
-        given: argument name → the name of a column or a key.
+        names: argument name → the name of a column or a key.
 
     Raises:
         BadInputError: it is something else.
     """
-    for name, value in given.items():
+    for name, value in names.items():
         if not isinstance(value, str):
             raise BadInputError(
                 f"{name} must be a name, 'none' to read none, or '' to have it looked for, "

@@ -339,18 +339,18 @@ def test_calls_that_grpc_itself_would_refuse_are_counted(
             return caught.value.code().name, caught.value.details()
 
         for method in (f"/{SERVICE}/RepositoryIndex", "/other.Service/ServerLive"):
-            status, told = refused(method, b"")
+            status, details = refused(method, b"")
             assert status == "UNIMPLEMENTED"
-            assert told.startswith(f"unknown_method: {SERVICE} has the methods ServerLive, ")
+            assert details.startswith(f"unknown_method: {SERVICE} has the methods ServerLive, ")
         for name in ("ModelInfer", "ServerLive"):
             found = refused(f"/{SERVICE}/{name}", b"\xff\xff junk")
             expected = f"malformed_message: the message is not an inference.{name}Request"
             assert found == ("INVALID_ARGUMENT", expected)
         message = message_class("ModelInferRequest")(raw_input_contents=[b"one too many"])
-        status, told = refused(f"/{SERVICE}/ModelInfer", message.SerializeToString())
-        assert (status, "invalid_field: raw" in told) == ("INVALID_ARGUMENT", True)
-        status, told = refused(f"/{SERVICE}/ModelInfer", b"x" * 300_000)
-        assert (status, "larger than max" in told) == ("RESOURCE_EXHAUSTED", True)
+        status, details = refused(f"/{SERVICE}/ModelInfer", message.SerializeToString())
+        assert (status, "invalid_field: raw" in details) == ("INVALID_ARGUMENT", True)
+        status, details = refused(f"/{SERVICE}/ModelInfer", b"x" * 300_000)
+        assert (status, "larger than max" in details) == ("RESOURCE_EXHAUSTED", True)
         assert call(server.address, "ServerLive").live
         figures = app.parts.metrics.render().decode().splitlines()
     for reason, number, count in (

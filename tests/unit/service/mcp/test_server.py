@@ -72,10 +72,10 @@ def test_the_tools_say_what_they_take_and_give(url: str, mode: str) -> None:
 
 def test_it_classifies(url: str, engine: Engine) -> None:
     nodes = [{"id": "node-1"}, {"text": "http", "neighbors": ["node-2"]}, {"id": "nobody"}]
-    told = call(url, "classify", nodes=nodes, top_k=2)
-    assert not told.is_error
-    assert json.loads(told.content[0].text) == told.structured_content
-    stored, unseen, refused = told.structured_content["predictions"]
+    result = call(url, "classify", nodes=nodes, top_k=2)
+    assert not result.is_error
+    assert json.loads(result.content[0].text) == result.structured_content
+    stored, unseen, refused = result.structured_content["predictions"]
     expected = engine.classify([Node(id="node-1"), Node(text="http", neighbors=("node-2",))])
     assert [stored["label"], unseen["label"]] == [each.label for each in expected]
     assert len(stored["top"]) == 2
@@ -83,20 +83,20 @@ def test_it_classifies(url: str, engine: Engine) -> None:
 
 
 def test_it_shows_neighbors(url: str, engine: Engine) -> None:
-    told = call(url, "neighbors", id="node-0", limit=3).structured_content
+    result = call(url, "neighbors", id="node-0", limit=3).structured_content
     view = engine.state.graph
     near = [view.id(row) for row in view.neighbors(0).tolist()]
-    assert (told["id"], told["degree"], told["text"]) == ("node-0", len(near), view.text(0))
-    names = [entry["id"] for entry in told["neighbors"]]
+    assert (result["id"], result["degree"], result["text"]) == ("node-0", len(near), view.text(0))
+    names = [entry["id"] for entry in result["neighbors"]]
     assert names == near[:3]
     answers = engine.classify([Node(id=name) for name in names])
-    assert [entry["label"] for entry in told["neighbors"]] == [each.label for each in answers]
+    assert [entry["label"] for entry in result["neighbors"]] == [each.label for each in answers]
 
 
 def test_it_explains(url: str, engine: Engine) -> None:
-    told = call(url, "explain", nodes=[{"id": "node-3"}]).structured_content
+    result = call(url, "explain", nodes=[{"id": "node-3"}]).structured_content
     (expected,) = explain(engine, [Node(id="node-3")])
-    found = told["predictions"][0]["explanation"]
+    found = result["predictions"][0]["explanation"]
     falls = {entry["id"]: entry["log_odds"] for entry in found["neighbors"]}
     assert falls == pytest.approx({i.id: i.log_odds for i in expected.neighbors}, abs=1e-4)
 
@@ -116,9 +116,9 @@ def test_it_explains(url: str, engine: Engine) -> None:
 def test_a_bad_question_is_told_to_the_model(
     url: str, tool: str, arguments: dict[str, object], words: str
 ) -> None:
-    told = call(url, tool, **arguments)
-    assert told.is_error
-    assert words in told.content[0].text
+    result = call(url, tool, **arguments)
+    assert result.is_error
+    assert words in result.content[0].text
 
 
 def test_a_failure_of_ours_is_in_the_log(
@@ -128,8 +128,8 @@ def test_a_failure_of_ours_is_in_the_log(
         raise InferenceError("the student's networks failed")
 
     monkeypatch.setattr(engine, "infer", fail)
-    told = call(url, "classify", nodes=[{"text": "http"}])
-    assert told.content[0].text.startswith("inference_failed: ")
+    result = call(url, "classify", nodes=[{"text": "http"}])
+    assert result.content[0].text.startswith("inference_failed: ")
     (record,) = [r for r in caplog.records if r.name == "service.mcp.server"]
     assert record.levelname == "ERROR"
 

@@ -72,10 +72,10 @@ def check_mark(log: "RedisLog", mark: Mark, about: About) -> None:
         link = text(rows[0][1][b"link"]) if rows else mark.link  # trimmed, so it cannot be compared
     if mark.number <= about.last and link == mark.link:
         return
-    told = lost_before(log.where, mark.number, about.last, log.folder.reached.path)
+    message = lost_before(log.where, mark.number, about.last, log.folder.reached.path)
     if not log.options.allow_loss:
-        raise JournalDamagedError(told)
-    logger.error("%s. Continuing, since --log-allow-loss is set", told)
+        raise JournalDamagedError(message)
+    logger.error("%s. Continuing, since --log-allow-loss is set", message)
     with reading_files(log.folder.path):
         log.folder.reached.forget()
 

@@ -63,10 +63,10 @@ def record_of(
         key = fields[b"key"].decode("utf-8", "surrogatepass") if kind & KEYED else None
         record = Record(number, key, fields[b"payload"], bool(kind & TENTATIVE))
         digest = fields[b"digest"].decode()
-        told = fields[b"link"].decode()
+        stored_link = fields[b"link"].decode()
     except (KeyError, ValueError):
         return None
     right = entry_id == f"{number}-0".encode() and digest == content_digest(record)
-    if not right or told != next_link(link, number, digest):
+    if not right or stored_link != next_link(link, number, digest):
         return None
-    return record, told
+    return record, stored_link

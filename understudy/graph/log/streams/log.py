@@ -100,7 +100,7 @@ class RedisLog:
         self.news: News | None = None
         try:
             # Repeated as a whole: Redis may go away between any two requests.
-            self.base = patiently(partial(begin, self, position), START_SECONDS, told=True)
+            self.base = patiently(partial(begin, self, position), START_SECONDS, announce=True)
             self.at = self.base.number
             self.before = self.last = self.base.number, self.base.link
             keys = self.about_key, self.records_key, self.followers_key
@@ -191,7 +191,7 @@ class RedisLog:
         keys = [self.about_key, self.records_key]
         most = [READ_RECORDS, READ_BYTES]
         found, entries = self.server.run(READ, keys, [f"{after + 1}-0", *most])
-        rows = [(entry, dict(zip(said[::2], said[1::2], strict=True))) for entry, said in entries]
+        rows = [(entry, dict(zip(row[::2], row[1::2], strict=True))) for entry, row in entries]
         about = about_of(found, self.where)
         if about.birth != self.base.birth:
             raise gone(self.where)
@@ -257,7 +257,7 @@ class RedisLog:
         arguments += [part for record in records for part in arguments_of(record)]
         keys = [self.about_key, self.records_key, self.sent_key]
         try:
-            outcome, told = patiently(
+            outcome, last = patiently(
                 lambda: self.server.write(APPEND, keys, arguments), PATIENCE_SECONDS
             )
         except LogAwayError as error:
@@ -266,8 +266,8 @@ class RedisLog:
                 "same key"
             ) from error
         if text(outcome) != "kept":
-            self.refuse_batch(text(outcome), number, int(told))
-        return int(told)
+            self.refuse_batch(text(outcome), number, int(last))
+        return int(last)
 
     def refuse_batch(self, outcome: str, number: int, last: int) -> NoReturn:
         """Raises the error for a batch that was not kept.
@@ -374,9 +374,9 @@ class RedisLog:
         kept = self.options.records_kept, self.options.bytes_kept
         needed = min(self.at, self.base.number)
         stored = None if self.news is None else self.news.stored
-        told: list[Argument] = [self.process, needed, "" if stored is None else stored]
+        mark: list[Argument] = [self.process, needed, "" if stored is None else stored]
         try:
-            start = self.server.run(TRIM, keys, [self.base.birth, self.base.number, *told, *kept])
+            start = self.server.run(TRIM, keys, [self.base.birth, self.base.number, *mark, *kept])
         except JournalError as error:  # retried after the next snapshot
             logger.warning("%s is not trimmed: %s", self.where, error)
         else:

@@ -64,8 +64,8 @@ class Server:
             raise JournalError(
                 "--log is not the URL of a Redis; expected redis://host:6379/0"
             ) from error
-        told = self.client.connection_pool.connection_kwargs
-        self.where = str(told.get("path") or f"{told.get('host')}:{told.get('port')}")
+        found = self.client.connection_pool.connection_kwargs
+        self.where = str(found.get("path") or f"{found.get('host')}:{found.get('port')}")
 
     @contextmanager
     def talking(self) -> Iterator[None]:
@@ -155,10 +155,10 @@ class Server:
         reasons = self.risks()
         if not reasons:
             return
-        said = f"Redis at {self.where} may lose acknowledged changes: {'; '.join(reasons)}"
+        problem = f"Redis at {self.where} may lose acknowledged changes: {'; '.join(reasons)}"
         if not self.options.allow_loss:
-            raise JournalError(f"{said}. Or accept this with --log-allow-loss")
-        logger.warning("%s. Accepted, since --log-allow-loss is set", said)
+            raise JournalError(f"{problem}. Or accept this with --log-allow-loss")
+        logger.warning("%s. Accepted, since --log-allow-loss is set", problem)
 
     def check_waits(self) -> None:
         try:
@@ -186,18 +186,18 @@ class Server:
                 "this user may not read its configuration (CONFIG GET), so make sure that it has "
                 "`appendonly yes`, `appendfsync always` and `maxmemory-policy noeviction`"
             ]
-        said = {text(name): text(value) for name, value in found.items()}
+        settings = {text(name): text(value) for name, value in found.items()}
         reasons = []
-        if said.get("appendonly") != "yes":
+        if settings.get("appendonly") != "yes":
             reasons.append("set `appendonly yes` and `appendfsync always` there")
-        elif (policy := said.get("appendfsync")) != "always" and not (
+        elif (policy := settings.get("appendfsync")) != "always" and not (
             policy == "everysec" and self.options.wait_disk
         ):
             waits = ", or use --log-wait-disk with Redis 7.2" if policy == "everysec" else ""
             reasons.append(f"appendfsync is {policy}: set `appendfsync always` there{waits}")
-        if said.get("maxmemory-policy", "").startswith("allkeys"):
+        if settings.get("maxmemory-policy", "").startswith("allkeys"):
             reasons.append(
-                f"maxmemory-policy is {said['maxmemory-policy']}, so it may evict the log: set "
+                f"maxmemory-policy is {settings['maxmemory-policy']}, so it may evict the log: set "
                 "`maxmemory-policy noeviction` there"
             )
         return reasons
@@ -242,18 +242,18 @@ def evaluate_and_wait(
         The script's result, and what the wait did not achieve; "" if nothing is missing.
     """
     call = (script_hash(script), len(keys), *keys, *arguments)
-    answer, told = send(client, call, waits)
+    answer, waited = send(client, call, waits)
     if isinstance(answer, NoScriptError):  # the server was restarted
         client.script_load(script)
-        answer, told = send(client, call, waits)
+        answer, waited = send(client, call, waits)
     if isinstance(answer, Exception):
         raise answer
     if not waits:
         return answer, ""
-    if isinstance(told, Exception):  # the script's writes are there nevertheless
-        return answer, str(told)
-    asked, reached = waits[1:-1], told if isinstance(told, list) else [told]
-    if all(int(a) <= int(b) for a, b in zip(asked, reached, strict=True)):
+    if isinstance(waited, Exception):  # the script's writes are there nevertheless
+        return answer, str(waited)
+    wanted, reached = waits[1:-1], waited if isinstance(waited, list) else [waited]
+    if all(int(a) <= int(b) for a, b in zip(wanted, reached, strict=True)):
         return answer, ""
     return answer, f"not within {WAIT_MILLISECONDS / 1_000:g} s"
 
@@ -268,11 +268,11 @@ def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument]) -> tu
     return answers[0], answers[1] if waits else None
 
 
-def patiently(work: Callable[[], Result], seconds: float, told: bool = False) -> Result:
+def patiently(work: Callable[[], Result], seconds: float, announce: bool = False) -> Result:
     """Retries with increasing pauses while Redis is away.
 
     Args:
-        told: logs once that it is waiting.
+        announce: logs once that it is waiting.
 
     Raises:
         LogAwayError: it was away for the whole time.
@@ -284,10 +284,10 @@ def patiently(work: Callable[[], Result], seconds: float, told: bool = False) ->
         except LogAwayError as error:
             if monotonic() + pause > until:
                 raise
-            if told:
+            if announce:
                 away = str(error).partition(";")[0]
                 logger.warning("%s: waiting for it up to %g s", away, seconds)
-                told = False
+                announce = False
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
