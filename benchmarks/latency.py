@@ -25,7 +25,7 @@ from benchmarks.common.graphs import described
 from benchmarks.common.results import markdown_table, write_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.serving.nodes import MOST_NEIGHBORS, STRIDE, json_node, node_makers
-from benchmarks.serving.servers import service
+from benchmarks.serving.servers import client_core, service
 from training.teacher.defaults import DEFAULTS
 from understudy.engine.engine import Engine
 from understudy.graph.prompts import Prompt, Prompter, PromptOptions, StoredTexts, training_labels
@@ -101,7 +101,11 @@ def measure_student(bundle: Path, rounds: int, seconds: float) -> dict[Key, Late
                 rounds,
                 seconds,
             )
-    with service(bundle) as own, httpx.Client(base_url=own.url, timeout=30) as client:
+    with (
+        service(bundle) as own,
+        client_core(),
+        httpx.Client(base_url=own.url, timeout=30) as client,
+    ):
         client.get("/health/ready").raise_for_status()
         for kind, node_of in makers.items():
             bodies = [json_node(node_of(number)) for number in range(rounds + WARMUP)]

@@ -114,7 +114,8 @@ def traced(files: Sequence[OnnxFile]) -> onnx.ModelProto:
     except Exception as error:
         names = ", ".join(sorted({type(file.module).__name__ for file in files}))
         raise ExportError(f"{names} cannot be exported: {error}") from error
-    return cast(torch.onnx.ONNXProgram, program).model_proto
+    proto: onnx.ModelProto = cast(torch.onnx.ONNXProgram, program).model_proto
+    return proto
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def peers(
     ] = None,
     rounds: Annotated[
         int, typer.Option(min=1, help="Number of rounds of each; medians are reported.")
-    ] = 3,
+    ] = 4,
     seconds: Annotated[int, typer.Option(min=1, help="Seconds of load per round.")] = 3,
     requests: Annotated[
         int, typer.Option(min=10, help="Number of requests per round, sent one at a time.")

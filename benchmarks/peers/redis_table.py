@@ -20,7 +20,7 @@ from benchmarks.peers.arguments import read_arguments
 from benchmarks.peers.fastapi_pyg import Request, run
 from benchmarks.serving.servers import TETHERED, redis_program
 
-TOLD = 3  # labels of each stored prediction
+TOLD = 1  # labels of each stored prediction, as many as are asked for under load
 START_SECONDS = 30
 FILL = 1_000  # entries at a time
 

@@ -28,15 +28,20 @@ Turn = Callable[[Served, Peer, int], Result]  # the round's number, from 0 on
 def alternating(
     own: Served, other: Served, peer: Peer, rounds: int, turn: Turn[Result]
 ) -> list[list[Result]]:
-    """What the service's turns gave, and the rival's; the first round is not told."""
-    sides = ((own, OURS), (other, peer))
-    found: list[list[Result]] = [[], []]
+    """What the service's turns gave, and the rival's; the first round is not told.
+
+    Each goes first in every second round.
+    """
+    ours: list[Result] = []
+    theirs: list[Result] = []
+    sides = [(own, OURS, ours), (other, peer, theirs)]
     for number in range(rounds + 1):
-        for results, side in zip(found, sides, strict=True):
-            result = turn(*side, number)
+        for server, who, results in sides:
+            result = turn(server, who, number)
             if number:
                 results.append(result)
-    return found
+        sides.reverse()
+    return [ours, theirs]
 
 
 def loaded(

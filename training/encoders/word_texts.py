@@ -152,7 +152,7 @@ class WordReader:
         found = self.numbers.get(word)
         if found is None:
             found = self.numbers[word] = len(self.numbers)
-            buckets = self.hasher.buckets(self.hasher.of_word(word))
+            buckets = self.hasher.hash_word(word)
             self.word_lengths.append(len(buckets))
             self.word_buckets.append(buckets)
         return found

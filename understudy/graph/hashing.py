@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from functools import lru_cache
 
 import mmh3
 import numpy as np
@@ -22,6 +22,7 @@ from understudy.graph.ragged import ends, positions
 SCHEME = "murmur3-log-unit/1"
 WORD = re.compile(r"\b\w\w+\b")
 MARK = "\x1f"
+RECENT_WORDS, LONGEST_RECENT = 2**15, 32  # words kept with their buckets; characters of one
 TEXTS_AT_ONCE = 1_024  # whose n-grams are gathered at once, to stay in the CPU's cache
 
 
@@ -90,10 +91,11 @@ class HashedTexts:
 
 
 class TextHasher:
-    """Hashes texts; safe to share between threads."""
+    """Hashes texts; safe to share between threads. Recent words are not hashed again."""
 
     def __init__(self, options: HashingOptions) -> None:
         self.options = options
+        self.recent = lru_cache(RECENT_WORDS)(self.hash_word)
 
     def __call__(self, texts: Sequence[str]) -> HashedTexts:
         """Hashes one or more texts independently.
@@ -112,17 +114,15 @@ class TextHasher:
         Shapes:
             both [K]
         """
-        counted = np.unique(self.buckets(self.grams(text)), return_counts=True)
+        grams, words = self.parts(text)
+        parts = [self.buckets(grams), *map(self.of_word, words)]
+        counted = np.unique(np.concatenate(parts), return_counts=True)
         return counted[0], counted[1].astype(np.float32)
 
     def buckets(self, grams: Sequence[str]) -> NDArray[np.int32]:
         """The bucket of each n-gram; int32 [K]."""
         hashes = np.fromiter(map(mmh3.hash, grams), np.int64, len(grams))
         return (np.abs(hashes) % self.options.buckets).astype(np.int32)
-
-    def grams(self, text: str) -> list[str]:
-        grams, words = self.parts(text)
-        return [*grams, *chain.from_iterable(map(self.of_word, words))]
 
     def parts(self, text: str) -> tuple[list[str], list[str]]:
         """A text's word n-grams, and the words that contribute character n-grams."""
@@ -131,9 +131,12 @@ class TextHasher:
         text = text.lower()
         return [*word_grams(WORD.findall(text), *self.options.word_ngrams)], text.split()
 
-    def of_word(self, word: str) -> list[str]:
-        """A word's character n-grams, marked to distinguish them from words such as "net"."""
-        return list(character_grams(word, *self.options.character_ngrams))
+    def of_word(self, word: str) -> NDArray[np.int32]:
+        """The buckets of a word's character n-grams; int32 [K]."""
+        return self.recent(word) if len(word) <= LONGEST_RECENT else self.hash_word(word)
+
+    def hash_word(self, word: str) -> NDArray[np.int32]:
+        return self.buckets(list(character_grams(word, *self.options.character_ngrams)))
 
 
 def word_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[str]:
@@ -144,8 +147,9 @@ def word_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[st
 
 
 def character_grams(word: str, shortest: int, longest: int) -> Iterator[str]:
-    """Runs of characters within a word and a space around it, each after `MARK`.
+    """Runs of characters within a word and a space around it.
 
+    Each comes after `MARK`, which distinguishes it from a word such as "net".
     A word that is not longer than a run is one gram, without longer ones.
     """
     padded = f" {word} "

@@ -24,7 +24,7 @@ from benchmarks.peers.peer import OURS, Peer, find_python, started, wait_for
 from benchmarks.peers.report import report
 from benchmarks.peers.results import PeersResults, Plan
 from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
-from benchmarks.peers.rounds import one_at_a_time, share
+from benchmarks.peers.rounds import alternating, one_at_a_time, share
 from benchmarks.peers.triton_protocol import triton_body, triton_scores
 from benchmarks.serving.questions import Questions
 from benchmarks.serving.servers import SERVER_CORE, Served, keep_on
@@ -165,6 +165,21 @@ def test_both_are_asked_the_same_unseen_nodes_in_a_round() -> None:
     assert len(set(ours)) == len(ours)
     assert theirs == ours
     assert found.ours.requests == found.theirs.requests == 2 * 10
+
+
+def test_each_side_goes_first_in_every_second_round() -> None:
+    own, other = Served("ours", psutil.Process()), Served("theirs", psutil.Process())
+    asked = []
+
+    def turn(server: Served, _: Peer, number: int) -> str:
+        asked.append((number, server.url))
+        return f"{server.url} {number}"
+
+    assert alternating(own, other, OURS, 2, turn) == [
+        ["ours 1", "ours 2"],
+        ["theirs 1", "theirs 2"],
+    ]
+    assert [url for _, url in asked] == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
 
 
 def test_a_server_that_may_start_on_every_core_is_measured_on_one() -> None:

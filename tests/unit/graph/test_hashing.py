@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher
+from understudy.graph.hashing import (
+    LONGEST_RECENT,
+    HashedTexts,
+    HashingOptions,
+    TextHasher,
+    character_grams,
+)
 
 HASHER = TextHasher(HashingOptions(buckets=1_024))
 WHOLE = TextHasher(HashingOptions(max_characters=200_000))
@@ -26,6 +32,15 @@ def test_a_text_does_not_depend_on_its_neighbors_in_the_batch(texts: list[str]) 
     for index, text in enumerate(texts):
         alone = HASHER([text])
         assert row(together, index) == row(alone, 0)
+
+
+def test_recent_words_are_kept_but_not_long_ones() -> None:
+    hasher = TextHasher(HashingOptions(buckets=1_024))
+    text = "draws maps " + "x" * (LONGEST_RECENT + 1)
+    first, second = hasher([text]), hasher([text])
+    assert row(first, 0) == row(second, 0)
+    kept = hasher.recent.cache_info()
+    assert (kept.currsize, kept.hits) == (2, 2)
 
 
 @given(TEXTS)
@@ -123,7 +138,10 @@ def check_against_reference(hasher: TextHasher, texts: list[str]) -> None:
     for text in texts:
         text = text[: hasher.options.max_characters]
         grams.append([*words(text), *("\x1f" + gram for gram in characters(text))])
-        assert hasher.grams(text) == grams[-1]
+        own, spaced = hasher.parts(text)
+        lengths = hasher.options.character_ngrams
+        own += [gram for word in spaced for gram in character_grams(word, *lengths)]
+        assert own == grams[-1]
     expected = features.transform(grams)
     hashed = hasher(texts)
     assert np.array_equal(hashed.indptr, expected.indptr)

@@ -18,7 +18,6 @@ def run_aggregated(
     """Runs a layer of a linear weighting.
 
     Shapes:
-        aggregated: float32 [B, d], as from `understudy.graph.layers.aggregation.aggregate`
         aggregated: float32 [B, d], as `understudy.graph.layers.aggregation.aggregate` gives it
         returns: float32 [B, d']
     """

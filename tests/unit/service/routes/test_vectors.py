@@ -57,7 +57,7 @@ def test_openais_client_reads_the_vectors(engine: Engine, url: str, form: str | 
         answer = asking.embeddings.create(
             model="tiny-hashing",
             input=["http json", "node-3"],
-            **given,  # type: ignore[arg-type]
+            **given,
         )
     told = expected(engine, Node(text="http json"), Node(id="node-3"))
     assert [entry.index for entry in answer.data] == [0, 1]
