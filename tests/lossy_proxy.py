@@ -20,6 +20,7 @@ class LossyProxy:
         self.to = port
         self.losing = b""  # the next request that holds these bytes gets no answer; b"" for none
         self.lost = 0
+        self.silent: set[socket.socket] = set()  # to these nothing is passed on
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
         self.threads = [Thread(target=self.accept, daemon=True)]
@@ -34,7 +35,7 @@ class LossyProxy:
 
     def forward(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self.to)) as server:
-            back = Thread(target=pump, args=(server, client), daemon=True)
+            back = Thread(target=self.pump, args=(server, client), daemon=True)
             back.start()
             with suppress(OSError):
                 while part := client.recv(PART_BYTES):
@@ -49,20 +50,21 @@ class LossyProxy:
             back.join()
 
     def lose(self, client: socket.socket, server: socket.socket, part: bytes, back: Thread) -> None:
-        """Has the server take the request, and tells nobody what it answers."""
-        client.shutdown(socket.SHUT_WR)
+        """Has the server carry out the request, and tells nobody what it answers."""
+        self.silent.add(client)
         server.sendall(part)
         server.shutdown(socket.SHUT_WR)  # it answers what it has read, then ends the connection
         back.join()
+        self.silent.remove(client)
 
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while part := source.recv(PART_BYTES):
-            with suppress(OSError):
-                target.sendall(part)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+    def pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(PART_BYTES):
+                if target not in self.silent:
+                    with suppress(OSError):
+                        target.sendall(part)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
 
 
 @contextmanager

@@ -221,7 +221,23 @@ def errors_in_a_line(extra: str = "dev", interrupted: str = "") -> Iterator[None
             end_by_signal(int(ended.code), interrupted)
         raise
     except Exception as error:  # noqa: BLE001  the program's outermost handler
+        if status := signal_behind(error):
+            end_by_signal(status, interrupted)
         fail(message_of(error, extra))
+
+
+def signal_behind(error: BaseException | None) -> int:
+    """Status for the signal that an error came of; 0 if none.
+
+    Extension modules that are interrupted while they are imported raise ImportError from it.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return 128 + signal.SIGINT
+        if isinstance(error, SystemExit) and error.code in BY_SIGNAL:
+            return int(error.code)
+        error = error.__cause__
+    return 0
 
 
 def end_by_signal(status: int, interrupted: str) -> NoReturn:

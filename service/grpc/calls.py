@@ -7,7 +7,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 
 from service.errors import MessageNotReadError, ServiceError, SlowBodyError
-from service.http.protocol import SENT_BYTES
+from service.http.sending import SENT_BYTES
 from service.inference.current import LONGEST_WAIT
 
 Handler = Callable[[Any, Any], Awaitable[Any]]

@@ -1,6 +1,7 @@
-"""Limits the number of connections, and refuses those beyond it."""
+"""Limits the number of connections, refuses those beyond it, and ends refused ones slowly."""
 
 import asyncio
+from collections.abc import Callable
 from math import ceil
 
 from service.errors import ConnectionsError, ServiceError
@@ -43,6 +44,24 @@ class ConnectionLimit:
             first = next(iter(self.refused))
             del self.refused[first]
             first.close()
+
+
+class LingeringTransport:
+    """Closes slowly after a last answer, so that a client that still sends can read it.
+
+    Args:
+        linger: closes the connection slowly.
+    """
+
+    def __init__(self, transport: asyncio.Transport, linger: Callable[[], None]) -> None:
+        self.transport = transport
+        self.close = linger
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
 
 
 def no_place() -> ConnectionsError:

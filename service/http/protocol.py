@@ -19,12 +19,17 @@ from service.errors import (
     SlowBodyError,
     TargetTooLongError,
 )
-from service.http.connections import ConnectionLimit, immediate_refusal, no_place
+from service.http.connections import (
+    ConnectionLimit,
+    LingeringTransport,
+    immediate_refusal,
+    no_place,
+)
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
+from service.http.sending import Sending
 
 LINGER_SECONDS = 2.0  # for a refused client to read the answer, before its connection is closed
-SENT_BYTES = 64 * 2**10  # that a client has to read within `send_seconds`
 UNKNOWN = "-"  # method and path of a request that could not be read
 # The next part on a connection. NOTHING: input is discarded; END: and all output was written.
 MESSAGE, HEAD, BODY, NOTHING, END = range(5)
@@ -49,22 +54,6 @@ class WireLimits:
     send_seconds: float = 30.0  # without progress, if the client does not read
 
 
-class LingeringTransport:
-    """Closes slowly after a last answer, so that a client that still sends can read it."""
-
-    def __init__(self, protocol: "Connection") -> None:
-        self.protocol = protocol
-
-    def write(self, data: bytes) -> None:
-        self.protocol.transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self.protocol.transport.is_closing()
-
-    def close(self) -> None:
-        self.protocol.linger()
-
-
 class Connection(HttpToolsProtocol):
     """One connection; `check` must be called regularly."""
 
@@ -78,8 +67,8 @@ class Connection(HttpToolsProtocol):
         self.part = MESSAGE
         self.since = self.loop.time()  # when this part began
         self.half_closed = False  # whether the client stopped sending, and may wait for answers
-        # While the client is slow: since when, the bytes it took since, and the bytes that wait.
-        self.unsent: tuple[float, int, int] | None = None
+        self.sending = Sending()
+        self.running: RequestResponseCycle | None = None  # of the request that is answered
         self.has_place = False  # within the limit of connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -90,7 +79,19 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connection_limit.leave(self.transport, self.has_place)
+        if self.running is not None and not self.running.response_complete:
+            # uvicorn tells the latest request alone, which may still wait for its turn.
+            self.running.disconnected = True
+            self.running.message_event.set()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        self.sending.drained += 1
+        super().resume_writing()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def turn_away(self) -> None:
         """Answers that too many connections are open, and ends our side.
@@ -151,7 +152,7 @@ class Connection(HttpToolsProtocol):
         else:
             cycle = self.refused_cycle()
         self.scope[FAILURE] = error
-        cycle.transport = LingeringTransport(self)  # type: ignore[assignment]
+        cycle.transport = LingeringTransport(self.transport, self.linger)  # type: ignore[assignment]
         in_body, self.part = self.part == BODY, NOTHING
         if not in_body:
             self.begin(cycle)
@@ -210,7 +211,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing() or self.flow.write_paused:
             self.check_sending(now)
             return
-        self.unsent = None
+        self.sending.begin(None)
         if self.part == END:
             if waited > LINGER_SECONDS:
                 self.transport.abort()
@@ -236,14 +237,8 @@ class Connection(HttpToolsProtocol):
     def check_sending(self, now: float) -> None:
         """Closes the connection of a client that does not read."""
         size = self.transport.get_write_buffer_size()
-        since, taken, before = self.unsent or (now, 0, size)
-        # If the buffer grew, everything before was taken: only then is more written.
-        taken += before - size if size <= before else before
-        if now - since > self.limits.send_seconds:
-            if taken < SENT_BYTES:
-                self.transport.abort()
-            since, taken = now, 0
-        self.unsent = since, taken, size
+        if self.sending.is_slow(now, size, self.limits.send_seconds):
+            self.transport.abort()
 
 
 class WireProtocol(Connection):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ from understudy.graph.errors import GraphError
 from understudy.graph.mutations import Mutation
 
 logger = logging.getLogger(__name__)
-SHOWN = ReloadError, BundleForeignError, NotReadyError  # errors whose message the caller may see
+# Errors whose message the caller may see, without the folders in it.
+SHOWN = ReloadError, BundleError, BundleForeignError, NotReadyError
+FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:[^\s/:;,]+/)*(?=[^\s/])")  # of an absolute path
 MAX_WAITING = 256  # changes; more are refused
 LONGEST_WAIT = 86_400.0  # seconds; clocks cannot handle every number that a client may send
 
@@ -97,7 +100,7 @@ class Reloader:
             expected = isinstance(error, BundleError | GraphError | EngineError)
             # Only the message: a kept log record would keep both engines in memory.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
-            reason = str(error) if isinstance(error, SHOWN) else "see the log"
+            reason = FOLDERS.sub("", str(error)) if isinstance(error, SHOWN) else "see the log"
             raise ReloadError(f"the old bundle stays in service: {reason}") from error
         self.metrics.reloads.add("done")
         seconds = perf_counter() - started

@@ -64,12 +64,20 @@ class LogWriter(logging.Handler):
         self.changed.notify_all()
 
     def write_all(self) -> None:
-        """Writes lines for ever; each stays in the queue until it is written."""
+        """Writes lines for ever; each stays in the queue until it is written.
+
+        After a part of a line, as of a disk that ran full, the next one begins a line of its own.
+        """
+        part = b""  # the end of that part
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self.lines)
                 line = self.lines[0]
-            written = write(line)
+            whole = part + line
+            taken = write(whole)
+            written = taken == len(whole)
+            if taken:
+                part = b"" if written else b"\n"
             with self.changed:
                 self.lines.popleft()
                 self.waiting -= len(line)
@@ -99,8 +107,8 @@ class LogWriter(logging.Handler):
                 self.patience = 0.0
 
 
-def write(line: bytes) -> bool:
-    """Writes to standard error; False if it takes nothing, such as a full disk."""
+def write(line: bytes) -> int:
+    """Writes to standard error; returns how many bytes it took, fewer on a full disk."""
     rest = memoryview(line)
     while rest:
         try:
@@ -108,8 +116,8 @@ def write(line: bytes) -> bool:
         except BlockingIOError:  # another process has made the pipe that it shares non-blocking
             select.select([], [DESCRIPTOR], [])
         except OSError:
-            return False
-    return True
+            break
+    return len(line) - len(rest)
 
 
 def lines_left_out() -> int:

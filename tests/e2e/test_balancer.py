@@ -14,20 +14,21 @@ import pytest
 
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import JSON, START_SECONDS, STOP_SECONDS, Service, serving
+from tests.lossy_proxy import lossy_proxy
 from tests.programs import free_port, needed, nginx
 
 BALANCER = Path("docker/balancer")
 IDS = [f"n/{number}" for number in range(12)]
 
 
-def configure(folder: Path, services: Sequence[Service], port: int) -> None:
+def configure(folder: Path, ports: Sequence[int], port: int) -> None:
     """Puts our files in a folder: addresses instead of a container's name, and no /tmp."""
     for file in BALANCER.iterdir():
         (folder / file.name).write_text(file.read_text().replace("/tmp/", f"{folder}/"))
     if os.geteuid() == 0:  # else its workers could not write here
         process = folder / "process.conf"
         process.write_text(f"user root;\n{process.read_text()}")
-    addresses = "".join(f"server {s.url.removeprefix('http://')};" for s in services)
+    addresses = "".join(f"server 127.0.0.1:{replica};" for replica in ports)
     replicas = folder / "replicas.conf"
     text = re.sub("resolver .*", f"upstream replicas {{ {addresses} }}", replicas.read_text())
     text = text.replace("http://service:8000", "http://replicas")
@@ -39,14 +40,28 @@ def balanced(bundle: TinyBundle, folder: Path) -> Iterator[tuple[httpx.Client, S
     """nginx in front of two replicas that keep one graph in one data folder."""
     needed("nginx")
     flags = ("--data-folder", str(folder / "data"), "--grace-seconds", "1")
-    with serving(bundle.folder, *flags) as one, serving(bundle.folder, *flags) as other:
-        port = free_port()
-        configure(folder, (one, other), port)
-        with (
-            nginx(folder / "replicas.conf", port) as url,
-            httpx.Client(base_url=url, headers=JSON, timeout=START_SECONDS) as client,
-        ):
-            yield client, one, other
+    with (
+        serving(bundle.folder, *flags) as one,
+        serving(bundle.folder, *flags) as other,
+        behind_nginx(folder, [port_of(one), port_of(other)]) as client,
+    ):
+        yield client, one, other
+
+
+@contextmanager
+def behind_nginx(folder: Path, ports: Sequence[int]) -> Iterator[httpx.Client]:
+    """nginx in front of whatever listens on these ports."""
+    port = free_port()
+    configure(folder, ports, port)
+    with (
+        nginx(folder / "replicas.conf", port) as url,
+        httpx.Client(base_url=url, headers=JSON, timeout=START_SECONDS) as client,
+    ):
+        yield client
+
+
+def port_of(service: Service) -> int:
+    return int(service.url.rpartition(":")[2])
 
 
 def count(service: Service, operation: str) -> float:
@@ -103,6 +118,29 @@ def test_a_replica_that_ends_costs_no_answer_and_without_any_there_is_none(
         other.process.send_signal(signal.SIGKILL)
         other.process.wait()
         assert client.post("/classify", json=body).status_code == 502
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_change_whose_answer_a_replica_loses_is_made_once(
+    tiny_bundle: TinyBundle, tmp_path: Path, method: str
+) -> None:
+    """nginx sends it to the other one, which has made the change by then."""
+    needed("nginx")
+    flags = ("--data-folder", str(tmp_path / "data"))
+    with (
+        serving(tiny_bundle.folder, *flags) as one,
+        serving(tiny_bundle.folder, *flags) as other,
+        lossy_proxy(port_of(one)) as losing,
+        behind_nginx(tmp_path, [losing.port, port_of(other)]) as client,
+    ):
+        losing.losing = f"{method} ".encode()
+        body = {"text": "http"} if method == "PUT" else None
+        answers = []
+        for node in ("node-5", "node-6"):  # in turns: one of them goes to that replica first
+            answers.append(client.request(method, f"/nodes/{node}", json=body))
+            answers[-1].raise_for_status()
+        assert losing.lost == 1
+        assert sorted(answer.json()["repeated"] for answer in answers) == [False, True]
 
 
 @pytest.mark.parametrize("name", ["replicas.conf", "teacher.conf"])

@@ -182,6 +182,7 @@ def test_a_damaged_bundle_is_not_reloaded(tiny_bundle: TinyBundle, tmp_path: Pat
             stream.write(b"\x7f")
         refused = service.client.post("/admin/reload")
         assert (refused.status_code, refused.json()["error"]["code"]) == (422, "reload_refused")
+        assert "logits.npy was changed" in refused.json()["error"]["message"]
         assert str(tmp_path) not in refused.text
         assert service.client.get("/info").json() == before
         service.client.put("/nodes/new", json={"text": "http"}).raise_for_status()

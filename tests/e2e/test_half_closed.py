@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import struct
 import time
 
 import pytest
@@ -58,3 +59,27 @@ def test_who_left_is_told_from_who_listens(tiny_bundle: TinyBundle) -> None:
     found = re.search(r"^understudy_batch_nodes_count (\S+)", metrics, re.MULTILINE)
     assert found
     assert float(found[1]) < 4_000
+
+
+def test_for_who_left_nothing_is_computed_whatever_waits_behind_it(
+    tiny_bundle: TinyBundle,
+) -> None:
+    """A further request on the connection waits for its turn when the client leaves."""
+    limits = ("--max-nodes", "4000", "--queue-seconds", "1e6", "--request-seconds", "1e6")
+    with serving(tiny_bundle.folder, "--batch-tokens", "1", *limits) as service:
+        with service.raw_connection() as connection:
+            connection.sendall(unseen(4_000) + REQUEST)  # so many batches
+            assert wait_for(service, r'batch_nodes_bucket{le="\+Inf"} ([1-9]\d*)')
+            reset = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        wait_for(service, r'rejections_total{reason="client_left"} 1.0')
+        assert float(wait_for(service, r"batch_nodes_count (\S+)")) < 4_000
+        wait_for(service, r'requests_total{operation="classify",status="0"} 1.0')
+
+
+def wait_for(service: Service, pattern: str) -> str:
+    """Waits until the metrics have a line; gives what its group matches."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while (found := re.search(pattern, service.client.get("/metrics").text)) is None:
+        assert time.monotonic() < deadline
+    return found[found.lastindex or 0]

@@ -184,6 +184,18 @@ def test_ctrl_c_ends_without_a_trace_also_while_a_room_is_imported() -> None:
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("signal_raised", "status"), [(SystemExit(143), 143), (KeyboardInterrupt(), 130)]
+)
+def test_a_signal_while_an_extension_module_is_imported_is_no_broken_package(
+    signal_raised: BaseException, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, errors_in_a_line():
+        raise ImportError("initialization failed") from signal_raised  # as such modules do
+    assert ended.value.code == status
+    assert capsys.readouterr().err == ""
+
+
 def test_handlers_of_signals_are_as_before() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
     with pytest.raises(SystemExit):

@@ -21,6 +21,7 @@ from understudy.engine.full_run import compute_tables
 from understudy.engine.originals import Originals
 from understudy.engine.shared_log import check_local, open_known_redis_log, open_redis_log
 from understudy.engine.snapshots import (
+    check_never_begun,
     check_snapshots,
     remove_snapshots,
     snapshot_name,
@@ -176,7 +177,7 @@ def tidy_snapshots(data: Path, writer: Writer) -> None:
 
 
 def open_log(data: Path, manifest: Manifest) -> SqliteLog:
-    """Opens the data folder's log; creates one only if no snapshot belongs to an older log.
+    """Opens the data folder's log; creates one only if there is no snapshot of an earlier one.
 
     Args:
         manifest: of the bundle whose graph the log starts from.
@@ -186,7 +187,7 @@ def open_log(data: Path, manifest: Manifest) -> SqliteLog:
     with reading_files(path):
         check_local(data)
         if not path.exists():
-            check_snapshots(data, 0)
+            check_never_begun(data, path)
     return SqliteLog(path, graph.lineage, manifest.version, graph.position)
 
 

@@ -233,6 +233,19 @@ def check_snapshots(data: Path, number: int) -> None:
             )
 
 
+def check_never_begun(data: Path, journal: Path) -> None:
+    """Refuses to begin a journal beside a snapshot, which is written only once there is one.
+
+    Another process may begin it meanwhile.
+
+    Raises:
+        JournalDamagedError: the journal was lost, or its restoration did not finish.
+    """
+    for path, _ in named(data, WHOLE_NAME):
+        if (path / MANIFEST).is_file() and not journal.exists():
+            raise JournalDamagedError(f"{journal} is missing, although {path} is there; {ADVICE}")
+
+
 def remove_snapshots(data: Path, kept: str, number: int) -> None:
     """Removes snapshots that the journal no longer needs, and leftovers of interrupted ones.
 

@@ -18,6 +18,7 @@ from understudy.engine import snapshots as snapshots_module
 from understudy.engine.errors import JournalFailedError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.snapshots import check_never_begun
 from understudy.engine.state import owed_file
 from understudy.graph.errors import JournalDamagedError, JournalError
 from understudy.graph.log.keys import Keys
@@ -153,6 +154,29 @@ def test_what_killed_snapshots_left_is_removed_at_the_start(
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         assert folders(tmp_path) == {"snapshot-3"}
         assert engine.state.version == 6
+
+
+def test_a_journal_that_is_lost_before_the_first_snapshot_is_missed(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    """The graph that it began with is there, and was kept only after the journal was begun."""
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        add(engine, 0, 3)
+    assert folders(tmp_path) == {"snapshot-0"}
+    kept = (tmp_path / JOURNAL_FILE).rename(tmp_path / "kept")
+    with pytest.raises(JournalDamagedError, match=r"journal\.sqlite is missing.*snapshot-0"):
+        Engine.open(tiny_bundle.folder, data=tmp_path)
+    kept.rename(tmp_path / JOURNAL_FILE)
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        assert engine.state.version == 3
+
+
+def test_a_journal_that_another_process_begins_meanwhile_is_not_missed(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    """It was looked for before, and the snapshot that the other one keeps is found after."""
+    with Engine.open(tiny_bundle.folder, data=tmp_path):
+        check_never_begun(tmp_path, tmp_path / JOURNAL_FILE)
 
 
 def forget_journal(data: Path) -> None:

@@ -235,11 +235,26 @@ def test_a_log_that_is_gone_is_not_begun_anew(redis: RedisServer, open_engine: O
     stored(one)
     one.close()
     redis.client.flushall()
-    with pytest.raises(JournalDamagedError, match="is missing or was replaced"):
+    with pytest.raises(JournalDamagedError, match=r"is missing or was replaced.*--snapshots to "):
         open_engine("cold")
     open_engine("other", "")  # begins another log
     with pytest.raises(JournalForeignError, match="snapshots of another log"):
         open_engine("cold")
+
+
+def test_a_log_is_begun_anew_with_another_place_for_snapshots(
+    redis: RedisServer, open_engine: OpenEngine, url: str
+) -> None:
+    one = open_engine("one")
+    one.apply([UpsertNode("a", "json")])
+    stored(one)
+    one.close()
+    redis.client.flushall()
+    anew = open_engine("anew", f"{url}-anew")
+    assert anew.state.version == 0
+    anew.apply([UpsertNode("b", "json")])
+    stored(anew)
+    assert open_engine("cold", f"{url}-anew").state.version == 1
 
 
 @pytest.mark.parametrize(

@@ -165,8 +165,11 @@ def advice(code: int) -> str:
     return ""
 
 
-def put_file(path: Path, content: bytes) -> None:
-    """Replaces a file atomically; it is on disk on return.
+def put_file(path: Path, content: bytes, durable: bool = True) -> None:
+    """Replaces a file atomically.
+
+    Args:
+        durable: it is on disk on return; otherwise it survives the process, but no power cut.
 
     Raises:
         OSError: it cannot be written; the old one stays.
@@ -174,8 +177,10 @@ def put_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         temporary.write_bytes(content)  # does not create the folder: a removed one stays removed
-        flush(temporary)
+        if durable:
+            flush(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    flush(path.parent)
+    if durable:
+        flush(path.parent)

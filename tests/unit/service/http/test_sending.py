@@ -2,36 +2,24 @@
 
 import pytest
 
-from service.http.protocol import SENT_BYTES, Connection, WireLimits
+from service.http.sending import SENT_BYTES, Sending
 
 
-class Waiting:
-    """A transport with so many bytes that the client has not read yet."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.aborted = False
-
-    def get_write_buffer_size(self) -> int:
-        return self.size
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-def let_go(sizes: list[int]) -> bool:
+def let_go(sizes: list[int], drained: int = 0) -> bool:
     """Whether the client is, where so many bytes wait for it at each of the checks, a second apart.
 
     More are written only when all but a few were read.
+
+    Args:
+        drained: how often that was so between two checks, if no more wait than before.
     """
-    connection = Connection.__new__(Connection)  # what it reads is nobody's here
-    transport = Waiting()
-    connection.limits = WireLimits(send_seconds=10.0)
-    connection.transport, connection.unsent = transport, None  # type: ignore[assignment]
+    sending, before = Sending(), 0
+    slow = False
     for second, size in enumerate(sizes):
-        transport.size = size
-        connection.check_sending(float(second))
-    return transport.aborted
+        sending.drained += 1 if second and size > before else drained
+        slow |= sending.is_slow(float(second), size, 10.0)
+        before = size
+    return slow
 
 
 @pytest.mark.parametrize(
@@ -46,3 +34,9 @@ def test_who_reads_steadily_stays_however_the_pieces_fall(first: int) -> None:
     """A piece of a megabyte takes it nine seconds, so at some checks more wait than before."""
     sizes = [2**20 - 117_000 * ((second + first) % 9) for second in range(100)]
     assert not let_go(sizes)
+
+
+def test_who_reads_a_piece_between_any_two_looks_stays() -> None:
+    """The same number of bytes waits at each of them, of another piece."""
+    assert not let_go([100_000] * 30, drained=1)
+    assert let_go([100_000] * 30)

@@ -123,6 +123,35 @@ def nested(folder: Path) -> None:
     (folder / "manifest.json").write_text("[" * 100_000)
 
 
+def removed(folder: Path) -> None:
+    folder.rename(folder.with_name("removed"))
+
+
+def newer(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"schema_version": "1.', '"schema_version": "9.'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (removed, "bundle is not a bundle"),
+        (no_utf8, "bundle: manifest.json is not UTF-8"),
+        (newer, "bundle: the bundle has schema 9"),
+    ],
+)
+def test_who_reloads_is_told_what_is_wrong_and_not_where_it_lies(
+    tmp_path: Path, damage: Callable[[Path], None], reason: str
+) -> None:
+    folder = write_tiny_bundle(tmp_path / "bundle").folder
+    reloader = reloader_of(folder)
+    damage(folder)
+    with pytest.raises(ReloadError) as refused:
+        asyncio.run(reloader.reload())
+    assert f"the old bundle stays in service: {reason}" in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)
+
+
 @pytest.mark.parametrize("damage", [no_utf8, a_folder, nested])
 def test_every_failure_is_counted_and_in_the_log(
     tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture

@@ -1,7 +1,9 @@
 """The log's writer: what waits, what is left out and what tells of it."""
 
 import logging
+import mmap
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from service.telemetry import log_writer
 from service.telemetry.log_writer import LogWriter, lines_left_out
+from tests.disks import small_file_system
 
 LINE = "a line of the log"
 PIPE_BYTES = 65_536  # of Linux
@@ -88,6 +91,28 @@ def test_a_full_disk_loses_lines_and_no_more(
     first, told = (tmp_path / "log").read_text().splitlines()
     assert first == "room again"
     assert told.startswith("3 lines of the log were left out")
+
+
+@pytest.mark.timeout(60)
+def test_after_half_a_line_the_next_is_whole(
+    writer: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_file_system(tmp_path / "disk", megabytes=1) as disk:
+        log = os.open(disk / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        monkeypatch.setattr(log_writer, "DESCRIPTOR", log)
+        filler = disk / "filler"
+        filler.write_bytes(b"." * (shutil.disk_usage(disk).free - mmap.PAGESIZE))
+        say(writer, "half " * mmap.PAGESIZE)
+        say(writer, "nothing of this one")
+        writer.flush()
+        filler.unlink()
+        say(writer, "room again")
+        writer.flush()
+        half, whole, told = (disk / "log").read_text().splitlines()
+        os.close(log)
+    assert half == ("half " * mmap.PAGESIZE)[: mmap.PAGESIZE]
+    assert whole == "room again"
+    assert told.startswith("2 lines of the log were left out")
 
 
 @pytest.mark.timeout(60)

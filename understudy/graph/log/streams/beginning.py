@@ -44,7 +44,7 @@ def begin(log: "RedisLog", position: int) -> Base:
         newest = log.store.newest() if base is None else None
     birth = uuid4().hex if base is None and newest is None else ""
     *found, first = log.server.run(OPEN, [log.about_key], [birth, position])
-    about = about_of(found, log.where)
+    about = about_of(found, log.where, "" if log.store is None else log.store.where)
     if log.store is not None and base is not None and base.number < about.start:
         newest = log.store.newest()
     if newest is not None:

@@ -213,6 +213,7 @@ class RedisLog:
 
     def reached(self, number: int, link: str) -> None:
         self.last = number, link
+        self.folder.reached.keep(self.base.birth, number, link, durable=False)
         if self.news is not None:
             self.news.reached(number)
 

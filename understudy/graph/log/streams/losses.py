@@ -9,8 +9,11 @@ from understudy.graph.log.streams.base import ADVICE, Base
 from understudy.graph.log.streams.entries import About, parse_about
 
 
-def about_of(found: Sequence[Any], where: str) -> About:
+def about_of(found: Sequence[Any], where: str, store: str = "") -> About:
     """The description of a log in Redis.
+
+    Args:
+        store: of snapshots, for messages; "" for none.
 
     Raises:
         JournalDamagedError: it is missing, or not what was written.
@@ -20,7 +23,7 @@ def about_of(found: Sequence[Any], where: str) -> About:
     except ValueError as error:
         raise JournalDamagedError(f"{where} is damaged: {error}") from error
     if about is None:
-        raise gone(where)
+        raise gone(where, store)
     return about
 
 
@@ -76,10 +79,11 @@ def check_stored(base: Base, about: About, where: str, store: str) -> None:
         raise lost(where, base.number, about.last)
 
 
-def gone(where: str) -> JournalDamagedError:
+def gone(where: str, store: str = "") -> JournalDamagedError:
+    beside = f" and name another place than {store} with --snapshots" if store else ""
     return JournalDamagedError(
         f"{where} is missing or was replaced: restore Redis from a backup, or move the data "
-        "folders of all replicas away to start again with the bundle's graph"
+        f"folders of all replicas away{beside} to start again with the bundle's graph"
     )
 
 

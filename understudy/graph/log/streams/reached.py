@@ -38,6 +38,7 @@ class Reached:
         self.path = path
         self.lock = Lock()
         self.kept: Mark | None = None  # last mark written by this process
+        self.durable = False  # whether that one is on disk
         self.failing = False
 
     def read(self) -> Mark | None:
@@ -56,19 +57,23 @@ class Reached:
                 f"{self.path} is damaged ({error}); if Redis has lost nothing, remove the file"
             ) from error
 
-    def keep(self, birth: str, number: int, link: str) -> None:
+    def keep(self, birth: str, number: int, link: str, durable: bool = True) -> None:
         """Stores the mark, unless another process of the folder has read further.
 
         A failure to write is logged once, and ignored.
+
+        Args:
+            durable: see `put_file`; each change waits for the mark, so only some do for the disk.
         """
         mark = Mark(birth, number, link)
         with self.lock:
-            if mark == self.kept:
+            if mark == self.kept and self.durable >= durable:
                 return
             try:
                 before = self.read()
-                if before is None or before.birth != birth or before.number < number:
-                    put_file(self.path, msgspec.json.encode(mark))
+                farther = before is None or before.birth != birth or before.number < number
+                if farther or mark == before:
+                    put_file(self.path, msgspec.json.encode(mark), durable)
             except (JournalDamagedError, OSError) as error:
                 if not self.failing:
                     logger.warning(
@@ -79,10 +84,10 @@ class Reached:
                     )
                 self.failing = True
             else:
-                self.kept, self.failing = mark, False
+                self.kept, self.durable, self.failing = mark, durable, False
 
     def forget(self) -> None:
         """Removes the file."""
         with self.lock:
             self.path.unlink(missing_ok=True)
-            self.kept = None
+            self.kept, self.durable = None, False
