@@ -44,7 +44,7 @@ def open_page(page: Page, url: str, node: str) -> None:
 def compare(page: Page) -> None:
     """The answer with what it rests on, and the teacher's beside it."""
     page.get_by_role("button", name="Open its neighbours").click()
-    page.wait_for_selector("#said.shown")
+    page.wait_for_selector("#message.shown")
     page.wait_for_selector("#node .explanation")
     page.get_by_role("button", name="Ask the teacher").click()
     page.wait_for_selector("#node .opinion .answer >> nth=1")
@@ -104,7 +104,7 @@ def main(
             page = context.new_page()
             open_page(page, url.rstrip("/"), picture.node)
             picture.prepare(page)
-            page.wait_for_selector("#said:not(.shown)", state="attached")
+            page.wait_for_selector("#message:not(.shown)", state="attached")
             target = folder / f"{picture.name}.png"
             page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=target, full_page=picture.size == PHONE)
