@@ -148,7 +148,7 @@ def mask_of(value: object) -> bool:
         return True
     if value is None or word in FALSE or is_missing(str(value)):
         return False
-    raise CellError("true or false, or 1 or 0")
+    raise CellError("true or false, or 1 or 0 (--split-field none leaves masks unread)")
 
 
 def neighbors_of(value: object) -> list[str]:

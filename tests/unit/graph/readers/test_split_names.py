@@ -1,0 +1,115 @@
+"""A split that comes under another name is read, or named where one is drawn in its place."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.graph import BadInputError
+from understudy.graph.building.builder import Built, Rules
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import import_graph
+from understudy.graph.readers.masks import find_split
+
+PARTS = ("train", "train", "train", "val", "test", "test")
+FILE = Path("graph.pt")
+TRAIN, VAL, TEST = (np.array([part == name for part in PARTS]) for name in ("train", "val", "test"))
+
+
+def read(folder: Path, columns: str, *values: list[Any], split: str = "") -> Built:
+    rows = [
+        f"p{n},text number {n},{'xy'[n % 2]},{','.join(str(column[n]) for column in values)}\n"
+        for n in range(6)
+    ]
+    (folder / "n.csv").write_text(f"id,text,label,{columns}\n" + "".join(rows))
+    (folder / "e.csv").write_text("source,target\np0,p1\n")
+    files = [folder / "n.csv"], [folder / "e.csv"]
+    return import_graph(*files, NodeFields(split=split), EdgeFields(), Rules())
+
+
+def members(splits: dict[str, Any]) -> dict[str, list[int]]:
+    return {name: nodes.tolist() for name, nodes in splits.items()}
+
+
+GIVEN = {"train": [0, 1, 2], "val": [3], "test": [4, 5]}
+
+
+@pytest.mark.parametrize("column", ["partition", "Data Split", "dataset", "phase", "usage", "part"])
+def test_columns_of_words(tmp_path: Path, column: str) -> None:
+    built = read(tmp_path, column, list(PARTS))
+    assert members(dict(built.graph.splits)) == GIVEN
+    assert not built.random_split
+
+
+@pytest.mark.parametrize("columns", ["train,val,test", "Train,Valid,Test", "is_train,dev,is_test"])
+def test_columns_of_masks(tmp_path: Path, columns: str) -> None:
+    masks = ([int(flag) for flag in mask] for mask in (TRAIN, VAL, TEST))
+    built = read(tmp_path, columns, *masks)
+    assert members(dict(built.graph.splits)) == GIVEN
+
+
+def test_what_is_no_mask_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    with pytest.raises(BadInputError, match=r"'train' must be true or false.*--split-field none"):
+        read(tmp_path, "train,test", scores, scores)
+    assert read(tmp_path, "train,test", scores, scores, split="none").random_split
+
+
+def test_words_for_stages_are_no_split(tmp_path: Path) -> None:
+    built = read(tmp_path, "phase", ["dev", "test", "prod"] * 2)
+    assert built.random_split
+    assert "phase holds no word for train" in str(built.graph.reading)
+
+
+def test_what_may_be_a_split_is_named_if_one_is_drawn(tmp_path: Path) -> None:
+    built = read(tmp_path, "my_split,trained,fold_mask", list(PARTS), [0] * 6, [0] * 6)
+    (told,) = (remark for remark in built.remarks if "drawn at random" in remark)
+    assert "'my_split', 'fold_mask' are not read" in told
+    assert "--split-field" in told
+    unread = read(tmp_path, "my_split", list(PARTS), split="none")
+    assert not any("drawn at random" in remark for remark in unread.remarks)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"train": TRAIN, "valid": VAL, "test": TEST},
+        {"train": [0, 1, 2], "val": [3], "test": [4, 5]},
+        {"tr_mask": TRAIN, "va_mask": VAL, "te_mask": TEST},
+        {"training_idx": [0, 1, 2], "dev_idx": [3], "testing_idx": [4, 5]},
+        {"masks": {"train": TRAIN, "val": VAL, "test": TEST}},
+        {"splits": [{"train": [0, 1, 2], "valid": [3], "test": [4, 5]}, {"train": [5]}]},
+        {"split": list(PARTS)},
+        {"split": np.array(["Train ", *PARTS[1:]])},
+    ],
+)
+def test_keys_of_arrays(values: dict[str, Any]) -> None:
+    found = find_split(FILE, values, 0, 6)
+    assert found is not None
+    assert members(found.members) == GIVEN
+
+
+def test_one_of_several_dicts() -> None:
+    both = [{"train": [0]}, {"train": [5], "test": [4]}]
+    found = find_split(FILE, {"splits": both}, 1, 6)
+    assert found is not None
+    assert members(found.members) == {"train": [5], "test": [4]}
+    assert found.origin == "splits, split 1 of 2 (--mask-column)"
+    with pytest.raises(BadInputError, match="there is no column 2"):
+        find_split(FILE, {"splits": both}, 2, 6)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"train": True, "test": False}, {"split": "random"}, {"split": [0, 0, 0, 1, 2, 2]}],
+)
+def test_keys_that_are_no_split(values: dict[str, Any]) -> None:
+    assert find_split(FILE, values, 0, 6) is None
+
+
+def test_a_word_that_is_no_split_is_named_with_its_node() -> None:
+    with pytest.raises(BadInputError, match=r"graph.pt node 5: 'later' in 'split' is no split"):
+        find_split(FILE, {"split": [*PARTS[:5], "later"]}, 0, 6)
+    with pytest.raises(BadInputError, match="this is one split, so there is no column 1"):
+        find_split(FILE, {"split": list(PARTS)}, 1, 6)
