@@ -113,3 +113,27 @@ def test_a_word_that_is_no_split_is_named_with_its_node() -> None:
         find_split(FILE, {"split": [*PARTS[:5], "later"]}, 0, 6)
     with pytest.raises(BadInputError, match="this is one split, so there is no column 1"):
         find_split(FILE, {"split": list(PARTS)}, 1, 6)
+
+
+def test_classes_that_a_given_split_does_not_evaluate_are_named(tmp_path: Path) -> None:
+    labels = ["a", "b", "c"] * 4
+    splits = ["train"] * 6 + ["val", "val", "none", "test", "none", "none"]
+    rows = zip(labels, splits, strict=True)
+    (tmp_path / "n.csv").write_text(
+        "id,text,label,split\n"
+        + "".join(f"p{n},text {n},{label},{part}\n" for n, (label, part) in enumerate(rows))
+    )
+    (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
+    files = [tmp_path / "n.csv"], [tmp_path / "e.csv"]
+    given = import_graph(*files, NodeFields(), EdgeFields(), Rules()).remarks
+    told = "of 3 classes 1 have no validation node ('c'), and 2 have no test node ('b', 'c')"
+    assert [remark.partition(":")[0] for remark in given] == [told]
+
+
+def test_classes_that_groups_keep_out_of_val_and_test_are_named(tmp_path: Path) -> None:
+    rows = "".join(f"p{n},text {n},{'ab'[n % 2]},{'one' if n % 2 else n}\n" for n in range(12))
+    (tmp_path / "n.csv").write_text("id,text,label,author\n" + rows)
+    (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
+    files = [tmp_path / "n.csv"], [tmp_path / "e.csv"]
+    told = import_graph(*files, NodeFields(group="author"), EdgeFields(), Rules()).remarks
+    assert any("1 have no validation node ('b'), and 1 have no test node" in r for r in told)
