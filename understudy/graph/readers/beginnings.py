@@ -146,31 +146,34 @@ def header_doubted(
                 f"{NAMES[sign]}: leave it out to have it detected, or write all files with the "
                 "same one"
             ) from error
-        if (found := header_below(path, rows.head, delimiter, suits)) is not None:
-            number, names = found
-            raise MissingColumnError(
-                f"{path}:{rows.head.line}: the first line is no header, but line {number} looks "
-                f"like it ({listed(names)}); remove the lines above it"
-            ) from error
+        if problem := title_problem(path, rows.head, delimiter, suits):
+            raise MissingColumnError(problem) from error
         raise MissingColumnError(
             f"{error}; if this is no header but data, use --no-header"
         ) from error
 
 
-def header_below(
+def title_problem(
     path: Path, head: Head, delimiter: str, suits: Callable[[Sequence[str]], bool]
-) -> tuple[int, Sequence[str]] | None:
-    """The line of the header below a title, and its names; None if there is none.
+) -> str:
+    """The problem if a title stands above the header; empty if no header is found below.
 
     A title, as reports have them, has fewer fields than the header, or empty ones.
+
+    Args:
+        head: the first line, which lacks a column.
+        suits: whether names are those of a header.
     """
     filled = sum(map(bool, head.columns))
     for number, line in islice(enumerate(read_lines(path), 1), head.line, TITLE_LINES):
         sign = delimiter or likeliest(line, ",")
         names = column_names(next(csv.reader([line], delimiter=sign, skipinitialspace=True), []))
         if len(names) > filled and all(names) and suits(names):
-            return number, names
-    return None
+            return (
+                f"{path}:{head.line}: the first line is no header, but line {number} looks like "
+                f"it ({listed(names)}); remove the lines above it"
+            )
+    return ""
 
 
 def suits_nodes(fields: NodeFields) -> Callable[[Sequence[str]], bool]:
