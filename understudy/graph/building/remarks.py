@@ -175,10 +175,11 @@ def unmeasured_classes(graph: TextGraph, asked: NDArray[np.bool_]) -> Iterator[s
         if lack.any():
             shown = ", ".join(repr(graph.label_names[i]) for i in np.flatnonzero(lack)[:SHOWN])
             more = f", and {int(lack.sum()) - SHOWN:,} more" if lack.sum() > SHOWN else ""
-            told.append(f"{int(lack.sum()):,} have no {words} node ({shown}{more})")
+            verb = "has" if lack.sum() == 1 else "have"
+            told.append(f"{int(lack.sum()):,} {verb} no {words} node ({shown}{more})")
     if told:
         yield (
-            f"of {graph.num_classes:,} classes {', and '.join(told)}: no accuracy says how well "
+            f"of {graph.num_classes:,} classes, {', and '.join(told)}: no accuracy says how well "
             "they are recognised"
         )
 

@@ -11,6 +11,7 @@ from understudy.graph.building.builder import Built, Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
 from understudy.graph.readers.masks import find_split
+from understudy.graph.readers.split_files import read_members
 
 PARTS = ("train", "train", "train", "val", "test", "test")
 FILE = Path("graph.pt")
@@ -126,7 +127,7 @@ def test_classes_that_a_given_split_does_not_evaluate_are_named(tmp_path: Path) 
     (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
     files = [tmp_path / "n.csv"], [tmp_path / "e.csv"]
     given = import_graph(*files, NodeFields(), EdgeFields(), Rules()).remarks
-    told = "of 3 classes 1 have no validation node ('c'), and 2 have no test node ('b', 'c')"
+    told = "of 3 classes, 1 has no validation node ('c'), and 2 have no test node ('b', 'c')"
     assert [remark.partition(":")[0] for remark in given] == [told]
 
 
@@ -136,4 +137,13 @@ def test_classes_that_groups_keep_out_of_val_and_test_are_named(tmp_path: Path) 
     (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
     files = [tmp_path / "n.csv"], [tmp_path / "e.csv"]
     told = import_graph(*files, NodeFields(group="author"), EdgeFields(), Rules()).remarks
-    assert any("1 have no validation node ('b'), and 1 have no test node" in r for r in told)
+    assert any("1 has no validation node ('b'), and 1 has no test node" in r for r in told)
+
+
+@pytest.mark.parametrize("text", ['{"train_idx": [0], "val_idx": [1]}', '{"p0": "train"}'])
+def test_a_splits_file_of_another_form_is_told_what_a_split_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(
+        BadInputError, match=r"s\.json: no split in it \(its keys: .*must be"
+    ):
+        read_members(tmp_path / "s.json", None)
