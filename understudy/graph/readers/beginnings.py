@@ -9,7 +9,7 @@ from pathlib import Path
 from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers.arrow_columns import check_edge_columns, check_node_columns
 from understudy.graph.readers.delimited import Head, column_names
-from understudy.graph.readers.dialects import NAMES, likeliest
+from understudy.graph.readers.dialects import NAMES, likeliest, looks_like_data
 from understudy.graph.readers.fields import (
     EdgeFields,
     NodeFields,
@@ -89,7 +89,9 @@ def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str
     place, columns = begun
     fields = known(rows, columns, fields)
     with header_doubted(path, rows, files.options.delimiter, suits_nodes(fields)):
-        roles = node_indexes(rows.source.at(place), columns, fields).roles()
+        indexes = node_indexes(rows.source.at(place), columns, fields)
+        check_no_data(path, rows.head, files, (indexes.id,))
+        roles = indexes.roles()
         if rows.head is None:
             return columns, None
         used = named(columns, roles)
@@ -113,7 +115,9 @@ def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
     if (begun := beginning(rows)) is not None:
         place, columns = begun
         with header_doubted(path, rows, files.options.delimiter, suits_edges(fields)):
-            edge_indexes(rows.source.at(place), columns, known_ends(rows, columns, fields))
+            named_ends = known_ends(rows, columns, fields)
+            ends = edge_indexes(rows.source.at(place), columns, named_ends)
+            check_no_data(path, rows.head, files, ends)
 
 
 def beginning(rows: Rows) -> tuple[int, list[str]] | None:
@@ -151,6 +155,26 @@ def header_doubted(
         raise MissingColumnError(
             f"{error}; if this is no header but data, use --no-header"
         ) from error
+
+
+def check_no_data(path: Path, head: Head | None, files: Files, ids: Sequence[int]) -> None:
+    """Refuses a header whose columns of ids are called by numbers: options that name the columns of
+    a first line of data would lose it.
+
+    Args:
+        ids: positions of the columns with ids.
+
+    Raises:
+        BadInputError: it is probably data, and no option says which.
+    """
+    if head is None or not head.named or files.options.header is not None:
+        return
+    if looks_like_data(head.columns[index] for index in ids):
+        raise BadInputError(
+            f"{path}:{head.line}: the first line looks like data, as an id in it is a number "
+            f"({listed(head.columns)}): with --no-header it is data, and the columns are called 1, "
+            "2, …; with --header it names the columns"
+        )
 
 
 def title_problem(

@@ -220,3 +220,13 @@ def test_a_title_above_the_header_is_told_as_that(import_text: Import, title: st
 def test_rows_of_usual_names_below_no_header_are_no_header(import_text: Import) -> None:
     with pytest.raises(BadInputError, match="if this is no header but data, use --no-header"):
         import_text(NODES, "a,b\nu,v\n", edge_name="e.csv")
+
+
+def test_options_that_name_the_columns_of_data_lose_no_first_line(import_text: Import) -> None:
+    nodes = "1,oak tree,tree\n2,elm tree,tree\n3,red brick,stone\n"
+    fields = NodeFields(id="1", text=("oak tree",), label="tree")
+    with pytest.raises(BadInputError, match=r"nodes\.csv:1: the first line looks like data.*--no-"):
+        import_text(nodes, "source,target\n2,3\n", node_fields=fields)
+    ends = EdgeFields(source="1", target="2")
+    with pytest.raises(BadInputError, match=r"e\.csv:1: the first line looks like data.*--no-head"):
+        import_text(NODES, "1,2,cites\n2,3,cites\n", edge_name="e.csv", edge_fields=ends)

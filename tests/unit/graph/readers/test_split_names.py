@@ -143,7 +143,5 @@ def test_classes_that_groups_keep_out_of_val_and_test_are_named(tmp_path: Path) 
 @pytest.mark.parametrize("text", ['{"train_idx": [0], "val_idx": [1]}', '{"p0": "train"}'])
 def test_a_splits_file_of_another_form_is_told_what_a_split_is(tmp_path: Path, text: str) -> None:
     (tmp_path / "s.json").write_text(text)
-    with pytest.raises(
-        BadInputError, match=r"s\.json: no split in it \(its keys: .*must be"
-    ):
+    with pytest.raises(BadInputError, match=r"s\.json: no split in it \(its keys: .*must be"):
         read_members(tmp_path / "s.json", None)
