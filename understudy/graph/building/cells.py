@@ -137,6 +137,16 @@ def joined(texts: Sequence[str | None]) -> str | None:
     return "\n".join(parts) or None
 
 
+def word_of(value: object) -> str | None:
+    """The word in a column that only may hold words, such as those for splits; None for values of
+    other types.
+
+    Raises:
+        CellError: it has an unpaired surrogate.
+    """
+    return name_of(value) if isinstance(value, str) else None
+
+
 def mask_of(value: object) -> bool:
     """Whether a mask's column includes the node; blank means no.
 

@@ -1,9 +1,12 @@
 """A split that comes under another name is read, or named where one is drawn in its place."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from understudy.graph import BadInputError
@@ -61,6 +64,26 @@ def test_words_for_stages_are_no_split(tmp_path: Path) -> None:
     built = read(tmp_path, "phase", ["dev", "test", "prod"] * 2)
     assert built.random_split
     assert "phase holds no word for train" in str(built.graph.reading)
+
+
+@pytest.mark.parametrize("values", [[0.5] * 6, [["x"]] * 6, [{"a": 1}] * 6, [3] * 6])
+@pytest.mark.parametrize("name", ["n.jsonl", "n.parquet"])
+def test_a_column_that_only_may_be_a_split_holds_anything(
+    tmp_path: Path, name: str, values: list[Any]
+) -> None:
+    rows = [
+        {"id": f"p{n}", "text": f"text {n}", "label": "xy"[n % 2], "usage": values[n]}
+        for n in range(6)
+    ]
+    if name == "n.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    else:
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
+    files = [tmp_path / name], [tmp_path / "e.csv"]
+    built = import_graph(*files, NodeFields(), EdgeFields(), Rules())
+    assert built.random_split
+    assert "usage holds no word for train" in str(built.graph.reading)
 
 
 def test_what_may_be_a_split_is_named_if_one_is_drawn(tmp_path: Path) -> None:
