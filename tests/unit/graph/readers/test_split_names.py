@@ -60,6 +60,14 @@ def test_what_is_no_mask_is_refused_with_a_way_out(tmp_path: Path) -> None:
     assert read(tmp_path, "train,test", scores, scores, split="none").random_split
 
 
+def test_a_label_called_test_is_no_mask(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("id,text,train,test\np0,oak,IC 1,yes\np1,elm,IC 2,no\n")
+    (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
+    files = [tmp_path / "n.csv"], [tmp_path / "e.csv"]
+    built = import_graph(*files, NodeFields(label="test"), EdgeFields(), Rules())
+    assert built.graph.label_names == ("no", "yes")
+
+
 def test_words_for_stages_are_no_split(tmp_path: Path) -> None:
     built = read(tmp_path, "phase", ["dev", "test", "prod"] * 2)
     assert built.random_split
