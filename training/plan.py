@@ -104,7 +104,7 @@ def teacher_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
     questions = size.nodes * max(len(defaults.hops), 1)
     kind = teacher_kind(teacher)
     rounds = teacher_rounds(teacher, size.classes)
-    questions = min(questions, options.questions // rounds or questions)
+    questions = min(questions, options.questions or questions)
     tokens = defaults.tokens + LABEL_TOKENS * size.classes
     shown = 0 if kind == "endpoint" else options.shown  # it shows no features
     disk = questions * (size.classes * WHOLE + shown * HALF)

@@ -205,24 +205,28 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def errors_in_a_line(extra: str = "dev", interrupted: str = "") -> Iterator[None]:
+def errors_in_a_line(
+    extra: str = "dev", interrupted: str = "", own_process: bool = False
+) -> Iterator[None]:
     """Turns an error into one line on stderr and exit status 1; a signal gives 128 + its number.
 
     Args:
         extra: the extra to install if a module is missing.
         interrupted: what to say after a signal; empty says nothing.
+        own_process: the process ends with the command, so that another Control-C ends it at once
+            instead of interrupting the end of the interpreter, with a stack trace.
     """
     try:
         yield
     except KeyboardInterrupt:
-        end_by_signal(128 + signal.SIGINT, interrupted)
+        end_by_signal(128 + signal.SIGINT, interrupted, own_process)
     except SystemExit as ended:
         if ended.code in BY_SIGNAL:
-            end_by_signal(int(ended.code), interrupted)
+            end_by_signal(int(ended.code), interrupted, own_process)
         raise
     except Exception as error:  # noqa: BLE001  the program's outermost handler
         if status := signal_behind(error):
-            end_by_signal(status, interrupted)
+            end_by_signal(status, interrupted, own_process)
         fail(message_of(error, extra))
 
 
@@ -240,7 +244,9 @@ def signal_behind(error: BaseException | None) -> int:
     return 0
 
 
-def end_by_signal(status: int, interrupted: str) -> NoReturn:
+def end_by_signal(status: int, interrupted: str, own_process: bool) -> NoReturn:
+    if own_process:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if interrupted:
         typer.secho(f"interrupted: {interrupted}", fg="yellow", err=True)
     sys.exit(status)
@@ -324,7 +330,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     named = called or ""
     extra = EXTRAS.get(named, "dev")
     rounds = few_collections() if extra in LOADS_TORCH else nullcontext()
-    with rounds, tidy_end(), errors_in_a_line(extra, INTERRUPTED.get(named, "")):
+    interrupted = INTERRUPTED.get(named, "")
+    with rounds, tidy_end(), errors_in_a_line(extra, interrupted, arguments is None):
         if called in PLUGGED:
             load_plugins()
         app = build_app(called)

@@ -115,3 +115,18 @@ def test_what_answers_and_is_not_the_service_is_told(tmp_path: Path, call: Call)
     with scripted((200, b"{}")) as url:
         status, output = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
     assert (status, f"{url}/infodoesnotanswerlikeanunderstudyservice" in output) == (1, True)
+
+
+def test_a_lone_word_for_a_missing_value_is_a_neighbour_where_a_node_is_called_so(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Call
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("id,text,neighbors\na,http socket,NA\nb,http socket,\n")
+    with serving(tiny_bundle.folder) as running, Client(running.url) as client:
+        assert call(running.url, source, tmp_path / "before.jsonl")[0] == 0
+        client.put_node("NA", "matrix proof", neighbors=["node-1"])
+        assert call(running.url, source, tmp_path / "after.jsonl")[0] == 0
+    alone, without = jsonl(tmp_path / "before.jsonl")
+    linked, same = jsonl(tmp_path / "after.jsonl")
+    assert alone["score"] == without["score"] == same["score"]
+    assert linked["score"] != same["score"]

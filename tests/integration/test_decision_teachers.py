@@ -83,6 +83,18 @@ def test_a_budget_of_questions_goes_to_validation_too(
     assert "asking about 15 of 60 nodes (uncertain), of which 3 are validation" in caplog.text
 
 
+def test_a_budget_counts_questions_that_take_two_requests(tmp_path: Path) -> None:
+    options = SyntheticOptions(nodes=780, classes=260, mean_degree=2)
+    many = synthetic_graph(options)
+    save_graph(many, tmp_path / "graph")
+    with decision_server(lambda _, labels: dict.fromkeys(labels, 1 / len(labels))) as server:
+        info = teach(tmp_path, f"decisions:{server.url}#m", "--budget", "6", "--hops", "0")
+        assert len(server.requests) == 2 * 6
+    assert info["metrics"]["questions"] == 6
+    _, answers = read_teacher(tmp_path / "t", many)
+    assert len(answers.nodes) == 6
+
+
 def test_money_ends_a_run_whose_questions_cost_more_than_they_seemed(
     tmp_path: Path, graph: TextGraph, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -192,3 +192,29 @@ def test_a_command_ends_with_the_killed_one_that_runs_it(
     _, errors = runner.communicate(timeout=30)
     assert errors.splitlines()[-1].startswith("interrupted: no partial result is left")
     assert not any(out.parent.glob("*"))
+
+
+def test_an_impatient_user_sees_no_trace(graph: Path, tmp_path: Path) -> None:
+    """Control-C again while the interpreter ends, which takes seconds after torch was loaded."""
+    code = """
+import atexit, signal, time
+from understudy import cli
+
+def last():
+    print("at work", flush=True)
+    time.sleep(60)
+
+def interrupted(*_):
+    signal.raise_signal(signal.SIGINT)
+
+atexit.register(last)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.refuse_no_numbers = interrupted
+cli.main()
+"""
+    process, _ = at_work(os.environ, code, "distill", graph, tmp_path / "student")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    assert errors.startswith("interrupted: no partial result is left")
+    assert "Traceback" not in errors

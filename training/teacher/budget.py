@@ -13,7 +13,6 @@ The order does not depend on the budget, so a larger one only adds nodes.
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +36,9 @@ UNREACHED = 2.5  # above any uncertainty: an entropy and a share sum to at most 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """The cost of one question."""
-
-    calls: int = 1
-    money: float = 0.0
-
-
-def unpriced(_: Prompt) -> Cost:
-    return Cost()
+def unpriced(_: Prompt) -> float:
+    """What a question costs if nothing has a price."""
+    return 0.0
 
 
 def budgeted_nodes(
@@ -54,7 +46,7 @@ def budgeted_nodes(
     hops: Sequence[int],
     budget: Budget,
     write: Callable[[int, int], Prompt],
-    cost: Callable[[Prompt], Cost],
+    cost: Callable[[Prompt], float],
     seed: int,
     fitted: bool,
 ) -> NDArray[np.int64]:
@@ -62,6 +54,7 @@ def budgeted_nodes(
 
     Args:
         write: writes the prompt for a node at a hop.
+        cost: of a question, in money.
         fitted: a head is fitted to the answers about training nodes.
 
     Raises:
@@ -94,7 +87,7 @@ def affordable(
     hops: Sequence[int],
     budget: Budget,
     write: Callable[[int, int], Prompt],
-    cost: Callable[[Prompt], Cost],
+    cost: Callable[[Prompt], float],
 ) -> int:
     """How many nodes of the order the budget allows; identical questions are paid once.
 
@@ -105,16 +98,15 @@ def affordable(
     if not budget.calls and not budget.money:
         return most
     paid: set[Prompt] = set()
-    calls, money = 0, 0.0
+    questions, money = 0, 0.0
     for count, node in enumerate(order[:most].tolist()):
         fresh = {write(node, hop) for hop in hops} - paid
-        costs = [cost(prompt) for prompt in fresh]
-        calls += sum(one.calls for one in costs)
-        money += sum(one.money for one in costs)
-        if (budget.calls and calls > budget.calls) or (budget.money and money > budget.money):
+        questions += len(fresh)
+        money += sum(map(cost, fresh))
+        if (budget.calls and questions > budget.calls) or (budget.money and money > budget.money):
             if not count:
                 raise TeacherError(
-                    f"one node takes {calls} questions (cost about {money:.2g}), more than the "
+                    f"one node takes {questions} questions (cost about {money:.2g}), more than the "
                     "budget; raise --budget or --budget-money, or ask about fewer --hops"
                 )
             return count

@@ -30,7 +30,7 @@ from training.teacher.answers.joint import with_joint_view
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import TUNED_FILE, teacher_metrics
 from training.teacher.asking import ask_all
-from training.teacher.budget import Cost, budgeted_nodes, unpriced
+from training.teacher.budget import budgeted_nodes, unpriced
 from training.teacher.causal import CausalTeacher
 from training.teacher.causal.choice import with_chosen_scores
 from training.teacher.cost import Bill, estimate
@@ -274,8 +274,8 @@ def ask_endpoint(
     """The answers, their cost, and the file that keeps them."""
     calls, names = endpoint.calls(graph.num_classes), graph.label_names
 
-    def cost(prompt: Prompt) -> Cost:
-        return Cost(calls, calls * estimate(prompt, endpoint))
+    def cost(prompt: Prompt) -> float:
+        return calls * estimate(prompt, endpoint)
 
     nodes = chosen_nodes(graph, options, cost)
     questions = gather_questions(question_writer(graph, options), options.hops, nodes)
@@ -311,7 +311,7 @@ def question_writer(graph: TextGraph, options: TeachOptions) -> Callable[[int, i
 
 
 def chosen_nodes(
-    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], Cost] = unpriced
+    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], float] = unpriced
 ) -> NDArray[np.int64]:
     """The nodes that the budget allows to ask about.
 

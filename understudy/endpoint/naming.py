@@ -13,6 +13,11 @@ FRAME = 1_000
 LONGEST_READ = 20_000  # characters of an answer whose lines are searched for a label
 THOUGHT = re.compile(r"\A\s*(?:<think>)?(.*?)</think>", re.DOTALL)
 OPEN_THOUGHT = re.compile(r"\A\s*<think>")
+# Words that deny or doubt the label after them, as in "It is not X" and "whether it is X".
+DENIED = re.compile(
+    r"(?:\b(?:not|never|neither|nor|whether|unlike|except|than)|n['\u2019]t)\s+(?:\w+\s+){0,4}\W*\Z",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ def find_label(text: str, label_names: Sequence[str], exact: bool = False) -> Na
     First, the whole answer is compared: bare, as a JSON string, or as a JSON object with one value;
     verbatim, then ignoring case, blanks, quotes and a full stop, as long as only one label matches:
     with labels `us` and `US`, `Us` names neither. Then, unless `exact`, the first line that
-    contains a label must contain just one; a longer label takes precedence over one inside it.
+    contains a label must contain just one; a longer label takes precedence over one inside it, and
+    a line that denies or doubts its only label contains none.
     """
     label = whole_label(text, label_names)
     if label is None and not exact:
@@ -131,9 +137,10 @@ def first_named(text: str, label_names: Sequence[str]) -> Named | None:
     offset = 0
     for line in text[:LONGEST_READ].splitlines(keepends=True):
         found = labels_within(line, label_names)
-        if found:
-            index, start = found[0]
-            return Named(index, offset + start) if len(found) == 1 else None
+        if len(found) > 1:
+            return None
+        if found and not DENIED.search(line[: found[0][1]]):
+            return Named(found[0][0], offset + found[0][1])
         offset += len(line)
     return None
 

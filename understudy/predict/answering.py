@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STUDENT_ROWS = 1_024  # rows per batch
 TEACHER_ROWS = 32  # a teacher takes seconds per row, and every request has a deadline
 TOO_LATE = "deadline_passed"
+UNKNOWN = "unknown_node"
 TEXT_COST = 8  # of a text, in units of a look-up
 NEIGHBORS_A_COST = 16  # rows of neighbours that cost as much as a look-up, in time and memory
 COST_AT_ONCE = 8_192  # in this process: about a thousand texts, or 100,000 rows of neighbours
@@ -58,6 +59,10 @@ class Answerer(Protocol):
         self, batches: Iterable[Sequence[Row]], top_k: int
     ) -> Iterator[Sequence[Answer]]: ...
 
+    def stores(self, node_id: str) -> bool:
+        """Whether the graph has a node of this id."""
+        ...
+
 
 class OneByOne(Answerer):
     """Answers batches one after the other."""
@@ -71,6 +76,9 @@ class OneByOne(Answerer):
 
     @abstractmethod
     def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]: ...
+
+    @abstractmethod
+    def stores(self, node_id: str) -> bool: ...
 
 
 class InProcess(OneByOne):
@@ -105,6 +113,9 @@ class InProcess(OneByOne):
             )
         return answers
 
+    def stores(self, node_id: str) -> bool:
+        return bool(self.engine.state.rows([node_id])[0] >= 0)
+
 
 class OverHttp(OneByOne):
     """Answers through a service."""
@@ -132,6 +143,20 @@ class OverHttp(OneByOne):
             for piece in pieces(rows, COST_A_REQUEST)
             for answer in self.answer_piece(piece, top_k)
         ]
+
+    def stores(self, node_id: str) -> bool:
+        """Asks for the node's answer, which a key that may classify is allowed to.
+
+        Raises:
+            ClientError: the service refuses the request otherwise, or stays unreachable.
+        """
+        try:
+            answer = self.client.classify([Node(id=node_id)], "student", 1)
+        except RefusedError as error:
+            if error.code == UNKNOWN:
+                return False
+            raise
+        return answer.predictions[0].error is None
 
     def answer_piece(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
         """Asks in one request, or in two if it exceeds the service's deadline."""

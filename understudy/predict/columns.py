@@ -123,6 +123,9 @@ class Columns:
     def node(self, columns: Sequence[str], values: Sequence[object]) -> Node:
         """Makes the node of a record: an unseen one if it has a text, otherwise the stored one.
 
+        A lone neighbour that is a word for a missing value is kept: only whoever knows all ids can
+        tell whether a node is called so, see `understudy.predict.run`.
+
         Raises:
             BadInputError: it has neither id nor text, two of its columns have the same role, or a
                 value has the wrong type.
@@ -140,20 +143,18 @@ class Columns:
         identifier = read(at.id, cells.name_of)
         texts = [read(index, cells.text_of) for index in at.text]
         neighbors = read(at.neighbors, cells.neighbors_of) or []
-        if len(neighbors) == 1 and is_missing(neighbors[0]):
-            neighbors = []
         identifier = (identifier or "").strip() or None  # "nan" may be an id, as in an import
         text = cells.joined(texts) if texts else None
         if text is not None and (is_blank(text) or is_missing(text)):
             text = None
         if identifier is None and text is None:
             raise BadInputError("neither an id nor a text")
-        if text is None and neighbors:
+        if text is None and neighbors and lone_word(neighbors) is None:
             raise BadInputError(
                 "neighbours without a text: a stored node has its own; to look it up, leave them "
                 "out or give --neighbors-field none"
             )
-        return Node(identifier, text, tuple(neighbors))
+        return Node(identifier, text, tuple(neighbors) if text is not None else ())
 
     def check(self, columns: Sequence[str]) -> None:
         """Checks a table's columns before its rows are read.
@@ -227,6 +228,11 @@ class Columns:
             )
         if at.text and at.neighbors is None:
             yield "there is no column of neighbours: texts are classified without neighbours"
+
+
+def lone_word(neighbors: Sequence[str]) -> str | None:
+    """The only neighbour, if it is a word for a missing value; it may also be a node's id."""
+    return neighbors[0] if len(neighbors) == 1 and is_missing(neighbors[0]) else None
 
 
 def same(names: Sequence[str], others: Sequence[str]) -> bool:

@@ -4,10 +4,11 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from understudy.predict.answering import Answerer
+from understudy.predict.columns import lone_word
 from understudy.predict.errors import BadRowError
 from understudy.predict.rows import BAD_ROW, Answer, Row, failed
 from understudy.progress import Progress, silent
@@ -74,6 +75,7 @@ class Run:
 
     Attributes:
         total: number of rows; 0 if unknown.
+        called: word for a missing value → whether a node of the graph is called so.
     """
 
     answerer: Answerer
@@ -82,6 +84,7 @@ class Run:
     progress: Progress = silent
     total: int = 0
     clock: Callable[[], float] = field(default=time.monotonic)
+    called: dict[str, bool] = field(default_factory=dict)
 
     def parts(self, rows: Iterable[Row], done: int = 0) -> Iterator[list[Answer]]:
         """Yields the answers in parts large enough to be written.
@@ -115,10 +118,21 @@ class Run:
         def good() -> Iterator[Sequence[Row]]:
             for rows in batches:
                 pending.append(rows)
-                yield [row for row in rows if row.node is not None]
+                yield [self.settled(row) for row in rows if row.node is not None]
 
         for found in self.answerer.answer_each(good(), self.top_k):
             yield self.joined(pending.popleft(), iter(found))
+
+    def settled(self, row: Row) -> Row:
+        """The row without a lone neighbour that is a word for a missing value, unless a node is
+        called so; as at an import.
+        """
+        word = None if row.node is None else lone_word(row.node.neighbors)
+        if row.node is None or word is None:
+            return row
+        if word not in self.called:
+            self.called[word] = self.answerer.stores(word)
+        return row if self.called[word] else replace(row, node=replace(row.node, neighbors=()))
 
     def joined(self, rows: Sequence[Row], found: Iterator[Answer]) -> list[Answer]:
         """Merges found answers with errors of unreadable rows, one answer per row, in order."""

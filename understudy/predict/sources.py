@@ -13,7 +13,8 @@ from understudy.client.models import Node
 from understudy.graph.errors import BadInputError, GraphError
 from understudy.graph.mutable.view import GraphView
 from understudy.graph.readers.arrow_columns import is_textual, python_values
-from understudy.graph.readers.delimited import Header, Refuse, read_delimited
+from understudy.graph.readers.beginnings import title_problem
+from understudy.graph.readers.delimited import Head, Header, Refuse, read_delimited, table_head
 from understudy.graph.readers.delimited import Row as Record
 from understudy.graph.readers.dialects import find_dialect
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
@@ -63,15 +64,41 @@ def read_rows(
     if kind.base in ("jsonl", "json"):
         yield from object_rows(path, kind, options, tell, progress)
         return
-    dialect = find_dialect(path, "," if kind.base == "csv" else "\t", options.delimiter)
+    usual = "," if kind.base == "csv" else "\t"
+    dialect = find_dialect(path, usual, options.delimiter)
     header = Header(options.header, lambda names: False)  # of one file: no other to compare with
     columns = Columns(str(path), options.fields, options.header is False, dialect.remarks)
+    head = table_head(path, usual, options.delimiter, header)
+    if head is not None and head.named:
+        check_header(path, columns, head, options.delimiter)
     yield from text_rows(
         columns,
         lambda refuse: read_delimited(path, dialect, header, progress, refuse),
         tell,
         table=True,
     )
+
+
+def check_header(path: Path, columns: Columns, head: Head, delimiter: str) -> None:
+    """Checks the columns by the first line, as every row below a title would be a bad one.
+
+    Raises:
+        BadInputError: see `Columns.check`, or the line is a title above the header.
+    """
+
+    def suits(names: Sequence[str]) -> bool:
+        try:
+            Columns(columns.file, columns.fields).check(names)
+        except BadInputError:
+            return False
+        return True
+
+    try:
+        columns.check(head.columns)
+    except BadInputError as error:
+        if problem := title_problem(path, head, delimiter, suits):
+            raise BadInputError(problem) from error
+        raise
 
 
 def stdin_rows(

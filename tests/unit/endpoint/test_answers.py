@@ -55,6 +55,27 @@ def test_a_reply_names_one_label_or_none(
     assert (named and names[named.label]) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is not games.", None),
+        ("I cannot tell whether it is games", None),
+        ("It isn\u2019t **games**", None),
+        ("I do not think that it is games", None),
+        ("It is not games.\nIt is net.", "net"),
+        ("It is not on sale elsewhere: games", "games"),
+        ("Not sure, but games", "games"),
+        ("It is games, not a sport", "games"),
+        ("not for sale", "not for sale"),
+        ("It is not for sale", "not for sale"),
+    ],
+)
+def test_a_label_that_is_denied_or_doubted_is_not_named(text: str, expected: str | None) -> None:
+    names = ("net", "games", "not for sale")
+    named = find_label(text, names)
+    assert (named and names[named.label]) == expected
+
+
 def completion(content: object, **fields: object) -> bytes:
     return json.dumps({"choices": [{"message": {"content": content}}], **fields}).encode()
 

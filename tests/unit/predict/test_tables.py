@@ -140,3 +140,20 @@ def test_decimals_that_a_gap_makes_of_whole_numbers_are_told_once(
     assert status == 0
     assert says(output, "-9.0 is a decimal: if -9 is meant, write whole numbers")
     assert output.count("is meant") == 1
+
+
+@pytest.mark.parametrize("title", ["Answers of May\n", "Answers of May,\n\n", "# by hand\n"])
+def test_a_title_above_the_header_is_told_before_every_row_is_a_bad_one(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended], title: str
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(f"{title}id,text\na,http socket\nb,matrix proof\n")
+    status, output = call(tiny_bundle.folder, source, tmp_path / "out.csv")
+    assert status == 1
+    line = 1 + title.count("\n")
+    assert says(output, f"in.csv:1: the first line is no header, but line {line} looks like it")
+    assert not (tmp_path / "out.csv").exists()
+    source.write_text("Answers of May\na,http socket\n")
+    status, output = call(tiny_bundle.folder, source, tmp_path / "out.csv")
+    assert status == 1
+    assert says(output, "no column of ids or of texts; the columns are: Answers of May")

@@ -84,8 +84,8 @@ def test_a_decision_endpoint_is_asked_about_many_labels_in_two_requests() -> Non
     assert teach.seconds == pytest.approx(2 * 2_000 / 4)
     assert teach.remark == "2,000 questions of two requests each"
     limited = plan_stages(many, replace(options, questions=100), ROOMY)[1]
-    assert limited.seconds == pytest.approx(100 / 4)
-    assert limited.remark == "50 questions of two requests each"
+    assert limited.seconds == pytest.approx(2 * 100 / 4)
+    assert limited.remark == "100 questions of two requests each"
     assert plan_stages(most, options, ROOMY)[1].seconds == pytest.approx(2_000 / 4)
 
 

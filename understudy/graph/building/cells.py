@@ -137,6 +137,16 @@ def joined(texts: Sequence[str | None]) -> str | None:
     return "\n".join(parts) or None
 
 
+def word_of(value: object) -> str | None:
+    """The word in a column that only may hold words, such as those for splits; None for values of
+    other types.
+
+    Raises:
+        CellError: it has an unpaired surrogate.
+    """
+    return name_of(value) if isinstance(value, str) else None
+
+
 def mask_of(value: object) -> bool:
     """Whether a mask's column includes the node; blank means no.
 
@@ -148,7 +158,7 @@ def mask_of(value: object) -> bool:
         return True
     if value is None or word in FALSE or is_missing(str(value)):
         return False
-    raise CellError("true or false, or 1 or 0")
+    raise CellError("true or false, or 1 or 0 (--split-field none leaves masks unread)")
 
 
 def neighbors_of(value: object) -> list[str]:

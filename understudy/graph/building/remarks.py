@@ -32,8 +32,10 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
             f"{graph.num_classes:,} classes for {labeled:,} labelled nodes: the labels seem to be "
             "names or values rather than classes; name another column with --label-field, or none"
         )
-    elif drawn and graph.num_classes:
-        yield from small_classes(graph, counts)
+    elif graph.num_classes:
+        if drawn:
+            yield from small_classes(graph, counts)
+        yield from unmeasured_classes(graph, counts >= (FEW_NODES if drawn else 1))
     if graph.label_names == ("-1", "1"):
         yield "the labels -1 and 1 are two classes (else: --negative-labels none)"
     yield from alike(graph.label_names)
@@ -156,6 +158,30 @@ def shown_groups(
     )
     more = f"; and {len(groups) - SHOWN:,} more groups" if len(groups) > SHOWN else ""
     return f"{shown}{more}"
+
+
+def unmeasured_classes(graph: TextGraph, asked: NDArray[np.bool_]) -> Iterator[str]:
+    """Reports classes without a node in val, or in test, if other classes have some.
+
+    Args:
+        asked: the classes to look at, bool [classes].
+    """
+    told = []
+    for name, words in (("val", "validation"), ("test", "test")):
+        members = graph.splits.get(name)
+        if members is None or not len(members):
+            continue
+        lack = asked & (np.bincount(graph.labels[members], minlength=graph.num_classes) == 0)
+        if lack.any():
+            shown = ", ".join(repr(graph.label_names[i]) for i in np.flatnonzero(lack)[:SHOWN])
+            more = f", and {int(lack.sum()) - SHOWN:,} more" if lack.sum() > SHOWN else ""
+            verb = "has" if lack.sum() == 1 else "have"
+            told.append(f"{int(lack.sum()):,} {verb} no {words} node ({shown}{more})")
+    if told:
+        yield (
+            f"of {graph.num_classes:,} classes, {', and '.join(told)}: no accuracy says how well "
+            "they are recognised"
+        )
 
 
 def small_classes(

@@ -1,6 +1,7 @@
 """Given splits: the common names of their parts, and the membership of nodes."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ SPLIT_SYNONYMS = {
 }
 NO_SPLIT = ("none", "unused", "unlabeled", "unlabelled")
 SPLIT_BY = ("auto", "id", "position")
+SPLIT_LIKE = re.compile(
+    r"(?:^|[_\W])(?:train|val|valid|test|splits?|masks?|folds?|partitions?)(?:$|[_\W])", re.I
+)
+SHOWN = 5
 
 
 def split_from_column(
@@ -53,10 +58,24 @@ def split_from_column(
     return {name: members for name, members in splits.items() if len(members)}
 
 
-def split_words(column: pa.LargeStringArray) -> list[bool]:
-    """Whether each distinct value is a word for a split."""
+def holds_split(column: pa.LargeStringArray) -> bool:
+    """Whether some value is a word for train; one for test alone may mean something else."""
     values: list[str] = pc.unique(column.drop_null()).to_pylist()
-    return [value.strip().lower() in SPLIT_SYNONYMS for value in values]
+    return any(SPLIT_SYNONYMS.get(value.strip().lower()) == "train" for value in values)
+
+
+def unread_splits(names: Iterable[str], advice: str) -> tuple[str, ...]:
+    """A remark on columns or keys that were not read while a split was drawn, and which by their
+    names may hold the published one; empty if there are none.
+    """
+    found = [repr(name) for name in names if SPLIT_LIKE.search(name)]
+    if not found:
+        return ()
+    verb = "is" if len(found) == 1 else "are"
+    return (
+        f"the split is drawn at random, and {', '.join(found[:SHOWN])} {verb} not read, which may "
+        f"hold one: {advice}",
+    )
 
 
 def check_members(

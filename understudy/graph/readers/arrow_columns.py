@@ -69,7 +69,8 @@ def check_node_columns(table: "ArrowColumns", fields: NodeFields) -> NodeIndexes
     check_text(table.name, table.names, fields, texts)
     for index in indexes.text:
         table.check_type(index, cells.text_of)
-    named = (indexes.id, indexes.label, indexes.class_name, indexes.split, indexes.group)
+    split = indexes.split if may_hold_split(table, indexes) else None
+    named = (indexes.id, indexes.label, indexes.class_name, split, indexes.group)
     for index in (index for index in named if index is not None):
         table.check_type(index, cells.name_of)
     return indexes
@@ -260,7 +261,7 @@ def is_list(kind: pa.DataType) -> bool:
 def split_column(table: ArrowColumns, indexes: NodeIndexes) -> pa.LargeStringArray:
     """The split of every node, from its own column or from masks."""
     if indexes.masks[0] is None:
-        return table.read(indexes.split)
+        return table.read(indexes.split) if may_hold_split(table, indexes) else table.read(None)
     absent = [False] * table.count
     masks = [
         absent if index is None else table.values(index, cells.mask_of) for index in indexes.masks
@@ -270,6 +271,14 @@ def split_column(table: ArrowColumns, indexes: NodeIndexes) -> pa.LargeStringArr
         for number, row in enumerate(zip(*masks, strict=True), 1)
     ]
     return optional_strings(names)
+
+
+def may_hold_split(table: ArrowColumns, indexes: NodeIndexes) -> bool:
+    """Whether the split's column may hold words; one that only may be a split is left otherwise."""
+    if indexes.split is None or not indexes.loose_split:
+        return True
+    kind = table.schema.types[indexes.split]
+    return is_textual(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def neighbor_pairs(table: ArrowColumns, ids: object, index: int | None) -> Found | None:

@@ -1,27 +1,34 @@
 """Checks the first lines of files before the files are read as a whole."""
 
-from collections.abc import Iterator, Sequence
+import csv
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
-from understudy.graph.errors import MissingColumnError
+from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers.arrow_columns import check_edge_columns, check_node_columns
-from understudy.graph.readers.dialects import NAMES, likeliest
+from understudy.graph.readers.delimited import Head, column_names
+from understudy.graph.readers.dialects import NAMES, likeliest, looks_like_data
 from understudy.graph.readers.fields import (
     EdgeFields,
     NodeFields,
     check_named_columns,
     check_text,
     edge_indexes,
+    find_texts,
+    listed,
     node_indexes,
 )
 from understudy.graph.readers.formats import GRAPHS, PARQUET, READERS, Files, Rows, suffix_of
 from understudy.graph.readers.packed import is_packed
 from understudy.graph.readers.parquet import ParquetColumns
 from understudy.graph.readers.tables import known, known_ends
+from understudy.graph.readers.text_lines import read_lines
 from understudy.progress import silent
 
 Found = dict[str, set[str]]  # role → its columns
+TITLE_LINES = 20  # among which a header is looked for below a first line that is none
 
 
 def check_beginnings(
@@ -81,8 +88,10 @@ def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str
         return [], None
     place, columns = begun
     fields = known(rows, columns, fields)
-    with header_doubted(rows, files.options.delimiter):
-        roles = node_indexes(rows.source.at(place), columns, fields).roles()
+    with header_doubted(path, rows, files.options.delimiter, suits_nodes(fields)):
+        indexes = node_indexes(rows.source.at(place), columns, fields)
+        check_no_data(path, rows.head, files, (indexes.id,))
+        roles = indexes.roles()
         if rows.head is None:
             return columns, None
         used = named(columns, roles)
@@ -105,8 +114,10 @@ def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
     rows = files.rows(path, "edges", silent)
     if (begun := beginning(rows)) is not None:
         place, columns = begun
-        with header_doubted(rows, files.options.delimiter):
-            edge_indexes(rows.source.at(place), columns, known_ends(rows, columns, fields))
+        with header_doubted(path, rows, files.options.delimiter, suits_edges(fields)):
+            named_ends = known_ends(rows, columns, fields)
+            ends = edge_indexes(rows.source.at(place), columns, named_ends)
+            check_no_data(path, rows.head, files, ends)
 
 
 def beginning(rows: Rows) -> tuple[int, list[str]] | None:
@@ -118,9 +129,14 @@ def beginning(rows: Rows) -> tuple[int, list[str]] | None:
 
 
 @contextmanager
-def header_doubted(rows: Rows, delimiter: str) -> Iterator[None]:
-    """Extends the error for a missing column: the first line may be no header, or use another
-    delimiter than the one given for all files.
+def header_doubted(
+    path: Path, rows: Rows, delimiter: str, suits: Callable[[Sequence[str]], bool]
+) -> Iterator[None]:
+    """Extends the error for a missing column: the first line may be a title above the header, or
+    data, or use another delimiter than the one given for all files.
+
+    Args:
+        suits: whether names are those of a header.
     """
     try:
         yield
@@ -134,9 +150,76 @@ def header_doubted(rows: Rows, delimiter: str) -> Iterator[None]:
                 f"{NAMES[sign]}: leave it out to have it detected, or write all files with the "
                 "same one"
             ) from error
+        if problem := title_problem(path, rows.head, delimiter, suits):
+            raise MissingColumnError(problem) from error
         raise MissingColumnError(
             f"{error}; if this is no header but data, use --no-header"
         ) from error
+
+
+def check_no_data(path: Path, head: Head | None, files: Files, ids: Sequence[int]) -> None:
+    """Refuses a header whose columns of ids are called by numbers: options that name the columns of
+    a first line of data would lose it.
+
+    Args:
+        ids: positions of the columns with ids.
+
+    Raises:
+        BadInputError: it is probably data, and no option says which.
+    """
+    if head is None or not head.named or files.options.header is not None:
+        return
+    if looks_like_data(head.columns[index] for index in ids):
+        raise BadInputError(
+            f"{path}:{head.line}: the first line looks like data, as an id in it is a number "
+            f"({listed(head.columns)}): with --no-header it is data, and the columns are called 1, "
+            "2, …; with --header it names the columns"
+        )
+
+
+def title_problem(
+    path: Path, head: Head, delimiter: str, suits: Callable[[Sequence[str]], bool]
+) -> str:
+    """The problem if a title stands above the header; empty if no header is found below.
+
+    A title, as reports have them, has fewer fields than the header, or empty ones.
+
+    Args:
+        head: the first line, which lacks a column.
+        suits: whether names are those of a header.
+    """
+    filled = sum(map(bool, head.columns))
+    for number, line in islice(enumerate(read_lines(path), 1), head.line, TITLE_LINES):
+        sign = delimiter or likeliest(line, ",")
+        names = column_names(next(csv.reader([line], delimiter=sign, skipinitialspace=True), []))
+        if len(names) > filled and all(names) and suits(names):
+            return (
+                f"{path}:{head.line}: the first line is no header, but line {number} looks like "
+                f"it ({listed(names)}); remove the lines above it"
+            )
+    return ""
+
+
+def suits_nodes(fields: NodeFields) -> Callable[[Sequence[str]], bool]:
+    def suits(names: Sequence[str]) -> bool:
+        try:
+            node_indexes("", names, fields)
+        except BadInputError:
+            return False
+        return not fields.text_needed or bool(find_texts(names, fields.text))
+
+    return suits
+
+
+def suits_edges(fields: EdgeFields) -> Callable[[Sequence[str]], bool]:
+    def suits(names: Sequence[str]) -> bool:
+        try:
+            edge_indexes("", names, fields)
+        except BadInputError:
+            return False
+        return True
+
+    return suits
 
 
 def named(columns: Sequence[str], roles: dict[str, tuple[int, ...]]) -> Found:

@@ -9,14 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.builder import Built
 from understudy.graph.building.reading import Reading
 from understudy.graph.building.records import EdgeTable, NodeTable, Source, null_strings
-from understudy.graph.building.split_names import split_words
+from understudy.graph.building.split_names import holds_split, unread_splits
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.numerals import is_number, whole_number
+from understudy.graph.readers.fields import NOT_READ, NodeFields
 from understudy.graph.splits import SPLIT_NAMES
 
+SPLIT_COLUMNS = (
+    "name a column of the words train, val and test with --split-field, call columns of masks "
+    "train_mask, val_mask and test_mask, or say --split-field none"
+)
 Found = tuple[NDArray[np.int64], list[pa.LargeStringArray]]  # places, columns
 
 
@@ -56,8 +62,8 @@ def node_table(
     columns = Columns(*filled)
     splits = columns.splits
     loose = reading.used.get("loose_split")
-    if loose and not any(split_words(splits)):
-        remark = f"{loose[0]} holds no words for splits"
+    if loose and not holds_split(splits):
+        remark = f"{loose[0]} holds no word for train, so it is no split"
         reading = unread(reading, "loose_split", remark)
         splits = null_strings(len(places))
     elif loose:
@@ -79,6 +85,17 @@ def node_table(
         neighbors=edges,
         reading=reading,
     )
+
+
+def with_unread_splits(built: Built, tables: Sequence[NodeTable], fields: NodeFields) -> Built:
+    """The graph with a remark on columns that may hold a split, if one was drawn instead."""
+    if not built.random_split or fields.split == NOT_READ:
+        return built
+    readings = [table.reading for table in tables]
+    told = [remark for reading in readings for remark in reading.remarks]
+    names = dict.fromkeys(name for reading in readings for name in reading.unread)
+    left = [name for name in names if not any(remark.startswith(name) for remark in told)]
+    return replace(built, remarks=(*built.remarks, *unread_splits(left, SPLIT_COLUMNS)))
 
 
 def unread(reading: Reading, role: str, remark: str = "") -> Reading:

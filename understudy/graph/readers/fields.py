@@ -184,8 +184,10 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
             "name another one with --label-field, or read none with --label-field none"
         )
     split = find(columns, fields.split, usual.SPLIT_NAMES, taken)
-    masks = find_masks(columns) if split is None and not fields.split else (None, None, None)
-    loose = split is None and masks == (None, None, None) and not fields.split
+    others = taken if label is None else (*taken, label)
+    none = (None, None, None)
+    masks = find_masks(columns, others) if split is None and not fields.split else none
+    loose = split is None and masks == none and not fields.split
     indexes = NodeIndexes(
         id=identifier,
         text=text,
@@ -219,9 +221,11 @@ def find_class_name(
     return find(columns, "", names, (*taken, label))
 
 
-def find_masks(columns: Sequence[str]) -> tuple[int | None, int | None, int | None]:
-    """The columns of train, val and test masks; None unless train is among them."""
-    train, val, test = (find(columns, "", names) for names in usual.MASK_NAMES)
+def find_masks(
+    columns: Sequence[str], taken: Sequence[int]
+) -> tuple[int | None, int | None, int | None]:
+    """The columns of train, val and test masks, without those `taken`; None if train has none."""
+    train, val, test = (find(columns, "", names, taken) for names in usual.MASK_NAMES)
     if train is None or (val is None and test is None):
         return None, None, None
     return train, val, test

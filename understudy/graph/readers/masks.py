@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.building.split_names import SPLIT_SYNONYMS, named_parts
+from understudy.graph.building.split_names import NO_SPLIT, SPLIT_SYNONYMS, named_parts
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.arrays import array_of, find_key, shape_of
 from understudy.graph.splits import SPLIT_NAMES
 
-WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+WORDS = {
+    "train": ("train", "training", "tr", "trn"),
+    "val": ("val", "valid", "validation", "dev", "va"),
+    "test": ("test", "testing", "te", "tst"),
+}
 MASK_ENDS = ("mask", "masks")
 INDEX_ENDS = ("idx", "index", "indices", "id", "ids", "nodes")
 CHOSEN = "--mask-column"
-DICT_KEYS = ("split_idx", "splits", "split", "split_dict")
+DICT_KEYS = ("split_idx", "splits", "split", "split_dict", "split_masks", "masks")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class FoundSplit:
 def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -> FoundSplit | None:
     """The split of a file; None if it has none.
 
-    Masks take precedence over indices, and both over a dict of either.
+    Masks take precedence over indices, then come keys that are words alone, then a dict of either,
+    a list of such dicts, or the word of each node.
 
     Raises:
         BadInputError: the value does not fit N nodes, or lacks the column.
@@ -46,17 +51,69 @@ def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -
         found = {name: (key, values[key]) for name, key in keys.items() if key is not None}
         if found:
             return split_of(path, found, column, count, ends is MASK_ENDS)
+    parts = {name: part for name, part in values.items() if name in SPLIT_SYNONYMS and listed(part)}
+    named = named_parts(str(path), parts)
+    if "train" in named and len(named) > 1:
+        words = {SPLIT_SYNONYMS[word]: word for word in parts}
+        found = {name: (words[name], named[name]) for name in SPLIT_NAMES if name in named}
+        return split_of(path, found, column, count, False)
     key = find_key(values, "", DICT_KEYS)
-    if key is None or not isinstance(values[key], Mapping):
-        return None
-    parts = named_parts(f"{path}: {key!r}", values[key])
+    return None if key is None else split_at(path, key, values[key], column, count)
+
+
+def listed(value: Any) -> bool:
+    """Whether a value has several items: an array, a tensor or a list."""
+    return getattr(value, "ndim", int(isinstance(value, (list, tuple)))) > 0
+
+
+def split_at(path: Path, key: str, value: Any, column: int, count: int) -> FoundSplit | None:
+    """The split in one value: a dict, a list of dicts, or a word for each node.
+
+    Raises:
+        BadInputError: see `find_split`.
+    """
+    remark = ""
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+        value, remark = one_of_several(path, key, value, column, count)
+        column = 0
+    if not isinstance(value, Mapping):
+        return split_of_words(path, key, value, column, count)
+    parts = named_parts(f"{path}: {key!r}", value)
     found = {name: (key, parts[name]) for name in SPLIT_NAMES if name in parts}
     if not found:
         return None
     split = split_of(path, found, column, count, False)
-    others = [str(word) for word in values[key] if str(word).lower() not in SPLIT_SYNONYMS]
+    others = [str(word) for word in value if str(word).lower() not in SPLIT_SYNONYMS]
     unread = f", of which {', '.join(others)} is not read" if others else ""
-    return replace(split, origin=split.origin + unread)
+    return replace(split, origin=", ".join(filter(None, (split.origin, remark))) + unread)
+
+
+def split_of_words(path: Path, key: str, value: Any, column: int, count: int) -> FoundSplit | None:
+    """The split that names each node's part; None if the value is something else.
+
+    Raises:
+        BadInputError: a word is no split.
+    """
+    if not listed(value) or len(value) != count:
+        return None
+    words = ["" if word is None else str(word).strip().lower() for word in list(value)]
+    if not any(SPLIT_SYNONYMS.get(word) == "train" for word in words):
+        return None
+    known = {*SPLIT_SYNONYMS, *NO_SPLIT, ""}
+    if odd := next((node for node, word in enumerate(words) if word not in known), None):
+        raise BadInputError(
+            f"{path} node {odd}: {words[odd]!r:.100} in {key!r} is no split; use train, val, test, "
+            "or none"
+        )
+    if column:
+        raise BadInputError(
+            f"{path}: {key!r}: this is one split, so there is no column {column}; leave {CHOSEN} "
+            "out"
+        )
+    part = np.array([SPLIT_SYNONYMS.get(word, "") for word in words])
+    members = {name: np.flatnonzero(part == name) for name in SPLIT_NAMES}
+    found = {name: nodes for name, nodes in members.items() if len(nodes)}
+    return FoundSplit(found, (key,), f"{key}, a word for each node")
 
 
 def spellings(words: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:

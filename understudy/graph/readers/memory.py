@@ -34,7 +34,7 @@ from understudy.graph.names import check_name
 from understudy.graph.readers.arrays import array_of, shape_of
 from understudy.graph.readers.arrow_columns import edge_records, node_records
 from understudy.graph.readers.class_names import has_numbers_for_rows
-from understudy.graph.readers.columns import with_class_names
+from understudy.graph.readers.columns import with_class_names, with_unread_splits
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_named_columns
 from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
@@ -266,7 +266,8 @@ def graph_from_tables(
     if found.neighbors is not None:
         tables.append(found.neighbors)
     source = "tables in memory"
-    return announced(build_graph([found], tables, name=name, source=source, rules=rules), name)
+    built = build_graph([found], tables, name=name, source=source, rules=rules)
+    return announced(with_unread_splits(built, [found], node_fields), name)
 
 
 def suited(fields: NodeFields, rules: Rules, has_edges: bool) -> NodeFields:
@@ -306,7 +307,7 @@ def graph_from_networkx(
         source="a NetworkX graph in memory",
         rules=rules,
     )
-    return announced(built, name)
+    return announced(with_unread_splits(built, [found], fields), name)
 
 
 def graph_from_pyg(

@@ -1,6 +1,6 @@
 """Reads a PyG `.pt` file: a dict of tensors and lists, or a `Data` object, without running code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from understudy.graph.building.builder import Built, GivenSplit, Rules, build_gr
 from understudy.graph.building.reading import Reading
 from understudy.graph.building.records import EdgeTable, NodeTable, Source, null_strings
 from understudy.graph.building.repairs import RepairLog
+from understudy.graph.building.split_names import unread_splits
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.masks import find_split
 from understudy.graph.readers.pyg_values import (
@@ -22,6 +23,8 @@ from understudy.graph.readers.pyg_values import (
 from understudy.graph.readers.torch_files import graph_values, load_file
 from understudy.graph.readers.usual_names import check_named
 from understudy.progress import Progress, silent
+
+SPLIT_KEYS = "save it as train_mask, val_mask and test_mask, or as a dict split_idx"
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def built_of(data: Attributes, keys: PygKeys, rules: Rules, progress: Progress =
     )
     numbers = np.arange(pairs.shape[1], dtype=np.int64)
     edges = EdgeTable(Source(str(path), "edge"), numbers, pairs[0], pairs[1])
-    return build_graph(
+    built = build_graph(
         [nodes],
         [edges],
         name=path.stem,
@@ -97,6 +100,9 @@ def built_of(data: Attributes, keys: PygKeys, rules: Rules, progress: Progress =
         log=data.log,
         progress=progress,
     )
+    if not built.random_split:
+        return built
+    return replace(built, remarks=(*built.remarks, *unread_splits(data.unread(), SPLIT_KEYS)))
 
 
 def check_count(data: Attributes, count: int) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from understudy.graph.building.split_names import NO_SPLIT, SPLIT_SYNONYMS, named_parts
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import EXACT_FLOATS, all_whole, as_integers
+from understudy.graph.readers.fields import listed
 from understudy.graph.readers.jsonl import read_value
 from understudy.graph.text_graph import string_array
 
@@ -92,6 +93,11 @@ def choose(path: Path, value: Any, name: str | None) -> dict[str, Any]:
         raise BadInputError(f"{path}: expected an object of named splits")
     if name is None and is_split(value):
         return checked(path, value)
+    if not any(isinstance(part, dict) for part in value.values()):
+        raise BadInputError(
+            f"{path}: no split in it (its keys: {listed(list(value))}); a split must be an object "
+            'of lists: {"train": [ids], "val": [ids], "test": [ids]}'
+        )
     if name is None and len(value) > 1:
         raise BadInputError(f"{path}: choose one with --split-name: {', '.join(value)}")
     chosen = value.get(name) if name is not None else next(iter(value.values()))

@@ -200,7 +200,7 @@ def node_row(
     def at(index: int | None) -> object:
         return None if index is None else values[index]
 
-    split = cells.name_of(at(indexes.split))
+    split = (cells.word_of if indexes.loose_split else cells.name_of)(at(indexes.split))
     if indexes.masks[0] is not None:
         masks = [cells.mask_of(at(index)) for index in indexes.masks]
         split = split_of_masks(masks, where())
@@ -219,6 +219,7 @@ READERS: dict[str, Callable[[object], object]] = {
     "label": cells.label_of,
     "class_name": cells.label_of,
     "masks": cells.mask_of,
+    "loose_split": cells.word_of,
     "neighbors": cells.neighbors_of,
 }
 

@@ -28,11 +28,22 @@ BODY_NAMES = ("abstract", "abs", "body", "description", "summary", "message")
 LABEL_NAMES = ("label", "class", "category", "y", "section", SUBJECT)
 CLASS_NAME_NAMES = ("label_name", "label_text", "class_name", "category_name")
 SPLIT_NAMES = ("split",)
-LOOSE_SPLIT_NAMES = ("set", "subset", "fold")  # a split only if they hold its words
+LOOSE_SPLIT_NAMES = (  # a split only if they hold its words, among them one for train
+    "set",
+    "subset",
+    "fold",
+    "partition",
+    "data_split",
+    "dataset_split",
+    "dataset",
+    "phase",
+    "usage",
+    "part",
+)
 MASK_NAMES = (  # of train, val and test
-    ("train_mask", "is_train"),
-    ("val_mask", "valid_mask", "is_val", "is_valid"),
-    ("test_mask", "is_test"),
+    ("train_mask", "is_train", "train"),
+    ("val_mask", "valid_mask", "is_val", "is_valid", "val", "valid", "validation", "dev"),
+    ("test_mask", "is_test", "test"),
 )
 NEIGHBOR_NAMES = (
     "neighbors",

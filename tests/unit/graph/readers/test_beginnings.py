@@ -205,3 +205,28 @@ def test_a_graph_file_of_edges_beside_a_table_of_nodes(import_text: Import) -> N
     content = json.dumps(GRAPH)
     assert edges(import_text(NODES, content, edge_name="g.json")) == [[0, 1]]
     assert edges(import_text(NODES, EDGES)) == [[0, 1], [1, 2]]
+
+
+@pytest.mark.parametrize("title", ["Tickets of May,,\n", "Tickets of May\n\n", "# by hand\n"])
+def test_a_title_above_the_header_is_told_as_that(import_text: Import, title: str) -> None:
+    line = 1 + title.count("\n")
+    wanted = rf"nodes\.csv:1: the first line is no header, but line {line} looks like it \(id, te"
+    with pytest.raises(BadInputError, match=wanted):
+        import_text(title + NODES, EDGES)
+    with pytest.raises(BadInputError, match=r"e\.csv:1: .* line 2 looks like it \(source, target"):
+        import_text(NODES, "Links;\nsource;target\n1;2\n", edge_name="e.csv")
+
+
+def test_rows_of_usual_names_below_no_header_are_no_header(import_text: Import) -> None:
+    with pytest.raises(BadInputError, match="if this is no header but data, use --no-header"):
+        import_text(NODES, "a,b\nu,v\n", edge_name="e.csv")
+
+
+def test_options_that_name_the_columns_of_data_lose_no_first_line(import_text: Import) -> None:
+    nodes = "1,oak tree,tree\n2,elm tree,tree\n3,red brick,stone\n"
+    fields = NodeFields(id="1", text=("oak tree",), label="tree")
+    with pytest.raises(BadInputError, match=r"nodes\.csv:1: the first line looks like data.*--no-"):
+        import_text(nodes, "source,target\n2,3\n", node_fields=fields)
+    ends = EdgeFields(source="1", target="2")
+    with pytest.raises(BadInputError, match=r"e\.csv:1: the first line looks like data.*--no-head"):
+        import_text(NODES, "1,2,cites\n2,3,cites\n", edge_name="e.csv", edge_fields=ends)

@@ -209,7 +209,7 @@ def test_graded_nodes_with_the_text_of_a_training_node_are_told(import_text: Imp
     assert remark.startswith("1 of 2 nodes of val and 1 of 2 nodes of test have exactly the text")
     assert "('oak')" in remark
     assert "--group-field" in remark
-    once = nodes.replace("c,oak", "c,yew") + "e,box,y,test\n"
+    once = nodes.replace("c,oak", "c,yew") + "e,box,y,test\nf,fir,x,test\n"
     assert not import_text(once, "source,target\na,b\n").remarks
 
 
