@@ -14,6 +14,7 @@ import numpy as np
 
 from service.averages import running_mean
 from service.errors import OverloadedError
+from service.inference.arrivals import Arrivals
 from service.inference.deadlines import hopeless_wait
 from service.inference.overload import Overload, longest_wait
 from service.telemetry.metrics import Metrics
@@ -94,6 +95,7 @@ class Batcher:
         self.arrived = asyncio.Event()
         self.worker: asyncio.Task[None] | None = None
         self.closed = False
+        self.arrivals = Arrivals()
         self.on_failure: Callable[[], None] = lambda: None
 
     async def infer(self, engine: Engine, resolution: Resolution) -> Batched:
@@ -143,6 +145,10 @@ class Batcher:
         if self.worker is None or self.worker.done():
             self.worker = asyncio.create_task(self.work(), name="batcher")
         return entries
+
+    def is_idle(self) -> bool:
+        """Whether nothing waits or runs, and new nodes are taken."""
+        return not (self.requests or self.running_tokens or self.closed)
 
     def admit(self, tokens: int) -> None:
         """Refuses a request of so many tokens if too much waits before it.
@@ -314,7 +320,8 @@ class Batcher:
         if len(inference.logits) != len(batch):
             raise InferenceError(f"{len(inference.logits)} answers for {len(batch)} nodes")
         took = inference.encode_ms, inference.inference_ms
-        a_token = sum(took) / sum(entry.tokens for entry in batch)
+        tokens = sum(entry.tokens for entry in batch)
+        a_token = sum(took) / tokens
         rows = zip(batch, inference.logits, inference.hidden, strict=True)
         for entry, logits, hidden in rows:
             waited = started - entry.entered
@@ -322,13 +329,13 @@ class Batcher:
             if not entry.row.done():  # its caller may have left meanwhile
                 times = *took, 1_000 * waited, a_token * entry.tokens
                 entry.row.set_result(Batched(logits, hidden, *times))
-        self.count(batch, inference)
+        self.count(len(batch), tokens, inference)
 
-    def count(self, batch: Sequence[Entry], inference: Inference) -> None:
+    def count(self, nodes: int, tokens: int, inference: Inference) -> None:
         self.metrics.encode_seconds.observe(inference.encode_ms / 1_000)
         self.metrics.inference_seconds.observe(inference.inference_ms / 1_000)
-        self.metrics.batch_nodes.observe(len(batch))
-        self.metrics.batch_tokens.observe(sum(entry.tokens for entry in batch))
+        self.metrics.batch_nodes.observe(nodes)
+        self.metrics.batch_tokens.observe(tokens)
 
     async def probe(self, engine: Engine) -> None:
         """Runs an engine's probe on the batch thread, and checks that the worker runs.

@@ -9,6 +9,7 @@ from msgspec import Struct
 from service.errors import InvalidFieldError, NoNodeError, TeacherError
 from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, SerialExecutor
 from service.http.exchange import EncodedResponse, Exchange
+from service.inference.at_once import infer_at_once, runs_at_once
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left, spared
@@ -41,6 +42,7 @@ from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
 from understudy.engine.requests import Resolution
 
+AT_ONCE_SECONDS = 1.0  # of a request's time that must be left for an answer on the event loop
 TIMES = (b"x-queue-time", b"x-encode-time", b"x-inference-time")  # milliseconds
 NO_TIMES = tuple((name, b"0.000") for name in TIMES)
 
@@ -99,7 +101,7 @@ class TranslatedRequest(Protocol):
 
 
 class Classifier:
-    """Answers requests; inference never runs on the event loop.
+    """Answers requests; inference runs off the event loop, but for one small node by itself.
 
     Args:
         seconds: time limit of a request.
@@ -171,14 +173,23 @@ class Classifier:
             job = await self.executor.run(self.look_up, nodes, top_k, route, True)
         if job.large or job.resolution.unseen or route != "student":
             left = seconds_left(exchange, min(seconds or self.seconds, self.seconds))
-            await attend(self.answer(job), exchange, left)
-        else:  # nothing to wait for
-            self.metrics.predictions.add("student", amount=len(job.resolution.stored_rows))
+            if await self.infers_at_once(job, left):
+                job.inference = infer_at_once(self.batcher, job.engine, job.resolution)
+            else:
+                await attend(self.answer(job), exchange, left)
+        if not job.predictions:  # there was nothing to wait for
+            self.count("student", len(job.resolution.positions))
             job.predictions = student_predictions(job)
         if self.asking is not None and route == "student":
             self.asking.shadow(job.resolution, job.engine, job.predictions)
         refuse_if_none_answered(job.predictions)
         return job
+
+    async def infers_at_once(self, job: ClassifyJob, left: float) -> bool:
+        """Whether the student answers at once, although a node is unseen; see `runs_at_once`."""
+        if job.large or job.route != "student" or left < AT_ONCE_SECONDS:
+            return False
+        return await runs_at_once(self.batcher, job.engine, job.resolution)
 
     def look_up(
         self, nodes: tuple[Node, ...], top_k: int, route: Route = "student", large: bool = False

@@ -24,6 +24,7 @@ from understudy.engine import Engine, Node
 
 MODEL = "tiny-hashing"
 WAIT = 20  # seconds, for what should take milliseconds
+LONG_TEXT = "http " * 300  # more than is answered on the event loop, which a held one would block
 
 
 def options(settings: Settings, port: int = 0) -> GrpcOptions:
@@ -245,7 +246,7 @@ def test_a_call_that_runs_is_finished_and_no_new_one_begins(
             answers: Queue[tuple[Any, Any]] = Queue()
             asking.async_infer(
                 MODEL,
-                [tensor("text", "http")],
+                [tensor("text", LONG_TEXT)],
                 lambda result, error: answers.put((result, error)),
             )
             assert entered.wait(WAIT)
@@ -278,7 +279,7 @@ def test_calls_beyond_the_limit_are_refused_and_counted(
             answers: Queue[tuple[Any, Any]] = Queue()
             asking.async_infer(
                 MODEL,
-                [tensor("text", "http")],
+                [tensor("text", LONG_TEXT)],
                 lambda result, error: answers.put((result, error)),
             )
             assert entered.wait(WAIT)
