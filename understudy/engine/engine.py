@@ -245,7 +245,7 @@ class Engine:
             raise
 
     def infer(self, resolution: Resolution) -> Inference:
-        """Runs a request's unseen nodes; slow, so keep it off an event loop."""
+        """Runs a request's unseen nodes; many, or a transformer's, are slow for an event loop."""
         return self.student.infer(resolution.state, resolution.unseen)
 
     def predict(
