@@ -43,7 +43,6 @@ def evaluate(
     out: Annotated[
         Path, typer.Argument(help="Folder of results; runs that it already holds are not repeated.")
     ],
-    shared: TeacherFlags,
     splits: Annotated[
         int, typer.Option(min=1, help="Number of splits; each gets a teacher of its own.")
     ] = 10,
@@ -118,6 +117,8 @@ def evaluate(
             "--report-only", help="Run nothing; write the tables again from OUT's runs.parquet."
         ),
     ] = False,
+    *,
+    shared: TeacherFlags,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
     if report_only and (unread := given_options(context, ("report_only",))):

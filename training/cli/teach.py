@@ -34,9 +34,6 @@ def teach(
     context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     out: Annotated[Path, typer.Argument(help="Teacher folder to write.")],
-    shared: TeacherFlags,
-    limits: BudgetFlags,
-    asking: EndpointFlags,
     teacher: Annotated[
         str,
         typer.Option(
@@ -78,6 +75,10 @@ def teach(
             help="Replace OUT even if it is a folder of another kind that understudy wrote.",
         ),
     ] = False,
+    *,
+    shared: TeacherFlags,
+    limits: BudgetFlags,
+    asking: EndpointFlags,
 ) -> None:
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     # Wrong options and paths are reported before the slow import of torch.
