@@ -14,7 +14,6 @@ from training.beginning import TAKEN, like_its_start
 from training.cli.student_options import (
     Device,
     Encoder,
-    EncoderPath,
     Fanout,
     Hidden,
     Patience,
@@ -36,6 +35,7 @@ from training.errors import TrainingError
 from training.teacher.answers.folder import read_info
 from training.teacher.named import check_encoder_path
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.common_options import EncoderPath, Force, GraphFolder
 from understudy.command_line.given_options import was_given
 from understudy.command_line.next_step import beside, tell_next
 from understudy.command_line.option_groups import with_options
@@ -145,19 +145,13 @@ class StudentFlags:
 @with_options("flags", StudentFlags)
 def distill(
     context: typer.Context,
-    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    graph: GraphFolder,
     out: Annotated[Path, typer.Argument(help="Student folder to write.")],
     *,
     flags: StudentFlags,
     ray: Ray = "",
     workers: Workers = 0,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace OUT even if it is a folder of another kind that understudy wrote.",
-        ),
-    ] = False,
+    force: Force = False,
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
     check_student(flags.student)

@@ -27,6 +27,7 @@ from training.recipe_names import LANGUAGE_FREE, recipe_names
 from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
 from training.teacher.readers import READERS, RENAMED
+from understudy.command_line.common_options import GraphFolder
 from understudy.command_line.given_options import given_options
 from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
@@ -39,7 +40,7 @@ from understudy.progress import terminal_progress
 @with_options("shared", TeacherFlags)
 def evaluate(
     context: typer.Context,
-    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    graph: GraphFolder,
     out: Annotated[
         Path, typer.Argument(help="Folder of results; runs that it already holds are not repeated.")
     ],

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from understudy.command_line.common_options import Force
 from understudy.command_line.next_step import beside, tell_next
 from understudy.command_line.option_groups import with_options
 from understudy.command_line.printed_json import printed_json
@@ -14,7 +15,6 @@ from understudy.folders.kinds import GRAPH
 from understudy.graph.building.builder import Built, Rules
 from understudy.graph.command_options import (
     Delimiter,
-    Force,
     Fractions,
     HasHeader,
     IdField,
