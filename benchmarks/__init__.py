@@ -1,4 +1,4 @@
-"""Measurements: ratios taken side by side in one run, with the machine's facts.
+"""Benchmarks: they compare alternatives side by side in one run, and record the machine.
 
 Every module or package at this level is a command, `python -m benchmarks.NAME`, which writes
 results/NAME.json and its Markdown; docs/concepts/benchmarks.md lists them by subject. Not commands:

@@ -1,4 +1,4 @@
-"""Whether another machine's runs of some splits agree with those that are committed.
+"""Checks whether runs of some splits on another machine agree with the committed ones.
 
     python -m benchmarks.accuracy WORK GRAPH --splits 1 --no-write [as the committed ones were made]
     python -m benchmarks.agreement WORK/GRAPH-LABELS-PART [--like NAME]

@@ -1,4 +1,4 @@
-"""Seconds of our graph attention, against PyG's GATConv with the same weights: both passes.
+"""Times our graph attention against PyG's GATConv with the same weights, in both passes.
 
     python -m benchmarks.attention GRAPH [--width 256] [--rounds 5]
 

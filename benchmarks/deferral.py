@@ -1,4 +1,4 @@
-"""Test accuracy of `route: auto`, against the student alone and its teacher as it is served.
+"""Measures the test accuracy of `route: auto`, of the student alone, and of its served teacher.
 
     python -m benchmarks.deferral BUNDLE TEACHER [BUNDLE TEACHER …]
 

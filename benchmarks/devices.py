@@ -1,4 +1,4 @@
-"""A GPU against the processor: seconds of a student's epoch, a teacher's prompts a second.
+"""Compares a GPU with the processor: seconds per student's epoch, a teacher's prompts per second.
 
     python -m benchmarks.devices [--nodes 1000000] [--edges 10000000] [--students sage,gcn,gat]
 

@@ -1,4 +1,4 @@
-"""Milliseconds a text of the exported text encoder against torch, and what int8 costs in accuracy.
+"""Times the exported text encoder against torch, and measures the accuracy that int8 costs.
 
     python -m benchmarks.encoder STUDENT…
 

@@ -1,4 +1,4 @@
-"""Seconds and memory of an epoch of each student, against the same done plainly.
+"""Measures time and memory of an epoch of each student, against a plain implementation.
 
     python -m benchmarks.epoch GRAPH [--students sage,gcn] [--epochs 2] [--ours-only]
 

@@ -1,4 +1,4 @@
-"""Requests a second of stored nodes over HTTP, against a plain FastAPI route.
+"""Measures requests per second for stored nodes over HTTP, against a plain FastAPI route.
 
     python -m benchmarks.http BUNDLE
 

@@ -1,4 +1,4 @@
-"""Unseen nodes a second at the batched rate, at twice what can be sustained, and after that.
+"""Measures unseen nodes per second at the sustainable rate, at twice that rate, and afterwards.
 
 python -m benchmarks.overload BUNDLE [--seconds 60]
 """

@@ -1,4 +1,4 @@
-"""Takes the pictures of the page that are in docs/pictures, of a demo that is served.
+"""Takes the screenshots of the page in docs/pictures, from a served demo.
 
     understudy teacher-serve runs/demo/teacher --port 8001 &
     understudy serve runs/demo/bundle --teacher-url http://127.0.0.1:8001/v1 \\

@@ -1,4 +1,4 @@
-"""Test accuracy of the plain students (no teacher), over several seeds and splits.
+"""Measures the test accuracy of students without a teacher, over several seeds and splits.
 
     python -m benchmarks.plain_student GRAPH [--seeds 5] [--trials 30] [--splits 10]
 

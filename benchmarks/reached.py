@@ -1,4 +1,4 @@
-"""Test accuracy by a teacher asked about few nodes, with and without those that edges reach.
+"""Measures accuracy if a teacher is asked about few nodes, with and without spreading its answers.
 
     python -m benchmarks.reached EVALUATION... [--shares 0.05,0.15,0.5] [--splits 2]
 

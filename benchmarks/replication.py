@@ -1,4 +1,4 @@
-"""Milliseconds until another replica shows a change that was acknowledged; seconds of a cold start.
+"""Measures how long a change takes to reach another replica, and how long a cold start takes.
 
     python -m benchmarks.replication --nodes 100000 --seconds 20
 

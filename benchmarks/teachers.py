@@ -1,4 +1,4 @@
-"""Accuracy of teachers on one split, and of the students that each of them teaches.
+"""Measures the accuracy of teachers on one split, and of the students that each one teaches.
 
     python -m benchmarks.teachers GRAPH TEACHER... [--seeds 5]
 

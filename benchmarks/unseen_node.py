@@ -1,4 +1,4 @@
-"""Milliseconds of classifying one unseen node, with hashed text against MiniLM.
+"""Times the classification of one unseen node, with hashed text and with MiniLM.
 
     python -m benchmarks.unseen_node GRAPH HASHING_BUNDLE MINILM_BUNDLE [MINILM_BUNDLE]
 

@@ -1,4 +1,4 @@
-"""Look-ups and unseen nodes a second, processor time and memory: two workers against one process.
+"""Compares two workers with one process: nodes per second, processor time, and memory.
 
     python -m benchmarks.workers BUNDLE
 

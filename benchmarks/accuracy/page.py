@@ -1,4 +1,4 @@
-"""docs/results.md's part on accuracy, from the runs that are committed."""
+"""Writes the section on accuracy of docs/results.md from the committed runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nodes that the bundle has never had: how well it classifies them from text and links.
+"""Measures how well a bundle classifies nodes that it never contained, from text and links.
 
 A share of the test nodes is taken out of the graph with all their edges before any teacher is asked
 and any student trained (`EvaluationOptions.withheld`). Every trained student is then exported as

@@ -1,4 +1,4 @@
-"""docs/results.md's part on cost, from the files that are committed.
+"""The text and the tables of the section on cost of docs/results.md.
 
     python -m benchmarks.cost_results
 

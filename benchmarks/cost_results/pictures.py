@@ -1,4 +1,4 @@
-"""Pictures of docs/results.md's part on cost, from committed figures, on log scales."""
+"""The charts of the section on cost of docs/results.md, on logarithmic scales."""
 
 from collections.abc import Sequence
 from math import nan

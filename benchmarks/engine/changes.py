@@ -1,4 +1,4 @@
-"""What changes of the graph cost, beside computing everything again."""
+"""Times changes of the graph against computing everything again."""
 
 import random
 import statistics

@@ -1,4 +1,4 @@
-"""How the engine grows with the graph: each size in a process of its own.
+"""Measures the engine at several sizes of the graph, each in a process of its own.
 
 python -m benchmarks.engine.growth BUNDLE      (one size; prints JSON)
 """

@@ -1,4 +1,4 @@
-"""The engine: changes against full computation, answers against bare numpy, start, and growth.
+"""Runs all measurements of the engine, and writes the results.
 
     python -m benchmarks.engine SAGE_BUNDLE OTHER_BUNDLE... --scale FOLDER
 

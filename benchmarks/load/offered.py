@@ -1,4 +1,4 @@
-"""The load that is offered: rates, mixes of requests, and the requests with their times."""
+"""The load to send: rates, mixes of sorts of requests, and requests with their start times."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The table of results/load.md, and what results/load.json holds."""
+"""The table of results/load.md, and the content of results/load.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

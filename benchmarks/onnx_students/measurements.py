@@ -1,4 +1,4 @@
-"""Milliseconds a call of exported students, against torch and against the naive export.
+"""Runs the measurements of exported students, and writes the results.
 
     python -m benchmarks.onnx_students GRAPH…
 
