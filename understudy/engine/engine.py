@@ -33,6 +33,7 @@ from understudy.engine.following import Following
 from understudy.engine.limits import Limits
 from understudy.engine.maintenance import Maintenance, weakly
 from understudy.engine.opening import Opening, open_heir, open_parts
+from understudy.engine.probing import probe
 from understudy.engine.requests import (
     PREDICTIONS,
     Form,
@@ -40,13 +41,12 @@ from understudy.engine.requests import (
     Prediction,
     QueryNode,
     Resolution,
-    UnseenNode,
     assemble,
     joined_logits,
     resolve,
 )
 from understudy.engine.snapshots import Snapshots, is_long
-from understudy.engine.state import GraphState, probe_row
+from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
 from understudy.engine.updates.replica import Lag
 from understudy.engine.updates.tickets import Applied
@@ -59,7 +59,6 @@ from understudy.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
-PROBE_TOLERANCE = 1e-2  # relative, of the probe's logits; providers differ in the last digits
 ENTRIES_KEPT = 65_536  # changed neighbour lists, before they are merged into the base lists
 RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot replaces them
 
@@ -282,24 +281,8 @@ class Engine:
         return agreement(predicted, near, state.best_labels)
 
     def probe(self) -> None:
-        """Runs a stored node as if it were unseen and compares the result with its stored logits.
-
-        Raises:
-            InferenceError: the networks fail, or do not reproduce the stored logits.
-        """
-        state = self.state
-        row = probe_row(state)
-        if row is None:  # every node was removed
-            isolated = UnseenNode("probe", np.empty(0, np.int64))
-            self.student.infer(state, [isolated])
-            return
-        unseen = UnseenNode(state.graph.text(row), state.graph.neighbors(row).astype(np.int64))
-        expected = state.logits(np.array([row]))[0]
-        difference = np.abs(self.student.infer(state, [unseen]).logits[0] - expected).max()
-        if difference > PROBE_TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise InferenceError(
-                f"a stored node sent as unseen gets scores that differ by {difference:.3g}"
-            )
+        """Checks that the networks reproduce a stored node's logits; raises as `probe` does."""
+        probe(self.state, self.student)
 
     def follow(self) -> None:
         """Applies batches that others appended to the log; errors are kept in `failure`."""
