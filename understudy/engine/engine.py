@@ -281,7 +281,11 @@ class Engine:
         return agreement(predicted, near, state.best_labels)
 
     def probe(self) -> None:
-        """Checks that the networks reproduce a stored node's logits; raises as `probe` does."""
+        """Runs a stored node as if it were unseen and compares the result with its stored logits.
+
+        Raises:
+            InferenceError: the networks fail, or do not reproduce the stored logits.
+        """
         probe(self.state, self.student)
 
     def follow(self) -> None:
