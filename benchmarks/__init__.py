@@ -4,8 +4,8 @@ Every module or package at this level is a command, `python -m benchmarks.NAME`,
 results/NAME.json and its Markdown; docs/concepts/benchmarks.md lists them by subject. Not commands:
 
     common      timing, machine facts, results on disk, random bundles: what every benchmark uses
-    serving     a service as a process on its own core, what it is asked, the clients that ask
-    results     what was measured, committed
+    serving     services as processes on their own core, and clients that send requests to them
+    results     the committed results
     commands    the benchmarks that `understudy bench` offers a user
     errors      BenchmarkError
 """

@@ -2,7 +2,7 @@
 
     python -m benchmarks.attention GRAPH [--width 256] [--rounds 5]
 
-Their outputs are compared first.
+Their outputs are compared before they are timed.
 """
 
 from collections.abc import Callable

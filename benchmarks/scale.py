@@ -60,7 +60,7 @@ class SizeResult:
 
 @dataclass(frozen=True, slots=True)
 class ScaleResults:
-    """Of results/scale.json."""
+    """The content of results/scale.json."""
 
     plan: Plan
     sizes: list[SizeResult]

@@ -48,7 +48,7 @@ class StudentResult:
 
 @dataclass(frozen=True, slots=True)
 class TeachersResults:
-    """Of results/teachers_GRAPH.json; by the teachers' folders."""
+    """The content of results/teachers_GRAPH.json; by the teachers' folders."""
 
     graph: str
     models: dict[str, str]

@@ -69,7 +69,7 @@ def main(
 
 
 def questions(graph: TextGraph) -> dict[str, Node]:
-    """Unseen nodes by what they are."""
+    """Makes unseen nodes, by a description of each."""
     first = graph.adjacency.neighbors(0)[:NEIGHBORS].tolist()
     found = {"invented": Node(text=INVENTED, neighbors=named(graph, first))}
     lengths = np.array([len(text) for text in graph.texts.to_pylist()])

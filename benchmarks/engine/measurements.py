@@ -36,7 +36,7 @@ CHANGES: Mapping[ChangeName, str] = {
 
 
 class KindResult(TypedDict):
-    """Of one kind of student."""
+    """The figures of one kind of student."""
 
     nodes: int
     edges: int
@@ -47,7 +47,7 @@ class KindResult(TypedDict):
 
 
 class EngineResults(TypedDict):
-    """Of results/engine.json."""
+    """The content of results/engine.json."""
 
     start: dict[str, float]  # as `measure_start` has it
     kinds: dict[str, KindResult]

@@ -9,7 +9,7 @@ from benchmarks.load.driving import Answered, RateResult
 
 @dataclass(frozen=True, slots=True)
 class LoadResults:
-    """Of results/load.json and load_told.json."""
+    """The content of results/load.json and load_told.json."""
 
     graph: str  # of the bundle, in words
     seconds: float  # of each rate
