@@ -203,10 +203,10 @@ class Classifier:
     async def unsure(self, job: ClassifyJob) -> set[int]:
         """Finds the nodes that `auto` passes to the teacher, once the student answered."""
         rule = self.rule(job.engine.manifest)
-        found = job.engine, job.resolution, job.inference
+        answered = job.engine, job.resolution, job.inference
         if rule.signal == CONFIDENCE:
-            return unsure_nodes(rule, *found)
-        return await self.executor.run(unsure_nodes, rule, *found)  # a hub has many neighbours
+            return unsure_nodes(rule, *answered)
+        return await self.executor.run(unsure_nodes, rule, *answered)  # a hub has many neighbours
 
     async def refusal(self, manifest: Manifest) -> NodeError | None:
         """Explains why `auto` may not ask the current teacher; None if it may."""

@@ -66,9 +66,9 @@ def with_explanations(
     """
     resolution = job.resolution
     whole = joined_logits(resolution, job.inference)
-    found = explanations(job.engine, resolution.state, left_out, whole, lacking)
+    explained = explanations(job.engine, resolution.state, left_out, whole, lacking)
     predictions = list(job.predictions)
-    for position, explanation in zip(resolution.positions, found, strict=True):
+    for position, explanation in zip(resolution.positions, explained, strict=True):
         predictions[position] = msgspec.structs.replace(
             predictions[position], explanation=explanation
         )

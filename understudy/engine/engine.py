@@ -216,8 +216,8 @@ class Engine:
         nodes = arguments.listed("nodes", nodes, arguments.NODES)
         top_k = arguments.whole_number("top_k", top_k)
         resolution = self.resolve(nodes)
-        found = self.infer(resolution) if resolution.unseen else None
-        return self.predict(nodes, resolution, found, top_k, form)
+        inference = self.infer(resolution) if resolution.unseen else None
+        return self.predict(nodes, resolution, inference, top_k, form)
 
     def logits(self, nodes: Sequence[QueryNode]) -> NDArray[np.float32]:
         """Computes the logits before calibration; float32 [B, classes].

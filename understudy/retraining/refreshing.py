@@ -109,15 +109,15 @@ class Refresh:
     def begin(self) -> Round:
         """Resumes an interrupted round with the same options, or starts a new one."""
         about = self.about()
-        found = read_round(self.work.folder)
+        last = read_round(self.work.folder)
         now = version_of(self.options.bundle)
-        if found is not None and found.about == about:
-            if self.goes_on(found, now):
-                done = ", ".join(found.done) or "nothing yet"
+        if last is not None and last.about == about:
+            if self.goes_on(last, now):
+                done = ", ".join(last.done) or "nothing yet"
                 self.tell(f"resuming the earlier run; done: {done}")
-                return found
-            if found.refused and found.before == now:
-                self.refused = found
+                return last
+            if last.refused and last.before == now:
+                self.refused = last
         if self.by_url:
             check_serving(self.options, now)
         config_of(self.start)
@@ -126,13 +126,13 @@ class Refresh:
         write_round(self.work.folder, fresh)
         return fresh
 
-    def goes_on(self, found: Round, now: str) -> bool:
+    def goes_on(self, last: Round, now: str) -> bool:
         """Whether a round can be resumed, given the version of the served bundle."""
-        if found.ended or ("gate" in found.done and not self.options.reload):
+        if last.ended or ("gate" in last.done and not self.options.reload):
             return False
-        if "bundle" in found.done and now == version_of(self.work.bundle):
+        if "bundle" in last.done and now == version_of(self.work.bundle):
             return True  # the new bundle was already put into its place
-        return now == found.before
+        return now == last.before
 
     def about(self) -> str:
         """Digests all options that the outcome depends on, except graph and served model."""
@@ -244,16 +244,16 @@ class Refresh:
                 "compared; import the graph with a validation split"
             )
         with terminal_progress() as progress:
-            served, found = (
+            served, new = (
                 100 * accuracy_of(*logits_on(folder, graph, progress), graph, nodes)
                 for folder in (self.options.bundle, self.work.bundle)
             )
-        self.note(served=served, found=found)
+        self.note(served=served, found=new)
         words = (
             f"validation accuracy on {len(nodes):,} nodes of the graph: {served:.2f} for the "
-            f"served model, {found:.2f} for the new one"
+            f"served model, {new:.2f} for the new one"
         )
-        if found < served - self.options.tolerance:
+        if new < served - self.options.tolerance:
             self.end(refused=True)
             raise WorseModelError(
                 f"{words}, which is worse by more than {self.options.tolerance:g} points; the "
