@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +11,18 @@ from understudy.retraining.errors import RefreshError
 from understudy.retraining.placing import put_copy
 
 
-@dataclass(frozen=True, slots=True)
 class Work:
     """Places in the working folder; they survive a round, and the next one replaces them."""
 
-    folder: Path
-
-    @property
-    def graph(self) -> Path:
-        """The current graph."""
-        return self.folder / "graph"
-
-    @property
-    def doubts(self) -> Path:
-        """File with the served model's doubt about each node, for the teacher's order."""
-        return self.folder / "hard.json"
-
-    @property
-    def teacher(self) -> Path:
-        """The teacher's answers about the graph."""
-        return self.folder / "teacher"
-
-    @property
-    def candidate(self) -> Path:
-        """The new student, which may still be refused."""
-        return self.folder / "candidate"
-
-    @property
-    def bundle(self) -> Path:
-        """The new student's bundle."""
-        return self.folder / "bundle"
-
-    @property
-    def student(self) -> Path:
-        """The student of the served bundle, from which the next round starts."""
-        return self.folder / "student"
-
-    @property
-    def previous(self) -> Path:
-        """The bundle that was served before."""
-        return self.folder / "previous"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.graph = folder / "graph"  # the current graph
+        self.doubts = folder / "hard.json"  # of the served model about each node
+        self.teacher = folder / "teacher"  # its answers about the graph
+        self.candidate = folder / "candidate"  # the new student, which may still be refused
+        self.bundle = folder / "bundle"  # the candidate's
+        self.student = folder / "student"  # the served bundle's; the next round starts from it
+        self.previous = folder / "previous"  # the bundle that was served before
 
 
 def version_of(bundle: Path) -> str:
