@@ -1,12 +1,12 @@
-"""Whether another machine's runs of some splits agree with those that are committed.
+"""Checks whether runs of some splits on another machine agree with the committed ones.
 
     python -m benchmarks.accuracy WORK GRAPH --splits 1 --no-write [as the committed ones were made]
     python -m benchmarks.agreement WORK/GRAPH-LABELS-PART [--like NAME]
 
-A way (features, network, recipe) of a split is held against the committed ways twice: against the
-same split, whose nodes and first weights are the same, and of which dropout and rounding are not;
-and against the interval in which one more split falls with 95%, were it like the committed ones
-(Student's t: mean ± t s √(1 + 1/n)).
+Each combination of features, network and recipe is compared in two ways: with the same split of
+the committed runs, which has the same nodes and initial weights, but other dropout and rounding;
+and with the interval that contains a further split with probability 95% (Student's t:
+mean ± t s √(1 + 1/n)).
 """
 
 import math
@@ -32,7 +32,7 @@ Key = tuple[str, str, str]  # encoder, student, recipe
 
 @dataclass(frozen=True, slots=True)
 class WayResult:
-    """Of one way; accuracies in percent, by split."""
+    """One combination of features, network and recipe; accuracies in percent, by split."""
 
     way: Key
     here: dict[int, float]
@@ -43,7 +43,7 @@ class WayResult:
 
 @dataclass(frozen=True, slots=True)
 class AgreementResults:
-    """Of results/agreement_NAME.json."""
+    """The content of results/agreement_NAME.json."""
 
     name: str
     splits: list[int]
@@ -75,7 +75,7 @@ def keys_of(rows: Sequence[Row]) -> list[Key]:
 
 
 def accuracies(rows: Sequence[Row], key: Key) -> dict[int, float]:
-    """In percent, by split; initialisations averaged."""
+    """Accuracies in percent, by split, averaged over initialisations."""
     own = [row for row in rows if (row.encoder, row.student, row.recipe) == key]
     splits = sorted({row.split for row in own})
     return {
@@ -85,7 +85,7 @@ def accuracies(rows: Sequence[Row], key: Key) -> dict[int, float]:
 
 
 def compared(key: Key, rows: Sequence[Row], others: Sequence[Row]) -> WayResult:
-    """One way: its figures here and there, and how many lie in the interval.
+    """Compares one combination here and there, and counts the splits within the interval.
 
     Raises:
         BenchmarkError: the committed runs have too few splits, or not these.
@@ -111,7 +111,7 @@ def machine(rows: Sequence[Row]) -> str:
 
 
 def report(results: AgreementResults) -> str:
-    """How many agree, by how much the same splits differ, and each way."""
+    """Reports how many splits agree, by how much equal splits differ, and each combination."""
     ways = results.ways
     apart = [here - way.there[split] for way in ways for split, here in way.here.items()]
     rows = [

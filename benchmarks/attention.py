@@ -1,8 +1,8 @@
-"""Seconds of our graph attention, against PyG's GATConv with the same weights: both passes.
+"""Times our graph attention against PyG's GATConv with the same weights, in both passes.
 
     python -m benchmarks.attention GRAPH [--width 256] [--rounds 5]
 
-Their outputs are compared first.
+Their outputs are compared before they are timed.
 """
 
 from collections.abc import Callable

@@ -2,9 +2,10 @@
 
     python -m benchmarks.cost --machine-hour 0.10 [--tokens 300]
 
-Made of rates that `understudy bench latency` and `bench http` measured and of two prices: of this
-machine's hour, which is given, and of hosted decision models, which their makers publish. A machine
-is taken to be busy all the time; one that waits costs more an answer, a hosted model does not.
+It combines the rates measured by `understudy bench latency` and `bench http` with two prices: the
+given price of an hour of this machine, and the published prices of hosted decision models. A
+machine is assumed to be busy all the time; an idle one costs more per answer, while a hosted model
+does not.
 """
 
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ HOUR = 3_600  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One way to answer, kept busy."""
+    """One way to answer, if it is kept busy."""
 
     way: str
     asked: str  # which nodes
@@ -59,7 +60,7 @@ class HostedPrice:
 
 @dataclass(frozen=True, slots=True)
 class CostResults:
-    """Of results/cost.json."""
+    """The content of results/cost.json."""
 
     machine_hour: float  # dollars
     machine_cores: int
@@ -94,7 +95,7 @@ def cost(
 
 
 def measured(folder: Path) -> tuple[list[Answers], int]:
-    """The ways that were measured, and the machine's cores.
+    """Reads the measured ways to answer, and the number of the machine's cores.
 
     Raises:
         BenchmarkError: a file is missing, or is of another machine than the others.
@@ -109,7 +110,7 @@ def measured(folder: Path) -> tuple[list[Answers], int]:
 
 
 def of_latency(result: Latencies) -> Iterator[Answers]:
-    """Teachers and students, one node a call, in process."""
+    """Reads the rates of teachers and students, one node per call, in process."""
     threads = result.settings.teacher_threads
     for name, found in result.latency.items():
         if ", over HTTP, " in name:
@@ -126,7 +127,7 @@ def of_throughput(result: Throughput) -> Iterator[Answers]:
 
 
 def price(way: Answers, machine_hour: float, cores: int) -> float:
-    """Of a million answers."""
+    """The price of a million answers."""
     return MILLION / way.per_second / HOUR * machine_hour * way.cores / cores
 
 

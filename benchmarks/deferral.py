@@ -1,11 +1,11 @@
-"""Test accuracy of `route: auto`, against the student alone and its teacher as it is served.
+"""Measures the test accuracy of `route: auto`, of the student alone, and of its served teacher.
 
     python -m benchmarks.deferral BUNDLE TEACHER [BUNDLE TEACHER …]
 
-BUNDLE's rule was chosen on validation nodes; TEACHER is the folder that its student was measured
-with. The bundle's engine answers the test nodes that the teacher was asked about; where the rule
-defers, the teacher's recorded answer to the served form of the question takes its place. No test
-label was read before.
+BUNDLE's rule was chosen on validation nodes; TEACHER is the folder that it was measured with. The
+bundle's engine answers the test nodes that the teacher was asked about; if the rule defers, the
+teacher's recorded answer to the served form of the question is used instead. No test label was
+read before.
 """
 
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """About the test nodes that both answered; all bool [T]."""
+    """Whether answers about the T test nodes that both answered are right; all bool [T]."""
 
     student: NDArray[np.bool_]  # right
     teacher: NDArray[np.bool_]  # right, as it is served
@@ -45,7 +45,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class DeferralResult:
-    """Of one bundle with its teacher; shares of the test nodes that both answered."""
+    """One bundle with its teacher; shares of the test nodes that both answered."""
 
     graph: str
     teacher: str  # its model
@@ -62,7 +62,7 @@ class DeferralResult:
 
 
 def measure(bundle: Path, teacher: Path) -> tuple[str, str, Answers]:
-    """The graph's name, the rule in words, and what both said about the test nodes.
+    """Returns the graph's name, the rule in words, and the answers about the test nodes.
 
     Raises:
         BenchmarkError: the bundle was not measured with this teacher, or it has no test nodes.

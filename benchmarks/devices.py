@@ -1,12 +1,12 @@
-"""A GPU against the processor: seconds of a student's epoch, a teacher's prompts a second.
+"""Compares a GPU with the processor: seconds per student's epoch, a teacher's prompts per second.
 
     python -m benchmarks.devices [--nodes 1000000] [--edges 10000000] [--students sage,gcn,gat]
 
-The graph is drawn, and so are its embeddings: what is measured does not depend on what they say. An
+The graph and its embeddings are random, since speed does not depend on their content. An
 epoch is a step over the whole graph and its evaluation, as `understudy distill` takes them. The
 teacher is MiniLM, or an encoder of your own, asked about the nodes of a small graph. The processor
-has `--threads` threads, two by default: the machine that every other figure is of. It comes last,
-since it is slow, and every figure is written as it comes: a run that is cut off leaves its others.
+uses `--threads` threads, by default two, as for all other results. It is measured last, since it is
+slow, and every figure is written at once, so an interrupted run keeps its earlier figures.
 """
 
 import time
@@ -38,7 +38,7 @@ CLASSES = 40
 
 @dataclass(frozen=True, slots=True)
 class DevicesResults:
-    """Of results/devices.json; grows while it is measured."""
+    """The content of results/devices.json; grows while it is measured."""
 
     device: str
     threads: int  # of the processor
@@ -84,7 +84,7 @@ def named(way: Way) -> str:
 
 
 def epoch_of(kind: str, drawn: GraphData, epochs: int, way: Way) -> float:
-    """The least seconds of an epoch."""
+    """The shortest time of an epoch, in seconds."""
     device = found_device(way[0])
     torch.manual_seed(0)
     student = small_student(StudentConfig(kind=kind), CLASSES).to(device)
@@ -93,8 +93,8 @@ def epoch_of(kind: str, drawn: GraphData, epochs: int, way: Way) -> float:
 
 
 def teacher_rate(count: int, folder: Path | None, way: Way) -> float:
-    """Prompts a second, after some that are not measured: all of them on a device that prepares
-    itself for every shape of a batch that it meets."""
+    """Prompts per second. Some prompts before are not counted: on a device that prepares itself for
+    every new shape of a batch, all prompts are asked once before."""
     source = synthetic_graph(SyntheticOptions(nodes=count, classes=10))
     prompts, _ = ask_for(source, count, nested=False)
     teacher = load_encoder_teacher(folder, source.num_classes, EncoderOptions(bf16=way[1]))
@@ -107,7 +107,7 @@ def teacher_rate(count: int, folder: Path | None, way: Way) -> float:
 
 
 def report(results: DevicesResults, ways: Sequence[Way]) -> str:
-    """Both tables, each figure beside how many times the processor's speed it is."""
+    """Makes both tables; each figure stands next to its speed relative to the processor's."""
     names = [named(way) for way in ways]
     epochs = [
         [kind, *cells(by, names, "{:.3g} s", faster=True)]
@@ -127,10 +127,10 @@ def report(results: DevicesResults, ways: Sequence[Way]) -> str:
 
 
 def cells(found: dict[str, float], names: Sequence[str], form: str, faster: bool) -> list[str]:
-    """A figure each, with its ratio to the processor's where both are known.
+    """Formats figures, with their ratios to the processor's if both are known.
 
     Args:
-        faster: where the figure is smaller
+        faster: whether a smaller figure is a faster one
     """
     own = found.get(named(PROCESSOR))
     row = []

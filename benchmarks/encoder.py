@@ -1,9 +1,9 @@
-"""Milliseconds a text of the exported text encoder against torch, and what int8 costs in accuracy.
+"""Times the exported text encoder against torch, and measures the accuracy that int8 costs.
 
     python -m benchmarks.encoder STUDENT…
 
-Times are of one text on one thread, side by side. Each student folder (with MiniLM's features) says
-what its validation accuracy becomes when the int8 encoder reads its graph's texts instead.
+Times are those of one text on one thread. For each student folder (with MiniLM's features), the
+validation accuracy with the int8 encoder is measured.
 """
 
 import tempfile
@@ -37,7 +37,7 @@ BARS = {"fp32": (2, 1.2, 1), "int8": (5, 3, 2.5)}  # times torch, to be reached 
 
 @dataclass(frozen=True, slots=True)
 class LengthResult:
-    """Of one text of a length; by way: fp32, int8, and torch among milliseconds."""
+    """Figures of one length of text, by way: fp32, int8, and for times also torch."""
 
     tokens: int
     ms: dict[str, float]  # medians
@@ -60,7 +60,7 @@ class GateResult:
 
 
 def times(encoder: WrittenEncoder, rounds: int) -> list[LengthResult]:
-    """Median milliseconds a text and a length."""
+    """Median milliseconds per text, for each length."""
     networks = {name: encoder.open(file).network for name, file in FILES.items()}
     module = encoder.original.module
     rows = []
@@ -87,7 +87,7 @@ def times(encoder: WrittenEncoder, rounds: int) -> list[LengthResult]:
 
 
 def accuracy(checkpoint: Checkpoint, graph: TextGraph, encoder: WrittenEncoder) -> GateResult:
-    """What the gate of int8 says about a student."""
+    """Runs the gate of int8 on a student."""
     adjacency = edges(graph.adjacency)
     cosine = write_int8(encoder, graph)
     with terminal_progress() as progress:

@@ -1,10 +1,10 @@
-"""Seconds and memory of an epoch of each student, against the same done plainly.
+"""Measures time and memory of an epoch of each student, against a plain implementation.
 
     python -m benchmarks.epoch GRAPH [--students sage,gcn] [--epochs 2] [--ours-only]
 
-Plainly is by PyG's layers and torch's own dropout under autograd, with every node evaluated; an
-epoch includes its evaluation. Every way runs in a process of its own, whose peak is its own.
-Embeddings are drawn: what is measured does not depend on what they say.
+The plain implementation uses PyG's layers and torch's dropout under autograd, and evaluates all
+nodes; an epoch includes its evaluation. Each way runs in a process of its own, so that its peak
+memory can be measured. Embeddings are random, since speed does not depend on their content.
 """
 
 import resource
@@ -41,7 +41,7 @@ OURS, PLAIN = "ours", "plainly"
 
 @dataclass(frozen=True, slots=True)
 class EpochCost:
-    """Of one epoch, the least of those measured, with its evaluation."""
+    """The cost of the cheapest measured epoch, including its evaluation."""
 
     seconds: float
     processor_seconds: float
@@ -120,7 +120,7 @@ def main(
 
 
 def in_process(graph: Path, kind: str, epochs: int, way: str) -> EpochCost:
-    """`measured` in a process of its own.
+    """Runs `measured` in a process of its own.
 
     Raises:
         BenchmarkError: it failed.
@@ -134,7 +134,7 @@ def in_process(graph: Path, kind: str, epochs: int, way: str) -> EpochCost:
 
 
 def measured(graph: Path, kind: str, epochs: int, way: str) -> EpochCost:
-    """The least seconds and processor seconds of an epoch, and the peak of this process."""
+    """Measures the shortest epoch, in seconds and processor seconds, and the peak memory."""
     source = load_graph(graph)
     torch.manual_seed(0)
     data = graph_data(source, torch.randn(source.num_nodes, WIDTH))
@@ -149,7 +149,7 @@ def measured(graph: Path, kind: str, epochs: int, way: str) -> EpochCost:
 def epoch_times(
     student: Student, data: GraphData, epochs: int, shared: bool, mixed: bool = False
 ) -> list[tuple[float, float]]:
-    """Of each epoch but the first; `shared` and `mixed` as `training.loop.train` does it.
+    """Times each epoch but the first; `shared` and `mixed` train as `training.loop.train` does.
 
     An epoch ends with a figure that is read from the device, so all of its work is done.
     """

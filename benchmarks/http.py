@@ -1,9 +1,9 @@
-"""Requests a second of stored nodes over HTTP, against a plain FastAPI route.
+"""Measures requests per second for stored nodes over HTTP, against a plain FastAPI route.
 
     python -m benchmarks.http BUNDLE
 
-The servers run on one core, wrk on the other. Beside the rate, the server's own processor time a
-request is told: on a machine that does other work, too, it is the steadier figure.
+The servers run on one core, wrk on the other. Next to the rate, the server's processor time per
+request is reported, which varies less if the machine also does other work.
 """
 
 import statistics
@@ -32,7 +32,7 @@ DECISIONS = "/v1/decisions"
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Of results/http.json; by kind of request, medians over the runs."""
+    """The content of results/http.json; by kind of request, medians over the runs."""
 
     graph: str
     requests_per_second: dict[str, float]
@@ -46,7 +46,7 @@ def plain(name: str) -> AbstractContextManager[Served]:
 
 
 def decisions_of(ids: Sequence[str], label_names: Sequence[str], count: int) -> list[bytes]:
-    """The same for one id each, as questions of a decision endpoint among all labels."""
+    """Makes requests to a decision endpoint: one id each, with all labels as options."""
     choices = [{"value": label} for label in label_names]
     question = {"type": "choice", "instructions": "Which is it?", "choices": choices}
     return [

@@ -49,7 +49,7 @@ TINY_LLAMA = {  # the published shape of TinyLlama-1.1B
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Of one way to classify one node at a time; milliseconds, but for the rate."""
+    """Times of one way to classify one node at a time, in milliseconds, and its rate."""
 
     p50: float
     p95: float
@@ -67,7 +67,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Of results/latency.json."""
+    """The content of results/latency.json."""
 
     settings: Settings
     latency: dict[str, Latency]  # by "who answers, which kind of node"
@@ -89,7 +89,7 @@ def measure(work: Callable[[int], object], rounds: int, seconds: float) -> Laten
 
 
 def measure_student(bundle: Path, rounds: int, seconds: float) -> dict[Key, Latency]:
-    """Of a student in one thread, in process and over HTTP."""
+    """Measures a student in one thread, in process and over HTTP."""
     results: dict[Key, Latency] = {}
     makers = node_makers(load_snapshot(bundle / "graph"))
     with Engine.open(bundle, threads=1) as engine:
@@ -145,7 +145,7 @@ def embedded_teacher(graph: TextGraph) -> Callable[[Prompt], object]:
 
 
 def gemma(graph: TextGraph) -> Callable[[Prompt], object]:
-    """Every label scored, at the least rate of waiting: one prompt a call."""
+    """Makes a call of Gemma that scores every label of one prompt."""
     from training.teacher.causal import CausalOptions, load_causal_teacher
 
     teacher = load_causal_teacher("gemma", graph.label_names, CausalOptions(), tuned=False)
@@ -210,7 +210,7 @@ def measure_teachers(
 def report(
     students: Mapping[Key, Latency], teachers: Mapping[Key, Latency]
 ) -> tuple[str, dict[str, float]]:
-    """The table, and how many times faster than each teacher a student is at p50, kind by kind."""
+    """Makes the table, with the student's speed relative to each teacher at p50, kind by kind."""
     names = list(dict.fromkeys(name for name, _ in teachers))
     ratios: dict[str, float] = {}
     rows: list[Sequence[object]] = []

@@ -1,4 +1,4 @@
-"""Unseen nodes a second at the batched rate, at twice what can be sustained, and after that.
+"""Measures unseen nodes per second at the sustainable rate, at twice that rate, and afterwards.
 
 python -m benchmarks.overload BUNDLE [--seconds 60]
 """
@@ -34,7 +34,7 @@ NODES_A_REQUEST = 8  # in the overload, so that refusals are cheap beside answer
 
 @dataclass(frozen=True, slots=True)
 class OverloadResult:
-    """Before, at and after twice the rate that can be sustained."""
+    """Figures before, during and after twice the sustainable rate."""
 
     unseen_per_second_at_16: float  # nodes, one a request
     capacity_requests_per_second: float  # requests of NODES_A_REQUEST nodes
@@ -61,7 +61,7 @@ class Requests:
         self.number = 0
 
     def as_from(self, number: int) -> None:
-        """Goes on with the texts that there were from a number on, which are as long as those."""
+        """Makes requests that repeat the texts from a number on, so that they are equally long."""
         self.number += (number - self.number) % self.rows
 
     def prepare(self, nodes: int, count: int) -> list[bytes]:
@@ -91,7 +91,7 @@ async def closed_loop(
 
 
 def encoder_rate(bundle: Path, requests: Requests, rounds: int) -> float:
-    """Nodes a second of the engine itself, in batches of as many as ask at a time."""
+    """Nodes per second of the engine alone, in batches of as many nodes as clients."""
     with Engine.open(bundle) as engine:
         times = []
         for _ in range(rounds):
@@ -111,7 +111,7 @@ async def run(
     seconds: float,
     process: psutil.Process,
 ) -> OverloadResult:
-    """The figures; `rate` is what the engine itself answers a second."""
+    """Runs the measurement; `rate` is the engine's own, in nodes per second."""
     enough = int(2 * rate * seconds / 4)
     single, took = await closed_loop(client, requests.prepare(1, enough), seconds / 4)
     unseen_rate = len(single.seconds) / took

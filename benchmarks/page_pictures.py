@@ -1,4 +1,4 @@
-"""Takes the pictures of the page that are in docs/pictures, of a demo that is served.
+"""Takes the screenshots of the page in docs/pictures, from a served demo.
 
     understudy teacher-serve runs/demo/teacher --port 8001 &
     understudy serve runs/demo/bundle --teacher-url http://127.0.0.1:8001/v1 \\
@@ -42,7 +42,7 @@ def open_page(page: Page, url: str, node: str) -> None:
 
 
 def compare(page: Page) -> None:
-    """The answer with what it rests on, and the teacher's beside it."""
+    """Shows an answer with its explanation, and the teacher's answer beside it."""
     page.get_by_role("button", name="Open its neighbours").click()
     page.wait_for_selector("#message.shown")
     page.wait_for_selector("#node .explanation")
@@ -58,7 +58,7 @@ def invent(page: Page) -> None:
 
 
 def change(page: Page) -> None:
-    """An edge that turns an answer; whoever takes the picture removes it again."""
+    """Adds an edge that changes an answer; the caller removes it after the picture."""
     page.get_by_role("tab", name="Edges").click()
     page.locator("#target").fill(TURNING)
     page.locator("#target").press("Enter")

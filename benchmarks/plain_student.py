@@ -1,4 +1,4 @@
-"""Test accuracy of the plain students (no teacher), over several seeds and splits.
+"""Measures the test accuracy of students without a teacher, over several seeds and splits.
 
     python -m benchmarks.plain_student GRAPH [--seeds 5] [--trials 30] [--splits 10]
 
@@ -39,7 +39,7 @@ COLUMNS = ("val_accuracy", "test_accuracy", "test_macro_f1")
 
 @dataclass(frozen=True, slots=True)
 class SettingResult:
-    """Of one network with one setting."""
+    """Accuracies of one network with one setting."""
 
     split: str  # own or random
     network: str
@@ -90,7 +90,7 @@ def main(
 
 
 def searched(network: str, inputs: TrainingInputs, trials: int) -> Choice:
-    """The choice of the highest mean validation accuracy; the test split is not read."""
+    """Searches for the setting with the highest mean validation accuracy; reads no test labels."""
 
     def value(choice: Choice) -> float:
         curves = [
@@ -103,7 +103,7 @@ def searched(network: str, inputs: TrainingInputs, trials: int) -> Choice:
 
 
 def drawn(source: TextGraph, inputs: TrainingInputs, count: int) -> list[TrainingInputs]:
-    """The same data with random 60/20/20 splits."""
+    """Draws random 60/20/20 splits of the same data."""
     graphs = (split_graph(source, "60/20/20", seed) for seed in range(count))
     features = inputs.data.features
     return [replace(inputs, data=graph_data(graph, features)) for graph in graphs]

@@ -1,12 +1,12 @@
-"""Test accuracy by a teacher asked about few nodes, with and without those that edges reach.
+"""Measures accuracy if a teacher is asked about few nodes, with and without spreading its answers.
 
     python -m benchmarks.reached EVALUATION... [--shares 0.05,0.15,0.5] [--splits 2]
 
 EVALUATION is a folder of `understudy evaluate` or `benchmarks.accuracy`, with teachers that were
-asked about every node and learnt from all training labels. All but a share of their answers are
-forgotten; the rest teach a student by soft labels on unlabelled nodes: on the asked ones alone, or
-on those that smoothing reaches, too. What validation would choose of these, and of labels alone, is
-told as well. The results of other evaluations, from earlier calls, are kept.
+asked about every node and learnt from all training labels. Only a share of their answers is used,
+to teach a student by soft labels on unlabelled nodes: on the asked nodes alone, or also on those
+that smoothing reaches. The choice that validation would make among these, and labels alone, is
+reported as well. The results of other evaluations, from earlier calls, are kept.
 """
 
 import statistics
@@ -41,7 +41,7 @@ ALONE, ASKED, REACHED, ALL = "labels alone", "asked", "asked and reached", "all 
 
 @dataclass(frozen=True, slots=True)
 class ReachedRun:
-    """Of one student; accuracies are shares."""
+    """One trained student; accuracies are shares."""
 
     evaluation: str
     encoder: str
@@ -54,7 +54,7 @@ class ReachedRun:
 
 @dataclass(frozen=True, slots=True)
 class ReachedResults:
-    """Of results/reached.json."""
+    """The content of results/reached.json."""
 
     runs: list[ReachedRun]
 
@@ -90,7 +90,7 @@ def main(
 def ways(
     graph: TextGraph, evaluation: Path, split: int, shares: list[float]
 ) -> Iterator[tuple[float, str, Targets | None]]:
-    """Share of nodes asked about, name, and what a student learns from; None is labels alone."""
+    """Yields the share of asked nodes, a name, and a student's targets; None for labels alone."""
     yield 0.0, ALONE, None
     info, answers = read_teacher(evaluation / "teachers" / str(split), graph)
     yield 1.0, ALL, make_targets(graph, info.hops, answers)
@@ -153,7 +153,7 @@ def report(results: list[ReachedRun]) -> str:
 
 
 def mean(results: list[ReachedRun], way: str, share: float) -> tuple[float, float]:
-    """Of validation and of test accuracy."""
+    """Mean validation and test accuracy."""
     own = [r for r in results if r.way == way and r.share in (share, 0.0, 1.0)]
     validation = statistics.mean(r.val_accuracy for r in own)
     return validation, statistics.mean(r.test_accuracy for r in own)

@@ -1,4 +1,4 @@
-"""Milliseconds until another replica shows a change that was acknowledged; seconds of a cold start.
+"""Measures how long a change takes to reach another replica, and how long a cold start takes.
 
     python -m benchmarks.replication --nodes 100000 --seconds 20
 
@@ -103,7 +103,7 @@ ReplicationResults = TypedDict(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one process keeps what it shares.
+    """The data folder and the log of one process.
 
     Attributes:
         redis: URL of the log; "" for a file in the data folder.
@@ -146,7 +146,7 @@ def main(
 def replication(
     bundle: Path, folder: Path, seconds: float, progress: Progress
 ) -> dict[str, dict[str, RateResult]]:
-    """Figures by kind of log and by rate."""
+    """Measures replication for each kind of log and each rate."""
     found: dict[str, dict[str, RateResult]] = {}
     steps = len(KINDS) * len(RATES)
     for before, kind in enumerate(KINDS):
@@ -174,7 +174,7 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 
 def measure(writer: Place, reader: Place, rate: float, seconds: float) -> RateResult:
-    """One rate on one log.
+    """Measures one rate on one log.
 
     Raises:
         BenchmarkError: a change was refused, or not seen.
@@ -201,7 +201,7 @@ def measure(writer: Place, reader: Place, rate: float, seconds: float) -> RateRe
 
 
 def watch(place: Place, changes: int, connection: Connection) -> None:
-    """Tells when each version was seen; in a process of its own."""
+    """Reports when each version was seen; runs in a process of its own."""
     seen: list[float] = []
     all_seen = Event()
 
@@ -252,7 +252,7 @@ def write(engine: Engine, times: Sequence[float]) -> tuple[list[float], list[flo
 
 
 def base_of(engine: Engine) -> list[str]:
-    """Nodes that changes link to."""
+    """Reads the ids of nodes that changes link to."""
     graph = engine.state.graph
     return [graph.id(row) for row in range(min(BASE_NODES, graph.num_rows))]
 

@@ -1,4 +1,4 @@
-"""`understudy bench scale`: start, memory and milliseconds over HTTP as the graph grows.
+"""`understudy bench scale`: start, memory and latency over HTTP as the graph grows.
 
     python -m benchmarks.scale FOLDER [--sizes 10000,100000,1000000]
 
@@ -60,7 +60,7 @@ class SizeResult:
 
 @dataclass(frozen=True, slots=True)
 class ScaleResults:
-    """Of results/scale.json."""
+    """The content of results/scale.json."""
 
     plan: Plan
     sizes: list[SizeResult]

@@ -1,4 +1,4 @@
-"""Tokens a second of asking and tuning a teacher, against its bare forward pass.
+"""Measures tokens per second of asking and tuning a teacher, against its bare forward pass.
 
     python -m benchmarks.teacher_rate GRAPH [--nodes 300] [--model gemma]
 

@@ -1,4 +1,4 @@
-"""Accuracy of teachers on one split, and of the students that each of them teaches.
+"""Measures the accuracy of teachers on one split, and of the students that each one teaches.
 
     python -m benchmarks.teachers GRAPH TEACHER... [--seeds 5]
 
@@ -48,7 +48,7 @@ class StudentResult:
 
 @dataclass(frozen=True, slots=True)
 class TeachersResults:
-    """Of results/teachers_GRAPH.json; by the teachers' folders."""
+    """The content of results/teachers_GRAPH.json; by the teachers' folders."""
 
     graph: str
     models: dict[str, str]

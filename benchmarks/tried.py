@@ -1,4 +1,4 @@
-"""Accuracy with further ideas of distillation, each against the recipe it would be added to.
+"""Measures further ideas of distillation, each against the recipe that it would be added to.
 
     python -m benchmarks.tried WORK GRAPH [--splits 5]
 

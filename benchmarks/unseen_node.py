@@ -1,4 +1,4 @@
-"""Milliseconds of classifying one unseen node, with hashed text against MiniLM.
+"""Times the classification of one unseen node, with hashed text and with MiniLM.
 
     python -m benchmarks.unseen_node GRAPH HASHING_BUNDLE MINILM_BUNDLE [MINILM_BUNDLE]
 
@@ -69,7 +69,7 @@ def main(
 
 
 def questions(graph: TextGraph) -> dict[str, Node]:
-    """Unseen nodes by what they are."""
+    """Makes unseen nodes, by a description of each."""
     first = graph.adjacency.neighbors(0)[:NEIGHBORS].tolist()
     found = {"invented": Node(text=INVENTED, neighbors=named(graph, first))}
     lengths = np.array([len(text) for text in graph.texts.to_pylist()])

@@ -1,13 +1,13 @@
-"""Look-ups and unseen nodes a second, processor time and memory: two workers against one process.
+"""Compares two workers with one process: nodes per second, processor time, and memory.
 
     python -m benchmarks.workers BUNDLE
 
 Look-ups and unseen nodes: one process on the first core against two workers, one pinned to each
 core, with the load's own processor time between them; each worker gets as many connections as the
-one process: the more of them have sent something when it wakes up, the less a look-up costs. Two
-services that know nothing of each other, pinned alike, tell what two processes cost as such.
-Memory: of services that have answered for nodes all over the graph. What else is mapped of the
-bundle is read later or never, and all of it is shared: the first one would only look larger.
+one process, since a look-up costs less if more connections have sent something when a process wakes
+up. Two independent services, pinned in the same way, show the cost of two processes as such. Memory
+is measured after answers about nodes all over the graph; other pages of the bundle are shared, and
+read later or never.
 """
 
 import os
@@ -74,7 +74,7 @@ Runs = dict[str, list[LoadRun]]
 
 @dataclass(frozen=True, slots=True)
 class WorkersResults:
-    """Of results/workers.json; by service: one process, two workers, two lone services."""
+    """The content of results/workers.json; for one process, two workers, two services."""
 
     graph: str
     ratios: dict[str, float]
@@ -85,7 +85,7 @@ class WorkersResults:
 
 
 def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *flags: str) -> Runs:
-    """Requests, each service in its turn; the load comes from both cores."""
+    """Loads each service in turn; the load comes from both cores."""
     cores = list(map(str, CORES))
     with (
         service(bundle, *flags) as one,
@@ -103,7 +103,7 @@ def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *fl
 
 
 def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -> LoadRun:
-    """Loads servers at the same time; their rates added up, and what a request cost on average."""
+    """Loads servers at the same time; returns the sum of their rates, and the mean cost."""
     with ThreadPoolExecutor(len(servers)) as pool:
         pending = [
             pool.submit(wrk, server, bodies, seconds, connections_of(server), CLASSIFY, BOTH)
@@ -115,12 +115,12 @@ def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -
 
 
 def connections_of(server: Served) -> int:
-    """As many for each process that answers."""
+    """The number of connections, equal for each process that answers."""
     return CONNECTIONS * max(len(server.processes) - 1, 1)
 
 
 def pin(process: psutil.Process, core: int) -> None:
-    """Keeps a process on a core, with the threads that it has: they would not follow it."""
+    """Pins a process and all its threads to a core."""
     for thread in process.threads():
         os.sched_setaffinity(thread.id, {core})
 
@@ -142,7 +142,7 @@ QUOTED = {ord(character): " " for character in "[]="}  # a Lua string would end 
 
 
 def memory_of(bundle: Path, graph: TextGraph, *flags: str) -> list[dict[str, float]]:
-    """MiB of each process, the supervisor first where there is one; see psutil for the kinds."""
+    """MiB of each process, the supervisor first if there is one; see psutil for the kinds."""
     ids = graph.ids.to_pylist()[::EACH]
     with service(bundle, *flags) as server:
         for _ in range(CONNECTIONS if flags else 1):  # each worker gets some of them

@@ -17,6 +17,7 @@ from training.errors import CheckpointError
 from training.teacher.named import check_encoder_path
 from understudy.bundle import Manifest, open_bundle
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.common_options import EncoderPath
 from understudy.command_line.given_options import given_options
 from understudy.command_line.next_step import tell_next
 from understudy.folders import check_output
@@ -37,9 +38,7 @@ def export(
     graph: Annotated[
         Path | None, typer.Option(help="The student's graph folder, if it was moved.")
     ] = None,
-    encoder_path: Annotated[
-        Path | None, typer.Option(help="Folder with MiniLM, if its package is not installed.")
-    ] = None,
+    encoder_path: EncoderPath = None,
     name: Annotated[str | None, typer.Option(help="Model name in the service's answers.")] = None,
     encoder_precision: Annotated[
         EncoderPrecision,

@@ -4,7 +4,8 @@ import json
 import shlex
 from collections.abc import Iterator
 
-from understudy.engine.state import GraphState, probe_row
+from understudy.engine.probing import probe_row
+from understudy.engine.state import GraphState
 
 
 def welcome(url: str, grpc: str | None, page: bool, keys: bool, sample: str) -> Iterator[str]:

@@ -257,7 +257,7 @@ def fit_best(
         Its config, the student, its training record; and with several candidates, the validation
         accuracy of each, as val_accuracy_NAME.
     """
-    found: list[tuple[CheckpointConfig, Student, Training]] = []
+    best: list[tuple[CheckpointConfig, Student, Training]] = []
     accuracies: dict[str, float] = {}
     for candidate in offered:
         own = replace(config, terms=candidate.weights, teacher=candidate.teacher)
@@ -265,9 +265,9 @@ def fit_best(
         student, training = fit(own, replace(data, targets=candidate.targets), own_progress, before)
         accuracy = training.epochs[training.best_epoch].val_accuracy
         if accuracy > max(accuracies.values(), default=-1.0):
-            found = [(own, student, training)]
+            best = [(own, student, training)]
         accuracies[f"val_accuracy_{candidate.name}"] = accuracy
-    return *found[0], accuracies if len(offered) > 1 else {}
+    return *best[0], accuracies if len(offered) > 1 else {}
 
 
 def fit(

@@ -298,8 +298,8 @@ class DrawnEvaluation:
         steps = parts_of(nodes, self.config.batch_size)
         for batch in sampled_batches(self.data, steps, self.sampling, draws):
             output = student(batch.features, batch.edges, last=False, reach=batch.reach)
-            found = output.logits[: batch.num_seeds].argmax(1)
-            right += int((found == batch.labels[: batch.num_seeds]).sum())
+            predicted = output.logits[: batch.num_seeds].argmax(1)
+            right += int((predicted == batch.labels[: batch.num_seeds]).sum())
         return right
 
 

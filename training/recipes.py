@@ -98,15 +98,15 @@ def candidates(
     requested = taught("taught", answers, weights)
     if not compare:
         return [requested]
-    found = [alone]
+    candidates = [alone]
     if answers.features is not None and not weights:
-        found.append(taught("features", answers, recipe_weights("lingugkd")))
-    found.append(requested)
+        candidates.append(taught("features", answers, recipe_weights("lingugkd")))
+    candidates.append(requested)
     by_heart = reads_train(requested.weights) and len(answers.tuned)  # unsmoothed: no answers
     targets = requested.targets
     if targets is not None and targets.view == SMOOTHED != view and not by_heart:
-        found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
-    return found
+        candidates.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
+    return candidates
 
 
 def reads_train(weights: Mapping[str, float]) -> bool:

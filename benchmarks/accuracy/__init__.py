@@ -1,1 +1,1 @@
-"""What distillation brings on real graphs: accuracy of students, taught and alone, in percent."""
+"""Measures what distillation gains on real graphs: the accuracy of students with and without it."""

@@ -1,4 +1,4 @@
-"""Test accuracy of students by teacher, language models and none, by the honest protocol.
+"""Evaluates the test accuracy of students by teacher: a language model, another one, or none.
 
     python -m benchmarks.accuracy                     # docs/results.md, from the committed runs
     python -m benchmarks.accuracy WORK GRAPH... [--part alone] [--labels 20-per-class] [--unseen]

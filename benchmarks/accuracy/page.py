@@ -1,4 +1,4 @@
-"""docs/results.md's part on accuracy, from the runs that are committed."""
+"""Writes the section on accuracy of docs/results.md from the committed runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,13 +29,13 @@ def write_page(page: Path = PAGE, folder: Path = FOLDER) -> Path:
 
 
 def committed(folder: Path = FOLDER) -> dict[str, Record]:
-    """All evaluations with their runs, by name."""
+    """Reads all committed evaluations with their runs, by name."""
     paths = sorted(folder.glob(f"*/{RUNS_FILE}"))
     return {path.parent.name: read_rows(path) for path in paths}
 
 
 def tables(records: Records) -> str:
-    """A section a graph."""
+    """Makes a section for each graph."""
     graphs: dict[str, dict[str, Record]] = {}
     for name, record in records.items():
         graphs.setdefault(record.facts["graph"], {})[name] = record
@@ -43,7 +43,7 @@ def tables(records: Records) -> str:
 
 
 def graph_section(records: Records) -> list[str]:
-    """The tables of one graph.
+    """Makes the tables of one graph.
 
     Raises:
         BenchmarkError: its evaluations are not of the same graph, or of the same settings.
@@ -80,7 +80,7 @@ def check_alike(records: Records) -> None:
 
 
 def check_splits(records: Records) -> None:
-    """Of one number, all splits of a kind test the same nodes; those of unseen ones are fewer."""
+    """Checks that splits of one kind and number test the same nodes, or fewer with unseen ones."""
     tested: dict[tuple[str, int], tuple[str, tuple[int, bytes]]] = {}
     for name, record in records.items():
         if name.endswith(UNSEEN):
@@ -110,7 +110,7 @@ def unseen_sections(rows: Sequence[Row], seen: Sequence[Row]) -> Iterable[str]:
 
 
 def made(name: str, record: Record) -> str:
-    """Where an evaluation's runs are, and what made them."""
+    """Says where an evaluation's runs are, and which command made them."""
     options, rows = record.facts["options"], record.rows
     dates = sorted(row.date[:10] for row in rows)
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"

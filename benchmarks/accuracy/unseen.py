@@ -1,4 +1,4 @@
-"""Nodes that the bundle has never had: how well it classifies them from text and links.
+"""Measures how well a bundle classifies nodes that it never contained, from text and links.
 
 A share of the test nodes is taken out of the graph with all their edges before any teacher is asked
 and any student trained (`EvaluationOptions.withheld`). Every trained student is then exported as
@@ -29,13 +29,13 @@ from understudy.graph.splits import labeled_nodes
 
 @dataclass(frozen=True, slots=True)
 class AskBundle:
-    """Measures a trained student on the nodes that its split went without."""
+    """Measures a trained student on the nodes that were withheld from its split."""
 
     graph: Path  # the whole one's folder
     split_kind: str
 
     def __call__(self, trained: TrainedRun) -> Mapping[str, float]:
-        """Test accuracy by how many links are told, as `unseen_name` calls it.
+        """Test accuracy by the number of links given, under the names of `unseen_name`.
 
         Raises:
             BenchmarkError: the engine refuses a node.
@@ -69,8 +69,8 @@ def write_bundle(trained: TrainedRun, folder: Path) -> None:
 
 
 def accuracies(engine: Engine, graph: TextGraph, nodes: NDArray[np.int64]) -> list[float]:
-    """The shares of unseen nodes that the engine is right about, asked one node at a time, once
-    with each of NEIGHBORHOODS."""
+    """The shares of unseen nodes that the engine classifies correctly, asked one node at a time,
+    once with each of NEIGHBORHOODS."""
     right = np.zeros(len(NEIGHBORHOODS), dtype=np.int64)
     for node in nodes.tolist():
         variants = [unseen_node(graph, nodes, node, links) for links in NEIGHBORHOODS]

@@ -1,1 +1,1 @@
-"""Services that are killed while clients read and write: whether anything is lost or differs."""
+"""Kills services while clients read and write, and checks that no change is lost or repeated."""

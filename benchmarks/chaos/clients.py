@@ -1,8 +1,8 @@
-"""The clients of a run of chaos, and what they hold the services to.
+"""Clients that write to and read from services that are being killed, and that record every fault.
 
-Each writer has two nodes that every one of its changes gives the same new text, and one node that
-every change replaces by the next. So an answer that mixes two versions shows two texts, and a
-change that is made twice is refused.
+Each writer has a pair of nodes and a token. A change gives both nodes of the pair the same new
+text, and replaces the token by a new one. So an answer that mixes two versions shows two different
+texts, and a change that is applied twice is refused, since its old token is gone.
 """
 
 import random
@@ -26,7 +26,7 @@ PAGE = 64  # nodes of a page, more than all pairs
 
 @dataclass
 class Change:
-    """One that was acknowledged."""
+    """A change that a service acknowledged."""
 
     key: str
     version: int
@@ -35,7 +35,7 @@ class Change:
 
 @dataclass
 class Ledger:
-    """What all clients saw."""
+    """What all clients observed, shared between their threads."""
 
     changes: list[Change] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Ledger:
             self.faults.append(what)
 
     def saw(self, version: int, texts: tuple[str, ...]) -> None:
-        """All replicas show the same at one version."""
+        """Records the pairs' texts at a version; it is a fault if another answer differed."""
         with self.lock:
             before = self.texts.setdefault(version, texts)
         if before != texts:
@@ -56,7 +56,7 @@ class Ledger:
 
 
 def mutations_of(writer: int, number: int, base: Sequence[str]) -> list[Mutation]:
-    """The change of a number; each builds on the one before."""
+    """Makes a writer's change with a number; each one builds on the one before."""
     pair = [f"pair-{writer}-{side}" for side in PAIR]
     mutations: list[Mutation] = [UpsertNode(name, f"state {number}") for name in pair]
     mutations.append(UpsertNode(f"token-{writer}-{number}", f"json parser {number}"))
@@ -85,7 +85,7 @@ def body_of(mutations: Sequence[Mutation]) -> dict[str, Any]:
 
 
 class Client:
-    """Asks one replica after the other."""
+    """Sends each request to a replica chosen at random."""
 
     def __init__(self, urls: Sequence[str], ledger: Ledger, seed: int, stop: Event) -> None:
         self.urls = urls
@@ -95,7 +95,7 @@ class Client:
         self.http = httpx.Client(timeout=TIMEOUT_SECONDS)
 
     def ask(self, method: str, path: str, kind: str, **options: Any) -> httpx.Response | None:
-        """Some replica's answer; None where it gives none."""
+        """Asks a random replica; returns None if it does not answer."""
         try:
             answer = self.http.request(method, self.random.choice(self.urls) + path, **options)
         except httpx.TransportError:
@@ -109,7 +109,7 @@ class Client:
             self.ledger.answers[what] += 1
 
     def make(self, key: str, mutations: list[Mutation]) -> int | None:
-        """Sends a change to one replica after the other until one acknowledges it."""
+        """Sends a change to random replicas until one acknowledges it; returns its version."""
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
             headers = {"idempotency-key": key}
@@ -126,7 +126,7 @@ class Client:
         return None
 
     def write(self, writer: int, base: Sequence[str]) -> None:
-        """Changes the graph until it is told to stop; reads what it wrote through any replica."""
+        """Changes the graph until `stop` is set, and reads every change back from some replica."""
         number, newest = 0, 0
         while not self.stop.is_set():
             mutations, key = mutations_of(writer, number, base), f"key-{writer}-{number}"
@@ -155,7 +155,7 @@ class Client:
             self.ledger.fault(f"asked for {version}, answered of {body['graph_version']}")
 
     def read(self) -> None:
-        """Reads all pairs in one answer until it is told to stop."""
+        """Reads all pairs in one answer, again and again, until `stop` is set."""
         query = {"after": "pair-", "limit": PAGE}
         while not self.stop.is_set():
             answer = self.ask("GET", "/nodes", "read", params=query)

@@ -1,4 +1,4 @@
-"""The processes that a run of chaos kills: services, and the Redis that keeps their log."""
+"""The processes that `benchmarks.chaos` kills: services, and the Redis server with their log."""
 
 import random
 import socket
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @dataclass
 class Killable:
-    """A process on a port of its own, which it keeps when it is started again."""
+    """A process that can be killed and started again; it keeps its port and its folder."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -49,10 +49,10 @@ class Killable:
             self.process = subprocess.Popen(self.command(), stdout=output, stderr=output)
 
     def await_ready(self, seconds: float = START_SECONDS) -> None:
-        """Returns once it answers.
+        """Waits until the process answers.
 
         Raises:
-            BenchmarkError: it ended, or does not within some seconds.
+            BenchmarkError: it ended, or does not answer in time.
         """
         until = time.monotonic() + seconds
         while not self.answers():
@@ -89,10 +89,10 @@ class Killable:
 
 @dataclass
 class Replica(Killable):
-    """A service.
+    """A service of one process.
 
     Attributes:
-        bundle: that it serves.
+        bundle: the bundle that it serves.
         data: its data folder.
         log: URL of the log's Redis; "" for a file in the data folder.
     """
@@ -123,8 +123,8 @@ class Team(Replica):
     """A service of several workers, each of which may be killed.
 
     Attributes:
-        workers: how many.
-        killed_workers: how many times one of them was killed while the others went on.
+        workers: number of workers.
+        killed_workers: number of times that one was killed while the others went on.
     """
 
     workers: int = 2
@@ -134,7 +134,7 @@ class Team(Replica):
         return [*super().command(), "--workers", str(self.workers)]
 
     def started(self) -> list[psutil.Process]:
-        """The workers that live."""
+        """Lists the living workers."""
         try:
             workers: list[psutil.Process] = psutil.Process(self.pid).children()
         except psutil.NoSuchProcess:
@@ -142,7 +142,7 @@ class Team(Replica):
         return workers
 
     def kill(self) -> None:
-        """The supervisor and all workers, at one moment."""
+        """Kills the supervisor and all workers at once."""
         workers = self.started()
         super().kill()
         for worker in workers:
@@ -150,7 +150,7 @@ class Team(Replica):
         psutil.wait_procs(workers)
 
     def kill_one(self, chance: random.Random) -> None:
-        """Kills a worker, in whose place the supervisor starts another."""
+        """Kills one worker at random; the supervisor replaces it."""
         if workers := self.started():
             kill_other(chance.choice(workers))
             self.killed_workers += 1
@@ -163,7 +163,7 @@ def kill_other(process: psutil.Process) -> None:
 
 @dataclass
 class RedisServer(Killable):
-    """Redis as it should be set for a log."""
+    """A Redis server with the settings that a log requires."""
 
     @property
     def url(self) -> str:
@@ -187,7 +187,7 @@ class RedisServer(Killable):
 
 @contextmanager
 def ending(processes: list[Killable]) -> Iterator[None]:
-    """Ends them after the block, whatever it met."""
+    """Ends the processes after the block, even if it raises."""
     try:
         yield
     finally:

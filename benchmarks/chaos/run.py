@@ -1,18 +1,22 @@
-"""Services that share a log, killed at random while they are written and read.
+"""Kills services that share a log at random, while clients write to them and read from them.
 
     python -m benchmarks.chaos --log redis --seconds 60
     python -m benchmarks.chaos --log sqlite --seconds 60
     python -m benchmarks.chaos --log workers --seconds 60
 
-Three replicas with data folders of their own on a Redis that is killed twice, or two processes on
-one data folder, or one service of two workers, of which now one is killed and now both with their
-supervisor; four writers and two readers. A service that is killed is started again. At last:
+The services are one of:
 
-- every change that was acknowledged is there, in the order of the log, and nothing else;
-- every key, sent once more, is answered with the version that it had;
-- all replicas have equal graphs, and logits within 1e-4 of each other's and of a service that was
-  never killed;
-- no answer showed two versions, and no two replicas showed one version differently.
+- redis: three replicas, each with its own data folder, on one Redis server, which is killed twice;
+- sqlite: two processes on one data folder;
+- workers: one service of two workers; either one worker is killed, or both with their supervisor.
+
+Four clients write and two read meanwhile; a killed service is started again. At the end:
+
+- the graph holds exactly the acknowledged changes, in the order of the log;
+- every idempotency key, sent once more, is answered with the version that it had;
+- all replicas have equal graphs, and logits within 1e-4 of each other's and of those of a service
+  that was never killed;
+- no answer mixed two versions, and no two replicas showed one version differently.
 """
 
 import random
@@ -43,7 +47,7 @@ from understudy.progress import step, terminal_progress
 NODES = 1_000
 WRITERS = 4
 READERS = 2
-BASE_NODES = 100  # that changes link to
+BASE_NODES = 100  # nodes that changes link to
 SHARE_KILLED_EARLY = 0.1
 LARGEST_DIFFERENCE = 1e-4
 CONNECTIONS = 4  # connections to a service of several workers
@@ -61,10 +65,10 @@ KINDS = {
     "sqlite": "two processes on one data folder",
     "workers": "`--workers 2` on one data folder, a worker killed or all at once",
 }
-SHARE_OF_ALL = 0.2  # of the times that something is killed, all workers with their supervisor
+SHARE_OF_ALL = 0.2  # of the kills, those of all workers with their supervisor
 
 
-# Of one kind of log, by the names in the file.
+# The results of one kind of log; the keys are those of the file.
 ChaosResult = TypedDict(
     "ChaosResult",
     {
@@ -83,17 +87,17 @@ ChaosResult = TypedDict(
 
 
 class ChaosResults(TypedDict):
-    """Of results/chaos.json."""
+    """The content of results/chaos.json."""
 
     kinds: dict[str, ChaosResult]
 
 
 def main(
     log: Annotated[str, typer.Option(help="redis, sqlite or workers.")] = "redis",
-    seconds: Annotated[float, typer.Option(help="Of chaos.", min=1)] = 60.0,
-    seed: Annotated[int, typer.Option(help="Of what is killed when.")] = 1,
+    seconds: Annotated[float, typer.Option(help="Duration of the killing.", min=1)] = 60.0,
+    seed: Annotated[int, typer.Option(help="Random seed of what is killed, and when.")] = 1,
 ) -> None:
-    """Kill services that are written and read, and see that nothing is lost; writes the results."""
+    """Kill services under load, check that no change is lost, and write the results."""
     if log not in KINDS:
         raise BenchmarkError(f"--log is {log!r}: expected redis, sqlite or workers")
     with tempfile.TemporaryDirectory() as folder, terminal_progress() as progress:
@@ -114,7 +118,7 @@ def run(
     seconds: float,
     seed: int,
 ) -> ChaosResult:
-    """One run; the figures, and what was wrong."""
+    """Runs the services and the clients once; returns the figures and the faults."""
     processes: list[Killable] = [*replicas, *([redis] if redis else [])]
     ledger = Ledger()
     with ending(processes):
@@ -169,7 +173,7 @@ def unleash(
     seconds: float,
     chance: random.Random,
 ) -> None:
-    """Clients ask while services are killed; returns once all changes are acknowledged."""
+    """Runs the clients while services are killed, until all changes are acknowledged."""
     stop = Event()
     urls = [replica.url for replica in replicas]
     clients = [
@@ -200,7 +204,7 @@ def unleash(
 
 
 def kill_workers(team: Team, until: float, seed: int) -> None:
-    """Kills one of them, now and then one that is starting; or all, and starts them again."""
+    """Kills one worker or all at random, sometimes while they start; restarts the service."""
     chance = random.Random(seed)
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(chance.uniform(0.3, 2.0), left))
@@ -215,7 +219,7 @@ def kill_workers(team: Team, until: float, seed: int) -> None:
 
 
 def kill_services(replicas: Sequence[Replica], until: float, seed: int) -> None:
-    """Kills some, now and then one that is starting, and starts them again; one is left alone."""
+    """Kills replicas at random, sometimes while they start, and restarts them; one always runs."""
     chance = random.Random(seed)
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(chance.uniform(0.3, 2.0), left))
@@ -246,7 +250,7 @@ def kill_redis(redis: RedisServer, seconds: float) -> None:
 
 
 def send_again(replicas: Sequence[Replica], ledger: Ledger) -> None:
-    """Every key once more: it was made before, as that version."""
+    """Sends every change again; the answer must be the version that it had the first time."""
     client = Client([replica.url for replica in replicas], ledger, 0, Event())
     for change in list(ledger.changes):
         version = client.make(change.key, change.mutations)
@@ -256,11 +260,11 @@ def send_again(replicas: Sequence[Replica], ledger: Ledger) -> None:
 
 
 def compare_answers(replicas: Sequence[Replica], ledger: Ledger) -> dict[str, float]:
-    """All nodes and their probabilities, as each replica answers now."""
+    """Compares all nodes and their probabilities between the replicas' answers."""
     newest = max(change.version for change in ledger.changes)
     headers = {"x-min-graph-version": str(newest)}
     addresses = [replica.url for replica in replicas]
-    if len(addresses) == 1:  # each connection is some worker's
+    if len(addresses) == 1:  # each connection may reach another worker
         addresses *= CONNECTIONS
     found = [everything(url, headers) for url in addresses]
     for nodes, _ in found[1:]:
@@ -271,7 +275,7 @@ def compare_answers(replicas: Sequence[Replica], ledger: Ledger) -> dict[str, fl
 
 
 def everything(url: str, headers: dict[str, str]) -> tuple[list[Any], NDArray[np.float64]]:
-    """All nodes as they are stored, and every label's probability; float64 [N, labels]."""
+    """Reads all stored nodes, and the probability of every label; float64 [N, labels]."""
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         labels = client.get("/info").json()["labels"]
         nodes: list[Any] = []
@@ -292,7 +296,7 @@ def everything(url: str, headers: dict[str, str]) -> tuple[list[Any], NDArray[np
 
 
 def compare_engines(bundle: Path, replicas: Sequence[Replica], ledger: Ledger) -> dict[str, float]:
-    """What the data folders and the log hold, beside one engine that made the changes in order."""
+    """Compares what data folders and log hold with an engine that applied all changes in order."""
     graphs, logits = [], []
     with Engine.open(bundle) as never_killed:
         for change in sorted(ledger.changes, key=lambda change: change.version):
@@ -324,7 +328,7 @@ def opened(bundle: Path, replicas: Sequence[Replica]) -> list[Engine]:
 
 
 def contents(graph: TextGraph) -> tuple[dict[str, tuple[str, int]], set[tuple[str, str]]]:
-    """Texts and labels by id, and edges by ids: whatever the order of nodes is."""
+    """The text and label of each id, and the edges as pairs of ids; independent of node order."""
     ids = graph.ids.to_pylist()
     nodes = dict(
         zip(ids, zip(graph.texts.to_pylist(), graph.labels.tolist(), strict=True), strict=True)
@@ -338,7 +342,7 @@ def contents(graph: TextGraph) -> tuple[dict[str, tuple[str, int]], set[tuple[st
 
 
 def spread(ledger: Ledger, tables: Sequence[NDArray[np.floating]]) -> float:
-    """The largest difference of any to the first."""
+    """The largest difference of any table from the first; it is a fault if it is too large."""
     largest = max(float(np.abs(table - tables[0]).max()) for table in tables)
     if largest > LARGEST_DIFFERENCE:
         ledger.fault(f"replicas differ by {largest:.2e}")
@@ -346,7 +350,7 @@ def spread(ledger: Ledger, tables: Sequence[NDArray[np.floating]]) -> float:
 
 
 def report(log: str, found: ChaosResult) -> None:
-    """Writes the results beside those of the other kind of log."""
+    """Writes the results, next to those of the other kinds of log, and prints the table."""
     path = RESULTS / "chaos.json"
     own = "python -m benchmarks.chaos"
     kinds = read_results(path, ChaosResults, own)["kinds"] if path.exists() else {}

@@ -1,4 +1,4 @@
-"""`understudy serve` that writes snapshots often, so that a short run meets many of them.
+"""Runs `understudy serve` with frequent snapshots, so that a short run includes many of them.
 
 python -m benchmarks.chaos.service BUNDLE --port 8001 --data-folder FOLDER
 """

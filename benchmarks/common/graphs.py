@@ -1,4 +1,4 @@
-"""Describes the graph that figures were measured on."""
+"""Describes graphs and bundles that figures were measured on."""
 
 from pathlib import Path
 

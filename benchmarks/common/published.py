@@ -1,4 +1,4 @@
-"""What makers of decision models publish about them, autumn 2026; none of it was measured here."""
+"""Figures that makers of decision models published in autumn 2026; none was measured here."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""The part on cost of docs/results.md, from committed results; nothing is measured."""
+"""Writes the section on cost of docs/results.md from committed results; measures nothing."""

@@ -1,9 +1,9 @@
-"""docs/results.md's part on cost, from the files that are committed.
+"""The text and the tables of the section on cost of docs/results.md.
 
     python -m benchmarks.cost_results
 
-A section is left out as long as its benchmark's file is not there. Each table is the one that the
-benchmark itself wrote, made again from its figures, or the part of it that says most.
+A section is left out if its benchmark has no file yet. Each table is made from the benchmark's
+figures as the benchmark itself makes it, or is the most important part of that table.
 """
 
 import re
@@ -46,7 +46,7 @@ class Section(Generic[Results]):
     picture: Callable[[Results], Figure] | None = None  # of its figures, beside its file
 
     def text(self, folder: Path) -> str:
-        """As it stands on the page; empty where its file is not there."""
+        """The section's text on the page; empty if its file does not exist."""
         path = folder / f"{self.name}.json"
         if not path.is_file():
             return ""
@@ -56,7 +56,7 @@ class Section(Generic[Results]):
         return f"### {self.title}\n\n{body}\n\n{made(self.name, path)}"
 
     def draw(self, folder: Path) -> None:
-        """Its picture, beside its file, where both are there."""
+        """Draws the section's picture, next to its file, if it has both."""
         path = folder / f"{self.name}.json"
         if self.picture and path.is_file():
             save(self.picture(read_results(path, self.results)), path.with_suffix(".png"))
@@ -70,12 +70,12 @@ def main() -> None:
 
 
 def sections(folder: Path) -> str:
-    """All sections whose file is there."""
+    """Makes all sections whose file exists."""
     return "\n\n".join(text for section in SECTIONS if (text := section.text(folder)))
 
 
 def made(name: str, path: Path) -> str:
-    """What made it, and where all of it is."""
+    """Says which command made it, and where the whole result is."""
     machine = made_on(path)
     return (
         f"[{name}]({FROM_PAGE}/{name}.md): {machine['processor']}, {machine['cores']} cores, "
@@ -84,7 +84,7 @@ def made(name: str, path: Path) -> str:
 
 
 def latencies(results: Latencies) -> str:
-    """Measured ones, and beside them what makers of decision models publish."""
+    """Measured latencies, next to those that makers of decision models publish."""
     rows = [
         [way, *(f"{time:.3f}" for time in (found.p50, found.p95, found.p99))]
         for way, found in results.latency.items()

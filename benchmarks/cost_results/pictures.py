@@ -1,4 +1,4 @@
-"""Pictures of docs/results.md's part on cost, from committed figures, on log scales."""
+"""The charts of the section on cost of docs/results.md, on logarithmic scales."""
 
 from collections.abc import Sequence
 from math import nan
@@ -19,7 +19,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def load_picture(results: LoadResults) -> Figure:
-    """p50 and p99 of each mix over the rate at which requests started."""
+    """Draws p50 and p99 of each mix over the rate of requests."""
     title = f"{results.graph}; {results.seconds:g} s of Poisson arrivals at each rate"
     figure, axes = plot(title, "requests a second (log scale)")
     loads = results.loads
@@ -36,7 +36,7 @@ def load_picture(results: LoadResults) -> Figure:
 
 
 def growth_picture(results: ScaleResults) -> Figure:
-    """What answers and changes take over the number of nodes; bars reach from p50 to p99."""
+    """Draws times of answers and changes over the number of nodes; bars reach from p50 to p99."""
     sizes, plan = results.sizes, results.plan
     title = (
         f"{sizes[0].graph}, to {sizes[-1].graph};\n"

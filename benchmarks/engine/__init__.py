@@ -1,1 +1,1 @@
-"""The engine in process: changes, answers, start and growth, against the bare work."""
+"""Measures the engine in process: changes, answers, start, and growth with the graph."""

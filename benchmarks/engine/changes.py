@@ -1,4 +1,4 @@
-"""What changes of the graph cost, beside computing everything again."""
+"""Times changes of the graph against computing everything again."""
 
 import random
 import statistics
@@ -22,7 +22,7 @@ ROUNDS = {"edge": 101, "node": 31, "hub edge": 11, "batch": 3, "full": 5}
 
 
 class ChangeCost(TypedDict):
-    """Of one kind of change, beside a full computation."""
+    """The cost of one kind of change, next to that of a full computation."""
 
     milliseconds: float  # median
     longest_milliseconds: float
@@ -62,7 +62,7 @@ class Changes:
         self.created = 0
 
     def edge(self, first: int | None = None) -> list[Mutation]:
-        """Between ordinary nodes, or from a given one."""
+        """Draws an edge between ordinary nodes, or from a given one."""
         graph = self.engine.state.graph
         while True:
             one = self.random.choice(self.ordinary) if first is None else first
@@ -112,7 +112,7 @@ def measure_changes(engine: Engine, rounds: dict[str, int] | None = None) -> Cha
 def timed_changes(
     engine: Engine, draw: Callable[[], Sequence[Mutation]], rounds: int
 ) -> tuple[list[float], list[int]]:
-    """Seconds of each change, and the rows that it computed."""
+    """Times each change, and counts the rows that it computed."""
     seconds, rows = [], []
     for _ in range(rounds):
         mutations = draw()
@@ -136,7 +136,7 @@ def cost_of(seconds: list[float], rows: list[int], full: float) -> ChangeCost:
 
 
 def full_seconds(engine: Engine) -> float:
-    """Of all layers for all nodes, as fast as we can; the texts' part, h0, is taken as given."""
+    """Seconds of computing all layers for all nodes, without the texts' part, h0."""
     h0 = all_h0(engine)
     started = time.perf_counter()
     for _ in all_layers(engine.student, engine.state.graph, h0):
@@ -149,7 +149,7 @@ def all_h0(engine: Engine) -> NDArray[np.float32]:
 
 
 def largest_difference(engine: Engine) -> float:
-    """Of the stored logits to a full computation, after all these changes."""
+    """The largest difference of a stored logit from a full computation, after all changes."""
     *_, logits = all_layers(engine.student, engine.state.graph, all_h0(engine))
     live = engine.state.graph.live_rows()
     return float(np.abs(logits[live] - engine.state.logits(live)).max())

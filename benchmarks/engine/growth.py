@@ -1,4 +1,4 @@
-"""How the engine grows with the graph: each size in a process of its own.
+"""Measures the engine at several sizes of the graph, each in a process of its own.
 
 python -m benchmarks.engine.growth BUNDLE      (one size; prints JSON)
 """
@@ -37,7 +37,7 @@ ROUNDS = {"edge": 51, "node": 21, "hub edge": 7, "batch": 3, "full": 1}
 
 
 def measure_size(folder: Path) -> SizeResult:
-    """Everything about one size; run in a process that has done nothing else."""
+    """Measures one size; runs in a process that has done nothing else."""
     forget_files(folder)
     before = memory_bytes()
     started = time.perf_counter()
@@ -69,7 +69,7 @@ def measure_size(folder: Path) -> SizeResult:
 
 
 def measure_in_own_process(folder: Path) -> SizeResult:
-    """`measure_size` in a process that has done nothing else."""
+    """Runs `measure_size` in a new process."""
     command = [sys.executable, "-m", "benchmarks.engine.growth", str(folder)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     return msgspec.json.decode(output, type=SizeResult)

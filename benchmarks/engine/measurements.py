@@ -1,4 +1,4 @@
-"""The engine: changes against full computation, answers against bare numpy, start, and growth.
+"""Runs all measurements of the engine, and writes the results.
 
     python -m benchmarks.engine SAGE_BUNDLE OTHER_BUNDLE... --scale FOLDER
 
@@ -36,7 +36,7 @@ CHANGES: Mapping[ChangeName, str] = {
 
 
 class KindResult(TypedDict):
-    """Of one kind of student."""
+    """The figures of one kind of student."""
 
     nodes: int
     edges: int
@@ -47,7 +47,7 @@ class KindResult(TypedDict):
 
 
 class EngineResults(TypedDict):
-    """Of results/engine.json."""
+    """The content of results/engine.json."""
 
     start: dict[str, float]  # as `measure_start` has it
     kinds: dict[str, KindResult]

@@ -1,4 +1,4 @@
-"""What answers cost beside the bare work, and what it takes to be ready."""
+"""Times answers against the same work in plain numpy, and the start of an engine."""
 
 import os
 import random

@@ -1,1 +1,1 @@
-"""The whole line on one large graph: time, memory and disk of each stage's own process."""
+"""Time, memory and disk of every stage, from a user's tables to a service, on a large graph."""

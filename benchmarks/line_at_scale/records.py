@@ -1,4 +1,4 @@
-"""What results/line_at_scale.json holds."""
+"""The content of results/line_at_scale.json."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -8,7 +8,7 @@ SortAgain = Literal["stored again", "unseen again", "changes again"]
 
 
 class Cost(TypedDict):
-    """Of a stage: what it took, or what its plan said."""
+    """The cost of a stage, measured or planned."""
 
     processor_seconds: int | float
     peak_bytes: int | float
@@ -16,11 +16,11 @@ class Cost(TypedDict):
 
 
 class RequestTimes(TypedDict):
-    """Of requests one after the other; milliseconds."""
+    """Milliseconds of requests that are sent one after the other."""
 
     p50: float
     p99: NotRequired[float]
-    processor_ms: float  # of the server, a request
+    processor_ms: float  # of the server, per request
     requests: NotRequired[int]
     least: NotRequired[float]
 
@@ -33,11 +33,11 @@ StageFigures = TypedDict(
         "peak_bytes": int,
         "anonymous_bytes": NotRequired[int],  # of the service, without pages of mapped files
         "disk_bytes": int,
-        "val_accuracy": NotRequired[float],  # of the student, as are the following
+        "val_accuracy": NotRequired[float],  # this and the next ones: of the student
         "test_accuracy": NotRequired[float],
         "epochs": NotRequired[int | float],
         "epoch_seconds": NotRequired[float],
-        "stored": NotRequired[RequestTimes],  # of the service, as are the following
+        "stored": NotRequired[RequestTimes],  # this and the next ones: of the service
         "stored again": NotRequired[RequestTimes],
         "unseen": NotRequired[RequestTimes],
         "unseen again": NotRequired[RequestTimes],
@@ -48,7 +48,7 @@ StageFigures = TypedDict(
 
 
 class Size(TypedDict):
-    """One size of the graph."""
+    """The figures of one size of the graph."""
 
     stages: dict[str, StageFigures]
     nodes: int

@@ -1,8 +1,7 @@
-"""What the line took at each size, in tables; and what that says of sizes beside and beyond them.
+"""Tables of what every stage cost at each size, and estimates for other sizes.
 
-A stage's cost is a straight line in the size of the graph: what a process takes whatever it reads,
-and so much a node with its edges. Two sizes give both constants of it, and a third one tells
-whether that holds.
+The cost of a stage grows linearly with the graph: a constant, plus a cost per node with its edges.
+Two sizes give both constants, and a third size shows whether the line holds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from benchmarks.common.results import markdown_table
 from benchmarks.line_at_scale.records import Cost, Figure, Size, Sort, SortAgain, StageFigures
 
-LEAST = 100_000  # nodes; of fewer, what every process takes hides what a node does
+LEAST = 100_000  # nodes; below that, the constant hides the cost per node
 SERVE = "serve"
-LARGER = (10_000_000, 100_000_000, 1_000_000_000)  # nodes, told of where they were not measured
+LARGER = (10_000_000, 100_000_000, 1_000_000_000)  # nodes; estimated unless measured
 FIGURES: tuple[Figure, ...] = ("processor_seconds", "peak_bytes", "disk_bytes")
 UNITS: Mapping[Figure, tuple[float, int]] = {
     "processor_seconds": (1.0, 0),
@@ -30,7 +29,7 @@ Sizes = Mapping[str, Size]
 
 
 def report(sizes: Sizes) -> str:
-    """All tables."""
+    """Makes all tables."""
     return (
         "The whole line, each stage a process of its own; `serve` is until it is ready, and its "
         "memory holds pages of mapped files that are not its own.\n\n"
@@ -68,7 +67,7 @@ def shown(stage: Cost | StageFigures, figure: Figure) -> str:
 
 
 def requests_table(sizes: Sizes) -> str:
-    """Of the sizes that were served."""
+    """A table of request times, for the sizes that were served."""
     rows = []
     for size in sizes.values():
         served = size["stages"].get(SERVE)
@@ -88,7 +87,7 @@ def gigabytes(served: StageFigures) -> str:
 
 
 def constants(sizes: Sizes) -> str:
-    """What a node takes with its edges: the line's slope; empty where fewer than two are known."""
+    """A table of the cost per node with its edges; empty with fewer than two sizes."""
     rows = []
     for stage in dict.fromkeys(name for size in sizes.values() for name in size["stages"]):
         known = sizes_with(sizes, stage)
@@ -109,9 +108,10 @@ def constants(sizes: Sizes) -> str:
 
 
 def checks(sizes: Sizes) -> str:
-    """Each size beside the straight line through the two sizes before it; empty with no third.
+    """A table that compares each size with the line through the two sizes before it.
 
-    What was expected of a stage, measured, and their ratio.
+    It has the expected cost of a stage, the measured one, and their ratio; it is empty with fewer
+    than three sizes.
     """
     rows = []
     for size in list(sizes.values())[2:]:
@@ -133,7 +133,7 @@ def checks(sizes: Sizes) -> str:
 
 
 def plans(sizes: Sizes) -> str:
-    """What `understudy plan` said of a size beside what it took; empty where it was not asked."""
+    """A table that compares what `understudy plan` estimated with what was measured."""
     rows = [
         [
             f"{size['nodes']:,}",
@@ -160,14 +160,14 @@ def comparison(title: str, rows: Sequence[Sequence[str]]) -> str:
 
 
 def compared(figure: Figure, expected: float, measured: float) -> Iterator[str]:
-    """Both, and what was measured by what was expected."""
+    """Formats both figures, and the measured one divided by the expected one."""
     unit, digits = UNITS[figure]
     yield from (f"{value / unit:,.{digits}f}" for value in (expected, measured))
     yield f"{measured / expected:.2f}" if expected > 0 else ""
 
 
 def own_stages(stages: Iterable[str]) -> list[str]:
-    """The line's own, without what other code took."""
+    """Leaves out stages that were measured with the code of another checkout."""
     return [name for name in stages if " at " not in name]
 
 
@@ -177,10 +177,10 @@ def sizes_with(sizes: Sizes, stage: str) -> Sizes:
 
 
 def extrapolated(sizes: Sizes, stage: str, figure: Figure, nodes: int) -> float:
-    """A stage's figure at another size: the straight line through the two largest that are known.
+    """Estimates a stage's figure at another size, by the line through the two largest known sizes.
 
-    Edges grow with nodes, so that lines hold for both; sorting, whose cost grows faster, is a small
-    part of every stage.
+    The number of edges grows with the number of nodes. Sorting grows faster than linearly, but is a
+    small part of every stage.
     """
     (small, low), (large, high) = (
         (size["nodes"], size["stages"][stage][figure]) for size in list(sizes.values())[-2:]
@@ -189,7 +189,7 @@ def extrapolated(sizes: Sizes, stage: str, figure: Figure, nodes: int) -> float:
 
 
 def extrapolations(sizes: Sizes) -> str:
-    """A table of larger sizes; empty where fewer than two are known that tell of them."""
+    """A table of estimates for larger sizes; empty with fewer than two sizes of at least LEAST."""
     sizes = {name: size for name, size in sizes.items() if size["nodes"] >= LEAST}
     largest = max((size["nodes"] for size in sizes.values()), default=0)
     rows = []

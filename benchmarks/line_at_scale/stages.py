@@ -1,14 +1,14 @@
-"""Seconds, memory and disk of every stage of the line on one synthetic graph, by users' commands.
+"""Measures time, memory and disk of every stage on one synthetic graph, with users' commands.
 
     python -m benchmarks.line_at_scale FOLDER [--nodes 1000000] [--edges 10000000]
 
-Draws a graph, writes it as the Parquet tables of a user and imports these, distils a student of
-hashed texts in batches of drawn neighbours, exports it, serves it, asks about stored and unseen
-nodes and changes edges. A hundredth of the nodes has labels, as is usual where there are many. What
-a stage took is written when it ends, so that a line that is cut off has told what it did;
-`--begin STAGE` goes on from there. A size that is measured again takes the place of its own
-figures; the others stay. `--before CHECKOUT` distils the imported graph with another one's
-code; `--plan` has `understudy plan` say what distilling and exporting it will take.
+Draws a graph, writes it as a user's Parquet tables, imports these, distils a student on hashed
+texts in batches of sampled neighbours, exports it, serves it, asks about stored and unseen nodes,
+and changes edges. One node in a hundred has a label, as is usual in large graphs. The figures of a
+stage are written when it ends, so an interrupted run can be continued with `--begin STAGE`. A size
+that is measured again replaces its earlier figures; those of other sizes stay. `--before CHECKOUT`
+measures only distilling, with the code of another checkout. `--plan` only records what
+`understudy plan` estimates for distilling and exporting.
 """
 
 import json
@@ -56,7 +56,7 @@ DISTILL = STAGES[2]
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a stage took, and what it left on the disk."""
+    """What a stage took, and the size of what it wrote."""
 
     seconds: float
     processor_seconds: float
@@ -79,10 +79,10 @@ class LineOptions:
 
 @dataclass
 class Line:
-    """A size that is being measured; what has ended is written.
+    """The measurement of one size; the figures of a stage are written when it ends.
 
     Attributes:
-        stages: figures of each stage that ended.
+        stages: figures of the stages that have ended.
     """
 
     folder: Path
@@ -103,7 +103,7 @@ class Line:
         stages: dict[str, StageFigures] | None = None,
         planned: dict[str, Cost] | None = None,
     ) -> None:
-        """Writes what is known of this size beside what was known."""
+        """Writes the figures of this size, next to those of the other sizes."""
         name, sizes = str(self.options.nodes), known_sizes()
         size: Size = {"stages": {}, "nodes": self.options.nodes, "edges": self.options.edges}
         size.update(sizes.get(name, size))
@@ -118,13 +118,17 @@ class Line:
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Where all folders are written.")],
-    nodes: Annotated[int, typer.Option(min=1_000, help="Of the graph.")] = 1_000_000,
-    edges: Annotated[int, typer.Option(min=1_000, help="Of the graph.")] = 10_000_000,
-    labeled: Annotated[float, typer.Option(min=0, max=1, help="Share of nodes.")] = 0.01,
+    folder: Annotated[Path, typer.Argument(help="Folder for all intermediate results.")],
+    nodes: Annotated[int, typer.Option(min=1_000, help="Nodes of the graph.")] = 1_000_000,
+    edges: Annotated[int, typer.Option(min=1_000, help="Edges of the graph.")] = 10_000_000,
+    labeled: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of nodes with a label.")
+    ] = 0.01,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the student.")] = 32,
     epochs: Annotated[int, typer.Option(min=1)] = 3,
-    begin: Annotated[str, typer.Option(help=f"At a stage: {', '.join(STAGES)}.")] = STAGES[0],
+    begin: Annotated[str, typer.Option(help=f"First stage to run: {', '.join(STAGES)}.")] = STAGES[
+        0
+    ],
     before: Annotated[
         Path | None, typer.Option(help="A checkout whose `distill` is measured, and nothing else.")
     ] = None,
@@ -172,7 +176,7 @@ def imported(line: Line) -> StageFigures:
 
 
 def distilled(line: Line, checkout: Path | None = None) -> StageFigures:
-    """By this code, or by a checkout's."""
+    """Distils with this code, or with that of another checkout."""
     out = line.path("student" if checkout is None else "student-before")
     sizes = ("--hidden", line.options.hidden, "--epochs", line.options.epochs)
     taken = spent(out, "distill", line.path("graph"), out, *STUDENT, *sizes, checkout=checkout)
@@ -191,7 +195,7 @@ def exported(line: Line) -> StageFigures:
 
 
 def planned(graph: Path, hidden: int, epochs: int) -> dict[str, Cost]:
-    """What `understudy plan` says of distilling and of exporting, under its figures' names here."""
+    """What `understudy plan` estimates for distilling and exporting, by the names used here."""
     sizes = ("--layers", "2", "--hidden", hidden, "--epochs", epochs)
     words = ("plan", graph, "--json", "--encoder", "hashing", "--batches", "--fanout", "5", *sizes)
     command = [sys.executable, "-m", "understudy", *map(str, words)]
@@ -212,7 +216,7 @@ def planned(graph: Path, hidden: int, epochs: int) -> dict[str, Cost]:
 
 
 def write_tables(graph: Path, folder: Path) -> None:
-    """A graph folder's nodes and edges as a user has them: Parquet, with names and not numbers."""
+    """Writes nodes and edges as a user has them: Parquet files with names instead of numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = pa.array(read_meta(graph)["label_names"])
     source = pq.ParquetFile(graph / "nodes.parquet")
@@ -233,7 +237,7 @@ def write_tables(graph: Path, folder: Path) -> None:
             writer.write_table(pa.table(ends).cast(schema))
 
 
-# A process that is started inherits the peak memory of what started it; so a small one starts it.
+# A process inherits the peak memory of its parent, so a small process starts each command.
 STARTER = """
 import os, sys
 report, *command = sys.argv[1:]
@@ -246,7 +250,7 @@ sys.exit(code if code >= 0 else 128 - code)
 
 
 def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
-    """One command of `understudy`, from its start to its end; of a checkout, if one is given.
+    """Runs a command of `understudy`, of another checkout if one is given, and measures it.
 
     Raises:
         BenchmarkError: it failed; it has said why.
@@ -280,7 +284,7 @@ def commit_of(checkout: Path) -> str:
 
 
 def served(line: Line) -> StageFigures:
-    """Starting the service, its answers, and its memory before and after them."""
+    """Measures the start of the service, its answers, and its memory."""
     bundle = line.path("bundle")
     questions = Questions(load_snapshot(bundle / "graph"))
     started = time.perf_counter()
@@ -301,10 +305,9 @@ def served(line: Line) -> StageFigures:
 
 
 def requests(server: Served, questions: Questions) -> dict[str, RequestTimes]:
-    """Times of stored and unseen nodes and of changes of an edge, one after the other.
+    """Times requests for stored and unseen nodes, and changes of an edge, one after the other.
 
-    Each sort is asked for twice, the second time of the same nodes: then what it reads lies in the
-    caches.
+    Each sort is sent twice, about the same nodes; the second time, the data is in the caches.
     """
     edges = questions.edges(REQUESTS_EACH)
     stored, unseen = (
@@ -330,7 +333,7 @@ def requests(server: Served, questions: Questions) -> dict[str, RequestTimes]:
 
 
 def known_sizes() -> dict[str, Size]:
-    """What was measured before.
+    """Reads the sizes that were measured before.
 
     Raises:
         BenchmarkError: see `read_results`.

@@ -1,1 +1,1 @@
-"""Latency and goodput of the service at given rates and mixes of requests, in an open loop."""
+"""Measures latency and goodput of the service at given rates and mixes, in an open loop."""

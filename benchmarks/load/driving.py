@@ -1,4 +1,4 @@
-"""Offers one rate to a ready service: answers, their times, and the load on both sides."""
+"""Sends requests to a service at one rate; records answers, their times, and the load."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

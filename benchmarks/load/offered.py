@@ -1,7 +1,7 @@
-"""The load that is offered: rates, mixes of requests, and the requests with their times."""
+"""The load to send: rates, mixes of sorts of requests, and requests with their start times."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,6 @@ from benchmarks.serving.servers import MUTATIONS
 SORTS = ("stored", "unseen", "teacher", "changes")
 MIXES = ("stored=100", "unseen=100", "stored=90,unseen=9,changes=1")
 MOST_REQUESTS = 2_000_000  # of a rate: all are made before the first is sent, of some hundred bytes
-
-Mix = Mapping[str, float]  # shares by sort
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The table of results/load.md, and what results/load.json holds."""
+"""The table of results/load.md, and the content of results/load.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from benchmarks.load.driving import Answered, RateResult
 
 @dataclass(frozen=True, slots=True)
 class LoadResults:
-    """Of results/load.json and load_told.json."""
+    """The content of results/load.json and load_told.json."""
 
     graph: str  # of the bundle, in words
     seconds: float  # of each rate

@@ -1,4 +1,4 @@
-"""Milliseconds a call of exported students, against torch and against the naive export.
+"""Runs the measurements of exported students, and writes the results.
 
     python -m benchmarks.onnx_students GRAPH…
 
@@ -56,7 +56,7 @@ Call = Callable[[], object]
 
 @dataclass(frozen=True)
 class Case:
-    """One student, random, with one graph."""
+    """One random student with one graph."""
 
     graph: TextGraph
     student: Student
@@ -76,10 +76,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CallTimes:
-    """Of classifying some nodes of one graph with one student.
+    """Times of classifying some nodes of one graph with one student.
 
     Attributes:
-        ms: median milliseconds of each way; what the naive export failed with, where it did.
+        ms: median milliseconds of each way; or why the naive export failed.
     """
 
     graph: str
@@ -95,7 +95,7 @@ class CallTimes:
 
 @dataclass(frozen=True, slots=True)
 class Int8Cost:
-    """Of a trained student in 8 bits."""
+    """The cost of running a trained student in 8 bits."""
 
     graph: str
     student: str
@@ -122,7 +122,7 @@ def make_case(graph: TextGraph, kind: StudentKind, hidden: int, compiled: bool) 
 
 
 def few_nodes(case: Case, count: int, x: NDArray[np.float32]) -> dict[str, Call]:
-    """What classifies `count` new nodes, each with the neighbours of a stored one."""
+    """Makes calls that classify `count` new nodes with the neighbours of stored ones."""
     adjacency = case.graph.adjacency
     nodes = np.random.default_rng(count).choice(adjacency.num_nodes, count, replace=False)
     near = unseen_neighborhoods(
@@ -149,7 +149,7 @@ def few_nodes(case: Case, count: int, x: NDArray[np.float32]) -> dict[str, Call]
 
 
 def all_nodes(case: Case, x: NDArray[np.float32]) -> dict[str, Call]:
-    """What classifies every node of the graph."""
+    """Makes calls that classify every node of the graph."""
     adjacency, tensor = case.graph.adjacency, torch.from_numpy(x)
     take_loops_from_edges(case.student, False)
     listed, sparse = graph_edges(case.kind, adjacency), edges(adjacency)
@@ -188,7 +188,7 @@ def add_compiled(calls: dict[str, Call], module: torch.nn.Module, inputs: tuple[
 
 
 def measure(calls: dict[str, Call], count: int, rounds: int) -> dict[str, float]:
-    """Median milliseconds a call."""
+    """Measures median milliseconds per call."""
     repeats = max(1, SAMPLE_NODES // count)
 
     def repeated(call: Call) -> Call:
@@ -203,7 +203,7 @@ def measure(calls: dict[str, Call], count: int, rounds: int) -> dict[str, float]
 
 
 def rows_of(case: Case, rounds: int) -> list[CallTimes]:
-    """A row a size."""
+    """Makes a table row for each size."""
     count = case.graph.num_nodes
     x = np.random.default_rng(0).standard_normal((count, DIMENSION)).astype(np.float32)
     rows = []
@@ -219,7 +219,7 @@ def rows_of(case: Case, rounds: int) -> list[CallTimes]:
 
 
 def rounds_of(nodes: int, rounds: int) -> int:
-    """Fewer of the calls that take seconds: their own time evens the noise out."""
+    """Chooses fewer rounds for calls that take seconds, since noise matters less in them."""
     if nodes < 2_000:
         return rounds
     return max(5, rounds // 6) if nodes < 20_000 else 3
@@ -281,7 +281,7 @@ def main(
 
 
 def cost_of_int8(student: Path) -> Int8Cost:
-    """What the gate of the export measures; it fails the export if that is too much."""
+    """Measures the cost of int8 as the gate of the export does."""
     options = ExportOptions(encoder_precision="fp32", student_precisions=("int8",))
     with torch.inference_mode(False), tempfile.TemporaryDirectory() as folder:
         manifest = export_bundle(student, Path(folder) / "bundle", options)

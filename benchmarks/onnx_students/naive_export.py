@@ -1,4 +1,4 @@
-"""The obvious export: PyG's model through torch.onnx, edge_index and scatter included."""
+"""Exports PyG's model in the obvious way, with torch.onnx, including edge_index and scatter."""
 
 import logging
 import warnings
@@ -12,7 +12,7 @@ from understudy.bundle.sessions import Network
 
 
 def naive_network(student: Student, dimension: int, path: Path) -> Network | str:
-    """Exports and opens the model; the exporter's complaint, where it cannot."""
+    """Exports and opens the model; returns the exporter's message if it fails."""
     nodes, edges = torch.export.Dim("nodes", min=2), torch.export.Dim("edges", min=2)
     sample = (torch.zeros(5, dimension), torch.zeros(2, 7, dtype=torch.int64), torch.ones(7))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

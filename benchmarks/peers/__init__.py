@@ -1,4 +1,4 @@
-"""What a person would serve instead, one file a rival, measured beside the service in one run.
+"""Compares the service with other ways to serve a graph network, in one run.
 
-Each file holds a rival's server, and a `Peer` that says how it is started and asked.
+Each rival has a file with its server, and a `Peer` that describes how to start it and ask it.
 """

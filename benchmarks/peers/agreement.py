@@ -1,4 +1,4 @@
-"""Whether a rival answers as the service does."""
+"""Checks whether a rival gives the same answers as the service."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ TOLERANCE = 1e-4  # of a probability
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of a rival's answers with the service's."""
+    """How far a rival's answers agree with the service's."""
 
     nodes: int
     same_label: float  # share of the nodes

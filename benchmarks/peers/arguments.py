@@ -1,4 +1,4 @@
-"""What a rival's server is told when it starts, in its own process."""
+"""The arguments of a rival's server process."""
 
 import os
 import sys
@@ -17,10 +17,10 @@ class ServerArguments:
 
 
 def read_arguments() -> ServerArguments:
-    """Reads the command line, and tells the address on standard output.
+    """Reads the command line, and prints the address to standard output.
 
-    Whatever is printed there afterwards, by this process or by its children, goes to standard
-    error, since nobody reads on.
+    What this process or its children print there afterwards goes to standard error, since nobody
+    reads further.
     """
     bundle, student, port, *arguments = sys.argv[1:]
     sys.stdout.write(f"http://{LOOPBACK}:{port}\n")

@@ -1,12 +1,12 @@
-"""`understudy bench peers`: the service beside what a person would use instead, in one run.
+"""`understudy bench peers`: compares the service with other ways to serve, in one run.
 
     python -m benchmarks.peers BUNDLE STUDENT [--python PATH]
 
-Servers run on one core, their client on the other; the service and a rival take turns, and every
-rival has the student's weights, the bundle's graph and text encoder, and stored nodes' h0. What it
-answers is compared with what the service answers before anything is timed. A rival whose packages
-are not installed here can have an interpreter of its own, in which understudy's packages (extras
-service and training) are, too.
+Servers run on one core, their client on the other; the service and a rival take turns. Every rival
+has the student's weights, the bundle's graph and text encoder, and the stored nodes' h0. Before
+anything is timed, its answers are compared with the service's. A rival whose packages are not
+installed here can use another interpreter, with these packages and understudy's extras service and
+training.
 """
 
 import statistics
@@ -99,10 +99,10 @@ def peers(
 
 
 def choose(names: Sequence[str]) -> list[Peer]:
-    """The rivals of these names.
+    """Selects rivals by name.
 
     Raises:
-        BenchmarkError: there is none of such a name.
+        BenchmarkError: a name is unknown.
     """
     known = {peer.name: peer for peer in RIVALS}
     if unknown := [name for name in names if name not in known]:
@@ -130,7 +130,7 @@ def measure(
     plan: Plan,
     encoder_ms: float,
 ) -> RivalResult:
-    """A rival's figures beside the service's, or why there are none."""
+    """Measures a rival and the service in turn; or records why the rival cannot run."""
     about: RivalResult = {"name": peer.name, "about": peer.about}
     questions = Questions(load_snapshot(folders[0] / "graph"))
     try:
@@ -152,13 +152,13 @@ def measure(
 
 
 def agree(own: Served, other: Served, peer: Peer, questions: Questions) -> dict[str, Agreement]:
-    """How both answer, by sort of node."""
+    """Compares the answers of both, by sort of node."""
     sorts = ("stored", "unseen") if peer.unseen else ("stored",)
     return {sort: compare(own, other, peer, questions.nodes(sort, CHECKED)) for sort in sorts}
 
 
 def after_a_change(own: Served, other: Served, peer: Peer, questions: Questions) -> Agreement:
-    """How both agree about the ends of an edge that both were given."""
+    """Compares the answers of both about the ends of an edge after adding it."""
     (edge,) = questions.edges(1)
     for server in (own, other):
         one_by_one(server, MUTATIONS, [mutation_body(edge, "add_edge")])

@@ -1,7 +1,7 @@
-"""FastAPI in front of PyTorch Geometric: the neighbourhood of what is asked, computed a request.
+"""FastAPI with PyTorch Geometric: each request computes the neighbourhood of its nodes.
 
-FastAPI offers no batching. The second form draws neighbours, as GraphSAGE was published, so its
-answers are others than the student's.
+FastAPI offers no batching. The second form samples neighbours, as GraphSAGE was published, so its
+answers differ from the student's.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Imports packages, and tells the versions of those that hold them, as JSON.
+"""Imports packages, and prints the versions of their distributions as JSON.
 
 python -m benchmarks.peers.installed PACKAGE...
 """

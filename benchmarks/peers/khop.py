@@ -1,7 +1,8 @@
-"""The neighbourhood of some nodes as a graph of its own, layer by layer, in numpy.
+"""Extracts the neighbourhood of some nodes as a graph of its own, layer by layer, in numpy.
 
-What PyTorch Geometric's `NeighborLoader` and `trim_to_layer` do together, for every neighbour or
-for some drawn ones; `torch_geometric.utils.k_hop_subgraph` would look at every edge of the graph.
+It does what PyTorch Geometric's `NeighborLoader` and `trim_to_layer` do together, for all
+neighbours or for sampled ones; `torch_geometric.utils.k_hop_subgraph` would look at every edge of
+the graph.
 """
 
 from collections.abc import Sequence

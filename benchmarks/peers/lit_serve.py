@@ -1,4 +1,4 @@
-"""LitServe in front of the same: a worker process, and requests that wait are answered together."""
+"""LitServe with the same predictor: one worker process, which batches waiting requests."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The one interface of all rivals: how one is started, asked and read."""
+"""The common interface of all rivals: how to start one, ask it, and read its answers."""
 
 import socket
 import subprocess
@@ -60,17 +60,17 @@ OURS = Peer("understudy", "the service", "understudy", ())
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python that can run a rival, and the versions of what it runs it with."""
+    """A Python interpreter that can run a rival, and the versions of the packages."""
 
     path: str
     packages: dict[str, str]
 
 
 def find_python(peer: Peer, paths: Sequence[str]) -> Interpreter:
-    """The first interpreter that can run a rival; ours is the last that is tried.
+    """Finds an interpreter that can run a rival; ours is tried last.
 
     Raises:
-        BenchmarkError: none can; what the last one lacks.
+        BenchmarkError: none can; names what the last one lacks.
     """
     reason = ""
     for path in (*paths, sys.executable):
@@ -89,15 +89,15 @@ def find_python(peer: Peer, paths: Sequence[str]) -> Interpreter:
 def started(
     peer: Peer, python: str, folders: tuple[Path, Path], log: Path, first: NodeBody
 ) -> Iterator[Served]:
-    """A rival's server on the servers' core, once it answers.
+    """Starts a rival's server on the servers' core, and waits until it answers.
 
     Args:
         folders: the bundle, and the student that it was exported from
-        log: where what it says goes
-        first: a stored node, which it is asked about until it answers
+        log: file for its output
+        first: id of a stored node to ask about until it answers
 
     Raises:
-        BenchmarkError: it ended, or does not answer in time; with the last line that it said.
+        BenchmarkError: it ended, or does not answer in time; quotes its last line.
     """
     command = [python, "-m", peer.module, *map(str, folders)]
     body = peer.body([first], 1)
@@ -121,13 +121,13 @@ def started(
 
 
 def free_port() -> str:
-    """Of the loopback interface; nobody has it at this moment."""
+    """Finds a port of the loopback interface that is free at this moment."""
     with socket.create_server((LOOPBACK, 0)) as free:
         return str(free.getsockname()[1])
 
 
 def wait_for(server: Served, peer: Peer, body: bytes, last: bool = True) -> bool:
-    """Asks until the server answers with success; False where it ends, unless that was the last.
+    """Asks until the server succeeds; returns False if it ended and may be started again.
 
     Raises:
         BenchmarkError: it ended, or does not answer in time.

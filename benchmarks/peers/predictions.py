@@ -1,4 +1,4 @@
-"""Logits as the service words its answers; of numpy alone, so that a table needs no torch."""
+"""Converts logits to answers in the service's form, with numpy alone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ DECIMALS = 6
 def predictions(
     logits: NDArray[np.float32], nodes: Sequence[NodeBody], manifest: Manifest, top_k: int
 ) -> list[dict[str, Any]]:
-    """One a node: its most probable labels by calibrated probabilities, best first.
+    """Makes each node's prediction: its most probable labels, with calibrated probabilities.
 
     Shapes:
         logits: float32 [B, classes]

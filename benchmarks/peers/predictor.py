@@ -1,4 +1,4 @@
-"""The student as users of PyTorch Geometric serve it: its layers over a neighbourhood a request."""
+"""The student as users of PyTorch Geometric serve it: each request computes a neighbourhood."""
 
 from collections.abc import Sequence
 from pathlib import Path

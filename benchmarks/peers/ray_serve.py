@@ -1,7 +1,7 @@
-"""Ray Serve in front of the same: one replica, and requests that wait are answered together.
+"""Ray Serve with the same predictor: one replica, which batches waiting requests.
 
-Ray gives its own processes 15 seconds to start, all of them at once, and ends where one takes
-longer; so it starts on every core, and more than once where it has to.
+Ray gives its own processes 15 seconds in all to start, and ends if one takes longer; so it starts
+on all cores, and repeats the start if necessary.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""FastAPI in front of a table that PyTorch Geometric computes anew whenever the graph changes.
+"""FastAPI with a table of answers, which PyTorch Geometric recomputes after every change.
 
 Stored nodes are looked up. The layers read the edges as a compressed matrix, which is faster than
 an edge_index with scatter.

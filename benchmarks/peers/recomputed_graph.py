@@ -1,4 +1,4 @@
-"""A graph whose every node is computed anew by PyTorch Geometric when an edge comes or goes."""
+"""A graph of which PyTorch Geometric recomputes all nodes when an edge is added or removed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from understudy.graph.csr import Adjacency
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An edge that comes or goes, between nodes by their ids."""
+    """An edge to add or remove, by the ids of its nodes."""
 
     kind: str  # add_edge or remove_edge
     source: str

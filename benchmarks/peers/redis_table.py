@@ -1,7 +1,7 @@
-"""A frozen table of predictions in Redis behind FastAPI: no model, no graph, nothing unseen.
+"""FastAPI with a fixed table of predictions in Redis: no model, no graph, no unseen nodes.
 
-Redis runs on the same core, spoken to over a socket of its own; its answers are put together as
-they are, without being read.
+Redis runs on the same core and is asked over a Unix socket; its answers are joined without being
+decoded.
 """
 
 import subprocess
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def fill(path: str, bundle: Path) -> None:
-    """Puts every stored node's prediction in, as JSON by its id."""
+    """Writes every stored node's prediction to Redis, as JSON, by id."""
     from benchmarks.peers.predictions import predictions
     from understudy.bundle import open_bundle
     from understudy.bundle.student import LOGITS_FILE

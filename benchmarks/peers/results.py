@@ -1,4 +1,4 @@
-"""What results/peers.json holds: each rival beside the service, from turns in one run."""
+"""The content of results/peers.json: each rival compared with the service."""
 
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
@@ -18,7 +18,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sustained:
-    """Of one side under load; medians over its turns."""
+    """Figures of one side under load; medians over its turns."""
 
     per_second: float  # requests
     processor_us: float  # of the server, a request
@@ -47,13 +47,13 @@ class TimeComparison:
 
 @dataclass(frozen=True, slots=True)
 class UnseenComparison(TimeComparison):
-    """The same of unseen nodes, whose text encoder both sides share."""
+    """The same for unseen nodes; both sides use the same text encoder."""
 
     times_apart_from_encoder: float | None  # None where the encoder leaves no time of ours
 
 
 class RivalResult(TypedDict):
-    """Of one rival; what it does not offer is left out, and so is all where it cannot run here."""
+    """Figures of one rival; what it does not offer is missing, and all if it cannot run here."""
 
     name: str
     about: str

@@ -1,4 +1,4 @@
-"""All rivals, in the order of the tables; each one's server is in the file of its name."""
+"""All rivals, in the order of the tables; the server of each is in the file of its name."""
 
 from benchmarks.peers.peer import BATCH, Peer
 from benchmarks.peers.triton_protocol import TRITON_PATH, triton_body, triton_scores

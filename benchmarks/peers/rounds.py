@@ -1,4 +1,4 @@
-"""Turns of the service and of a rival, so that whatever else the machine does meets both alike."""
+"""Measures the service and a rival in turn, so that other load affects both alike."""
 
 import statistics
 from collections.abc import Callable
@@ -28,9 +28,9 @@ Turn = Callable[[Served, Peer, int], Result]  # the round's number, from 0 on
 def alternating(
     own: Served, other: Served, peer: Peer, rounds: int, turn: Turn[Result]
 ) -> list[list[Result]]:
-    """What the service's turns gave, and the rival's; the first round is not told.
+    """Measures both in turn; returns the results of each, without those of the first round.
 
-    Each goes first in every second round.
+    Each one goes first in every second round.
     """
     ours: list[Result] = []
     theirs: list[Result] = []
@@ -47,7 +47,7 @@ def alternating(
 def loaded(
     own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions, sort: str
 ) -> LoadComparison:
-    """Medians of requests a second and of the server's time a request, under load."""
+    """Measures requests per second, and the server's time per request, under load."""
     count = STORED_BODIES if sort == "stored" else UNSEEN_BODIES
     nodes = questions.nodes(sort, count)
 
@@ -76,7 +76,7 @@ def loaded(
 def one_at_a_time(
     own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions, encoder_ms: float
 ) -> UnseenComparison:
-    """Latency of unseen nodes, in a round the same ones for both.
+    """Measures the latency of unseen nodes; in a round both get the same ones.
 
     Args:
         encoder_ms: median time of the text encoder, which all share
@@ -101,7 +101,7 @@ def one_at_a_time(
 def changed(
     own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions
 ) -> TimeComparison:
-    """Latency of a change: an edge is added, and removed again."""
+    """Measures the latency of a change: adds an edge, and removes it again."""
     edges = questions.edges(plan.changes)
     bodies = [mutation_body(edge, kind) for edge in edges for kind in ("add_edge", "remove_edge")]
 

@@ -1,4 +1,4 @@
-"""Triton, through nvidia-pytriton, in front of the same: its own HTTP server and its batcher."""
+"""Triton (nvidia-pytriton) with the same predictor: its own HTTP server and batcher."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a rival is asked that speaks another wire than the service's `POST /classify`."""
+"""Asks Triton, which has another protocol than the service's `POST /classify`."""
 
 from collections.abc import Sequence
 

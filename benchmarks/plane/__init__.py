@@ -1,1 +1,1 @@
-"""Accuracy over latency in one picture, from committed results; nothing is measured."""
+"""Draws accuracy over latency from committed results; measures nothing."""

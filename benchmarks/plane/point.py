@@ -1,4 +1,4 @@
-"""Ways to answer as points of accuracy and latency, and what results/plane.json holds of them."""
+"""Points of accuracy and latency, and the content of results/plane.json."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""One plane of accuracy and latency: teachers, students, an MLP, and published decision models.
+"""Collects the points of accuracy and latency: teachers, students, an MLP, and decision models.
 
     python -m benchmarks.plane [GRAPH] [--labels 20-per-class]
 

@@ -1,1 +1,1 @@
-"""Stages of the line by one worker and by two of a local cluster of Ray, in seconds."""
+"""Seconds of teach, distill, export and predict with one and two workers of a local Ray cluster."""

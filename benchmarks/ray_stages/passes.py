@@ -1,4 +1,4 @@
-"""Export and predictions on a local cluster of Ray, as `benchmarks.ray_stages` measures them."""
+"""Runs export and predict once per way of `benchmarks.ray_stages`, and reports the results."""
 
 import hashlib
 import json
@@ -30,27 +30,27 @@ from understudy.predict.run import Problems, Run
 from understudy.predict.sources import TableOptions, read_rows
 from understudy.progress import silent
 
-EXPORTER, ANSWERER = "ray::RangeWorker", "ray::AnsweringWorker"  # as processes are called
+EXPORTER, ANSWERER = "ray::RangeWorker", "ray::AnsweringWorker"  # names of the processes
 LINES = Format("jsonl")
-MOST_NEIGHBORS = 10  # that are named beside a text
+MOST_NEIGHBORS = 10  # named with a text
 STUDENT, BUNDLE, ROWS, CACHE = "student", "bundle", "rows.jsonl", "prepared.cache"
 
 
 @dataclass(frozen=True, slots=True)
 class PassResults:
-    """Of results/ray_export_….json and ray_predict_….json."""
+    """The content of results/ray_export_….json and ray_predict_….json."""
 
-    ratio: float  # of two workers' seconds to one's
+    ratio: float  # seconds of two workers, divided by those of one
     seconds: dict[str, float]  # by way
-    equal_by_workers: bool  # whether all ways with workers give the same bytes
-    equal: bool  # and the one without Ray
-    largest_difference: float  # of an activation from those without Ray
+    equal_by_workers: bool  # all ways with workers give the same bytes
+    equal: bool  # all ways do, including the one without Ray
+    largest_difference: float  # between activations with and without Ray
 
 
 def prepare(home: Path, options: DistillOptions, texts: int = 0) -> None:
     """Trains a student; with `texts`, also exports it and writes that many texts with neighbours.
 
-    Texts are embedded here once for all ways.
+    Texts are embedded here, once for all ways.
     """
     (home / CACHE).mkdir()
     os.environ["UNDERSTUDY_CACHE"] = str(home / CACHE)
@@ -62,7 +62,7 @@ def prepare(home: Path, options: DistillOptions, texts: int = 0) -> None:
 
 
 def write_texts(graph: TextGraph, count: int, path: Path) -> None:
-    """The texts of the first nodes, each with the ids of some neighbours, as lines of JSON."""
+    """Writes the texts of the first nodes, each with the ids of some neighbours, as JSON lines."""
     with path.open("w", encoding="utf-8") as file:
         for node in range(min(count, graph.num_nodes)):
             names = graph.ids.take(graph.adjacency.neighbors(node)[:MOST_NEIGHBORS]).to_pylist()
@@ -71,7 +71,7 @@ def write_texts(graph: TextGraph, count: int, path: Path) -> None:
 
 
 def exported(place: Place) -> Figures:
-    """The student exported once; of a way that kills, one worker dies while it computes."""
+    """Exports the student once; in a way that kills, one worker is killed while it computes."""
     home = place.graph.parent
     shutil.copytree(home / CACHE, cache_folder(), dirs_exist_ok=True)
     elsewhere = None
@@ -95,7 +95,7 @@ def largest_difference(one: Path, other: Path) -> float:
 
 
 def predicted(place: Place) -> Figures:
-    """All rows answered once; of a way that kills, one worker dies meanwhile."""
+    """Answers all rows once; in a way that kills, one worker is killed meanwhile."""
     home, out = place.graph.parent, place.out.with_suffix(".jsonl")
     progress = killing(ANSWERER, ASKING) if place.way.killed else silent
     started = time.perf_counter()
@@ -119,11 +119,11 @@ def predicted(place: Place) -> Figures:
 
 
 def silent_words(words: str) -> None:
-    """Takes what is told, and tells nobody."""
+    """Discards a message."""
 
 
 def pass_results(found: dict[str, Figures]) -> PassResults:
-    """What is committed of export and predict."""
+    """Summarises the figures of all ways, as they are committed."""
     one, two = found[ONE.name], found[TWO.name]
     by_workers = [own for name, own in found.items() if name != ALONE.name]
     return PassResults(

@@ -1,19 +1,22 @@
-"""Stages on a local cluster of Ray, by one worker and by two, of one core each.
+"""Measures stages on a local Ray cluster with one worker and with two, each on one core.
 
     python -m benchmarks.ray_stages teach [--nodes 100000] [--asked 2000] [--workers-alone]
     python -m benchmarks.ray_stages distill [--nodes 100000] [--epochs 2] [--timed-epochs 6]
     python -m benchmarks.ray_stages export [--nodes 100000] [--encoder minilm]
     python -m benchmarks.ray_stages predict [--nodes 100000] [--encoder minilm] [--asked 2000]
 
-Beside them the stage without Ray, on one core, too; and by two workers of which one is killed.
-Seconds are of a stage, from its command to its folder, on a cluster that runs: workers start in
-them. A teacher is an encoder with a fitted head (MiniLM, or a folder), asked once each way. A
-student hashes texts, and each worker's part of a step is as large as this machine's step. Those
-that are compared with each other are trained over three seeds, and one worker is held against two
-over one longer run, in which starting is a smaller part. What a machine's cores take of each other
-is told by two processes that train at once and share nothing: no two workers of this machine can
-take less of one's time than those leave. What is exported, and asked about texts of
-nodes with their neighbours, is a student of one epoch.
+For comparison, each stage also runs without Ray on one core, and with two workers of which one is
+killed. Seconds are those of the whole stage on a running cluster, including the start of its
+workers.
+
+- teach asks an encoder with a fitted head (MiniLM, or a folder), once per way.
+- distill trains students on hashed texts; a worker's share of a step is as large as a step without
+  Ray. Students whose accuracies are compared are trained with three seeds. The times of one worker
+  and two come from one longer run, in which the start matters less. Two independent processes that
+  train at the same time show how much this machine's cores slow each other down, which bounds what
+  a second worker can gain.
+- export and predict use a student of one epoch; predict asks about texts with neighbours.
+
 `--workers-alone` leaves out the way without Ray and the one that kills, for a longer run.
 """
 
@@ -67,54 +70,59 @@ from understudy.graph.files import file_digest
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from understudy.progress import Progress, silent
 
-ACTOR, WORKER = "ray::AskingWorker", "ray::RayTrainWorker"  # as processes are called
+ACTOR, WORKER = "ray::AskingWorker", "ray::RayTrainWorker"  # names of the processes
 Stage = Literal["teach", "distill", "export", "predict"]
 PASSES: tuple[Stage, ...] = ("export", "predict")
 
 
 @dataclass(frozen=True, slots=True)
 class TeachResults:
-    """Of results/ray_teach.json."""
+    """The content of results/ray_teach.json."""
 
-    ratio: float  # of two workers' seconds to one's
+    ratio: float  # seconds of two workers, divided by those of one
     seconds: dict[str, float]  # by way
-    equal_answers: bool  # of the teacher, whatever the way
+    equal_answers: bool  # the teacher answers alike in every way
 
 
 @dataclass(frozen=True, slots=True)
 class DistillResults:
-    """Of results/ray_distill.json."""
+    """The content of results/ray_distill.json."""
 
-    ratio: float  # of two workers' seconds to one's
+    ratio: float  # seconds of two workers, divided by those of one
     seconds: dict[str, float]  # of the longer run, by way
-    training_seconds: dict[str, float]  # of them, from its first step to its last
+    training_seconds: dict[str, float]  # of these, from the first step to the last
     training_ratio: float
-    left_by_the_machine: float  # of the ratio, by two processes that share nothing
-    val_accuracy: dict[str, list[float]]  # by way, of each seed
-    difference: float  # of their mean, two workers to none
-    spread: float  # their standard deviation over seeds, without Ray
+    left_by_the_machine: float  # the least possible ratio, from two independent processes
+    val_accuracy: dict[str, list[float]]  # by way, for each seed
+    difference: float  # of the mean accuracy, two workers minus no Ray
+    spread: float  # standard deviation of the accuracy over seeds, without Ray
     killed_is_the_same: bool
 
 
 def main(
-    stage: Annotated[Stage, typer.Argument(help="What is measured.")],
-    nodes: Annotated[int, typer.Option(min=100, help="Of the synthetic graph.")] = 100_000,
+    stage: Annotated[Stage, typer.Argument(help="Stage to measure.")],
+    nodes: Annotated[int, typer.Option(min=100, help="Nodes of the synthetic graph.")] = 100_000,
     asked: Annotated[
         int, typer.Option(min=1, help="Nodes that the teacher is asked about, or texts to predict.")
     ] = 2_000,
-    epochs: Annotated[int, typer.Option(min=2, help="Of students that are compared.")] = 2,
-    timed_epochs: Annotated[int, typer.Option(min=1, help="Of the one that is timed.")] = 6,
+    epochs: Annotated[
+        int, typer.Option(min=2, help="Epochs of the students whose accuracies are compared.")
+    ] = 2,
+    timed_epochs: Annotated[
+        int, typer.Option(min=1, help="Epochs of the student that is timed.")
+    ] = 6,
     teacher: Annotated[str, typer.Option(help="encoder, or encoder:FOLDER.")] = "encoder",
     encoder: Annotated[
-        EncoderKind, typer.Option(help="Of the student that is exported and asked.")
+        EncoderKind, typer.Option(help="Text encoder of the student for export and predict.")
     ] = "hashing",
     workers_alone: Annotated[
-        bool, typer.Option("--workers-alone", help="Teach by one worker and by two, no more.")
+        bool,
+        typer.Option("--workers-alone", help="Measure teach with one worker and with two only."),
     ] = False,
 ) -> None:
     """Measure, print and write results/ray_STAGE.json and ray_STAGE.md."""
     if workers_alone and stage != "teach":
-        raise typer.BadParameter("--workers-alone is of teach: other stages compare with the rest")
+        raise typer.BadParameter("--workers-alone applies only to teach; leave it out")
     quiet_libraries()
     check_programs()
     torch.set_num_threads(1)
@@ -167,7 +175,7 @@ def main(
 
 
 def taught(place: Place, options: TeachOptions) -> Figures:
-    """The teacher asked once; of a way that kills, one actor dies while it is."""
+    """Asks the teacher once; in a way that kills, one worker is killed meanwhile."""
     elsewhere = None
     if place.cluster is not None:
         from training.cluster.asking import on_cluster
@@ -180,7 +188,7 @@ def taught(place: Place, options: TeachOptions) -> Figures:
 
 
 def distilled(place: Place, options: DistillOptions, timed_epochs: int) -> Figures:
-    """Students over the way's seeds, and the one that is timed."""
+    """Trains students with the way's seeds, and one more that is timed."""
     figures = Figures()
     for seed in place.way.seeds:
         progress = killing(WORKER, TRAINING) if place.way.killed else silent
@@ -199,7 +207,7 @@ def distilled(place: Place, options: DistillOptions, timed_epochs: int) -> Figur
 def students(
     place: Place, training: TrainingConfig, options: DistillOptions, progress: Progress
 ) -> list[dict[str, float]]:
-    """One student's metrics; of two where the way has a second process train another one."""
+    """Trains a student, or two at once in separate processes; returns the metrics of each."""
     if not place.way.twice:
         return [student(place, training, options, progress)]
     with ProcessPoolExecutor(2, get_context("spawn"), torch.set_num_threads, (1,)) as processes:
@@ -211,7 +219,7 @@ def students(
 def student(
     place: Place, training: TrainingConfig, options: DistillOptions, progress: Progress
 ) -> dict[str, float]:
-    """One student's metrics."""
+    """Trains a student; returns its metrics."""
     out, own = place.out, replace(options, training=training)
     if place.cluster is None:
         return distill(place.graph, out, own, progress)
@@ -222,7 +230,7 @@ def student(
 
 
 def results(stage: Stage, found: dict[str, Figures]) -> PassResults | TeachResults | DistillResults:
-    """What is committed: seconds and their ratio, and whether all ways give the same."""
+    """Summarises the figures of all ways, as they are committed."""
     if stage in PASSES:
         return pass_results(found)
     return teach_results(found) if stage == "teach" else distill_results(found)

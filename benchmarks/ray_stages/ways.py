@@ -1,4 +1,4 @@
-"""The ways in which `benchmarks.ray_stages` has a stage done, and what it finds of each."""
+"""The ways to run a stage that `benchmarks.ray_stages` compares, and the figures of each."""
 
 import os
 from collections.abc import Iterator
@@ -17,12 +17,14 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Way:
+    """A way to run a stage."""
+
     name: str
     workers: int = 0  # 0: without Ray
-    killed: bool = False  # one of them, once
-    timed: bool = False  # over a longer run of a student, too
-    twice: bool = False  # by two processes at once that share nothing
-    seeds: tuple[int, ...] = SEEDS[:1]  # of students; none: only what is timed
+    killed: bool = False  # one worker is killed, once
+    timed: bool = False  # a longer run of a student is timed, too
+    twice: bool = False  # two independent processes run it at the same time
+    seeds: tuple[int, ...] = SEEDS[:1]  # of students; none: only the timed run
 
 
 ALONE = Way("without Ray", seeds=SEEDS)
@@ -35,19 +37,19 @@ WAYS = (ALONE, ONE, TWO, KILLED)
 
 @dataclass(slots=True)
 class Figures:
-    """Of one way of one stage."""
+    """The figures of one way to run one stage."""
 
     seconds: float = 0.0  # of teaching, or of the longer run
     answers: str = ""  # SHA-256 of a teacher's answers, of predictions, or of activations
-    difference: float = 0.0  # of activations, the largest from those without Ray
-    training_seconds: float = 0.0  # of the longer run, its first step to its last
+    difference: float = 0.0  # the largest between activations with and without Ray
+    training_seconds: float = 0.0  # of the longer run, from its first step to its last
     val_accuracy: list[float] = field(default_factory=list)  # by seed
-    compared_seconds: list[float] = field(default_factory=list)  # the same, of training
+    compared_seconds: list[float] = field(default_factory=list)  # of training, by seed
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a way's work is done."""
+    """The folders and the cluster, if any, that a way works with."""
 
     way: Way
     graph: Path
@@ -57,7 +59,7 @@ class Place:
 
 @contextmanager
 def placed(way: Way, home: Path) -> Iterator[Place]:
-    """A way's cluster, where it has one; what is cached of texts is of no use to the next way."""
+    """Starts a way's cluster, if it has one; each way has its own cache of texts."""
     graph, out = home / "graph", home / folder_name(way)
     os.environ["UNDERSTUDY_CACHE"] = str(out.with_suffix(".cache"))
     if not way.workers:
@@ -68,25 +70,25 @@ def placed(way: Way, home: Path) -> Iterator[Place]:
 
 
 def folder_name(way: Way) -> str:
-    """Of what a way makes."""
+    """The name of the folder that a way writes."""
     return way.name.replace(" ", "-").replace(",", "")
 
 
 def killing(title: str, when: str) -> Progress:
-    """Kills one worker of ours, when something of the stage `when` is done for the first time."""
+    """Makes a progress that kills a worker once, as soon as the stage `when` has made progress."""
     waiting = [title]
 
     def report(stage: str, done: int, total: int) -> None:
         if stage == when and 0 < done < total and waiting:
             own = descendants(waiting.pop())
             if not own:
-                raise BenchmarkError(f"no process {title} is there to be killed")
+                raise BenchmarkError(f"there is no process {title} to kill")
             own[-1].kill()
 
     return report
 
 
 def descendants(title: str) -> list[psutil.Process]:
-    """Processes below this one whose command begins so."""
+    """Lists the processes started from this one whose command begins with the title."""
     found = psutil.Process().children(recursive=True)
     return [one for one in found if "".join(one.cmdline()[:1]).startswith(title)]

@@ -1,1 +1,1 @@
-"""Services as processes on a core of their own, requests to them, and clients."""
+"""Starts services on a core of their own, makes requests, and sends them."""

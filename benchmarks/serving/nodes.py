@@ -1,4 +1,4 @@
-"""Nodes that a service is asked about: stored ones, and unseen ones beside them, by number."""
+"""Makes the nodes to ask about, by number: stored ones, and unseen ones linked to them."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a stored node is measured against: a plain FastAPI route, and a bare ASGI application."""
+"""Baselines for a stored node: a plain FastAPI route, and a bare ASGI application."""
 
 from fastapi import FastAPI
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""The least client that can load a service: requests prepared as bytes, connections kept."""
+"""A minimal HTTP client for load: it sends prepared bytes over kept connections."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One request at a time over one connection: the time of each, and the server's."""
+"""Sends one request at a time over one connection; times each, and the server's work."""
 
 import http.client
 import statistics

@@ -1,4 +1,4 @@
-"""Closed loops over HTTP: wrk, which loads a server from another core than the server's."""
+"""Loads a server with wrk in a closed loop, from another core than the server's."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class LoadRun:
-    """What a closed loop of some connections got from a server."""
+    """The result of a closed loop of some connections."""
 
     per_second: float  # requests
     microseconds: float  # of the server's processor, a request

@@ -1,1 +1,1 @@
-"""Changes of edges a second, by batch size and student, on a graph of ogbn-arxiv's size."""
+"""Edge changes per second by batch size and student, on a graph of ogbn-arxiv's size."""

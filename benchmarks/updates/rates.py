@@ -1,13 +1,14 @@
-"""Changes of edges a second, by batch size and student: how the field measures a living graph.
+"""Measures edge changes per second by batch size and student, as is usual for changing graphs.
 
     python -m benchmarks.updates FOLDER
     python -m benchmarks.updates FOLDER --against ../another-checkout
 
-A synthetic graph of ogbn-arxiv's size, 169,343 nodes and 1,166,243 edges, with a random student of
-each kind, is drawn into FOLDER, unless it is there. Edges come and go by turns, drawn evenly; the
-log is in memory. Each size of batch begins with nothing left to be computed, and is measured twice:
-changes alone, which may leave logits to whoever asks for them, and with all computed after every
-batch. With --against, another checkout's engine gets the same changes by turns.
+A synthetic graph of ogbn-arxiv's size (169,343 nodes and 1,166,243 edges) and a random student of
+each kind are written to FOLDER, unless they exist. Edges, drawn uniformly, are added and removed in
+turn; the log is in memory. Before each batch size is measured, all pending logits are computed.
+Each size is measured twice: with changes alone, after which some logits may be left until they are
+read, and with all logits computed after every batch. With --against, the engine of another checkout
+gets the same changes in turn.
 """
 
 import json
@@ -33,22 +34,22 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 NODES, EDGES, CLASSES = 169_343, 1_166_243, 40  # ogbn-arxiv's
 HIDDEN = 64
 KINDS = ("sage", "gcn", "gin", "gat")
-WARM_UP = 10_000  # changes, after which a serving process is as it stays
-# Of batches, and how often the engines take turns.
+WARM_UP = 10_000  # changes, after which a process is in its steady state
+# Batch size → batches per turn, and number of turns of each engine.
 ROUNDS = {1: (40, 3), 10: (10, 3), 100: (4, 3), 1_000: (2, 2), 10_000: (1, 2)}
-READ_AFTER = 100  # changes a batch: some logits are stored then, and some are left
+READ_AFTER = 100  # batch size after which look-ups are timed: some logits are stored, some left
 READS = 200  # look-ups of one node
 WORKER = Path(__file__).with_name("worker.py")
 
 
 @dataclass
 class Engine:
-    """A worker's process, and what it was found to take, by batch size."""
+    """The process of `benchmarks.updates.worker`, and its figures by batch size."""
 
     process: "subprocess.Popen[str]"
     opened: dict[str, float]
     totals: dict[int, dict[str, float]] = field(default_factory=dict)
-    settled: dict[int, dict[str, float]] = field(default_factory=dict)  # the same, all computed
+    settled: dict[int, dict[str, float]] = field(default_factory=dict)  # with all logits computed
     reads: dict[str, float] = field(default_factory=dict)  # microseconds
 
     @classmethod
@@ -77,7 +78,7 @@ class Engine:
 
     def finish(self) -> EngineFigures:
         checked = self.ask(check=True)
-        self.process.communicate()  # the end of its input is the end
+        self.process.communicate()  # it ends when its input ends
         return {
             "megabytes opened": self.opened["megabytes"],
             "difference": checked["difference"],
@@ -103,9 +104,11 @@ def answer_of(process: "subprocess.Popen[str]") -> dict[str, float]:
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Of the bundles, made if they are not there.")],
-    against: Annotated[Path | None, typer.Option(help="Another checkout, by turns.")] = None,
-    scale: Annotated[int, typer.Option(help="Times ogbn-arxiv's size.")] = 1,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the bundles, which are made if missing.")
+    ],
+    against: Annotated[Path | None, typer.Option(help="Another checkout to compare with.")] = None,
+    scale: Annotated[int, typer.Option(help="Multiple of ogbn-arxiv's size.")] = 1,
 ) -> None:
     """Measure, print and write results/updates.json."""
     make_bundles(folder, scale)
@@ -128,17 +131,17 @@ def main(
 
 
 def revision(checkout: Path) -> str:
-    """The commit that a checkout stands at, shortened; its folder's name where git cannot tell."""
+    """The short name of a checkout's commit; its folder's name if it is no git repository."""
     command = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or checkout.name
 
 
 def make_bundles(folder: Path, scale: int) -> None:
-    """Draws the bundles that are not there.
+    """Makes the bundles that are missing.
 
     Raises:
-        BenchmarkError: one is there of a graph of another size.
+        BenchmarkError: an existing bundle is of a graph of another size.
     """
     missing = [kind for kind in KINDS if not (folder / kind).exists()]
     for kind in set(KINDS) - set(missing):

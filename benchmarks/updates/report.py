@@ -1,4 +1,4 @@
-"""The tables of results/updates.md, and what results/updates.json holds."""
+"""The tables of results/updates.md, and the content of results/updates.json."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,34 +14,34 @@ LEFT = (
 )
 
 
-# Of batches of one size, by the names in the file; the last two since answers may wait.
+# The figures of one batch size; the keys are those of the file. Older files lack the last two.
 BatchFigures = TypedDict(
     "BatchFigures",
     {
         "a processor second": float,  # changes
         "a wall second": float,  # changes
         "rows an update": float,
-        "nodes left": NotRequired[float],  # after a batch, whose logits wait to be asked for
+        "nodes left": NotRequired[float],  # whose logits are not computed after a batch
         "settled": NotRequired[float],  # changes a processor second, all logits computed
     },
 )
-# Of one engine under all batches.
+# The figures of one engine over all batch sizes.
 EngineFigures = TypedDict(
     "EngineFigures",
     {
         "megabytes opened": float,
-        "difference": float,  # the largest of a logit to a full computation
+        "difference": float,  # the largest between a logit and a full computation
         "megabytes": float,
         "reads": NotRequired[dict[str, float]],  # median microseconds of a look-up
         "batches": dict[str, BatchFigures],  # by their size
     },
 )
-Engines = Mapping[str, EngineFigures]  # "this", and "other" where another checkout was measured
+Engines = Mapping[str, EngineFigures]  # "this", and "other" if another checkout was measured
 
 
 @dataclass(frozen=True, slots=True)
 class UpdatesResults:
-    """Of results/updates.json."""
+    """The content of results/updates.json."""
 
     nodes: int
     edges: int
@@ -53,7 +53,7 @@ class UpdatesResults:
 def markdown(results: UpdatesResults) -> str:
     kinds = results.kinds
     cells = next(iter(next(iter(kinds.values()))["this"]["batches"].values()))
-    leaves = "settled" in cells  # what was measured before answers could wait has no such figures
+    leaves = "settled" in cells  # older results lack these figures
     text = (
         f"Changes of edges a second, half of them additions and half removals, drawn evenly, on a "
         f"synthetic graph of {results.nodes:,} nodes and {results.edges:,} edges, as many as "
@@ -69,7 +69,7 @@ def markdown(results: UpdatesResults) -> str:
 
 
 def batches(results: UpdatesResults, leaves: bool) -> str:
-    """What changes cost, by kind and size of batch."""
+    """A table of the cost of changes, by student and batch size."""
     rows = []
     for kind, found in results.kinds.items():
         for batch, cells in found["this"]["batches"].items():
@@ -101,12 +101,12 @@ def batches(results: UpdatesResults, leaves: bool) -> str:
 
 
 def compared(own: float, other: float) -> list[str]:
-    """The other's figure, and how many times it this one's is."""
+    """Formats the other figure, and this one divided by it."""
     return [f"{other:,.0f}", f"{own / other:.1f}"]
 
 
 def looked_up(kinds: Mapping[str, Engines]) -> str:
-    """What a look-up costs whose answer waits, beside one whose answer is stored."""
+    """A table of look-up times, for stored logits and for those that must be computed first."""
     rows = []
     for kind, found in kinds.items():
         reads = found["this"]["reads"]
@@ -117,7 +117,7 @@ def looked_up(kinds: Mapping[str, Engines]) -> str:
 
 
 def exactness(kinds: Mapping[str, Engines]) -> str:
-    """How far logits, as they are read, are from a full computation; and the memory."""
+    """A table of the largest difference from a full computation, and of the memory."""
     return (
         markdown_table(
             ["student", "largest difference to a full computation", "MB opened", "MB in the end"],

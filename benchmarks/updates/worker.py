@@ -1,12 +1,16 @@
-"""One engine under a stream of edges, told by lines what to do; of this or another checkout.
+"""Runs one engine, of this or another checkout, and applies edge changes to it on command.
 
     python benchmarks/updates/worker.py BUNDLE
 
-A line of JSON is answered by one: {"batch": 100, "rounds": 20} applies that many batches and tells
-what they took, with "settled" what they took with every logit computed after each of them.
-{"settle": true} computes all without being timed, {"reads": 100} tells what as many look-ups of one
-node take, {"check": true} the difference to a full computation, and the memory. Of the product it
-uses only what older checkouts have, too.
+It reads one JSON object per line from standard input, and answers each with one:
+
+- {"batch": 100, "rounds": 20} applies 20 batches of 100 changes and returns their times; with
+  "settled": true, all logits are computed after each batch;
+- {"settle": true} computes all logits, untimed;
+- {"reads": 100} times 100 look-ups of one node;
+- {"check": true} returns the largest difference from a full computation, and the memory.
+
+It uses only those parts of the product that older checkouts have, too.
 """
 
 import json
@@ -25,7 +29,7 @@ from understudy.graph.mutations import AddEdge, Mutation, RemoveEdge
 
 
 class Stream:
-    """Edges that come and go by turns, drawn evenly; equal seeds draw the same."""
+    """Alternately adds and removes uniformly drawn edges; equal seeds draw the same ones."""
 
     def __init__(self, engine: Engine, seed: int = 0) -> None:
         base = engine.state.graph.parts.base
@@ -64,7 +68,7 @@ class Stream:
 def timed(
     engine: Engine, stream: Stream, batch: int, rounds: int, settled: bool = False
 ) -> dict[str, float]:
-    """Seconds of some batches; drawing them is not counted."""
+    """Applies batches, and measures them; drawing them is not counted."""
     batches = [stream.batch(batch) for _ in range(rounds)]
     rows = engine.writer.computed_rows
     wall, processor = time.perf_counter(), time.process_time()
@@ -82,7 +86,7 @@ def timed(
 
 
 def left(engine: Engine) -> NDArray[np.bool_]:
-    """bool [rows]: whose logits wait until they are asked for; nobody's in an older checkout."""
+    """bool [rows]: whose logits are not computed yet; older checkouts have none."""
     rows, stale = np.arange(engine.state.graph.num_rows), getattr(engine.state, "stale", None)
     if stale is None:
         return np.zeros(len(rows), np.bool_)
@@ -90,7 +94,7 @@ def left(engine: Engine) -> NDArray[np.bool_]:
 
 
 def reads(engine: Engine, count: int) -> dict[str, float]:
-    """Median microseconds of the logits of one node, where they are stored and where they wait."""
+    """Median microseconds of reading one node's logits, stored ones and ones still to compute."""
     waits, found = left(engine), {}
     generator = np.random.default_rng(0)
     for name, rows in (("stored", np.flatnonzero(~waits)), ("left", np.flatnonzero(waits))):
@@ -102,14 +106,14 @@ def reads(engine: Engine, count: int) -> dict[str, float]:
 
 def seconds_of(engine: Engine, row: int) -> float:
     rows, state = np.array([row]), engine.state
-    state.logits(rows)  # the pages that it reads are there
+    state.logits(rows)  # loads the pages
     started = time.perf_counter()
     state.logits(rows)
     return time.perf_counter() - started
 
 
 def checked(engine: Engine) -> dict[str, float]:
-    """The largest difference of a logit, as it is read, to a full computation; and the memory."""
+    """The largest difference of a logit from a full computation, and the memory."""
     graph = engine.state.graph
     rows = np.arange(graph.num_rows)
     megabytes = anonymous_megabytes()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from service.compatible.answers import Confidence, Merged, Reply, read_reply
 from service.compatible.choices import Options, Shares
 from service.compatible.nodes import node_of_object, node_of_text
 from service.compatible.questions import QuestionReader, Questions, look_around
@@ -104,13 +105,7 @@ class ChoiceAnswer(Struct, tag_field="type", tag="choice"):
 
     name: str | None
     choice: str | bool
-    confidence: Annotated[
-        float,
-        Meta(
-            description="(p - 1/n) / (1 - 1/n), where p is the choice's probability and n the "
-            "number of options."
-        ),
-    ]
+    confidence: Confidence
     probabilities: list[ChoiceProbability]
 
 
@@ -175,21 +170,6 @@ class DecisionResponse(Struct):
     usage: DecisionUsage
 
 
-class MergedResponse(Struct):
-    """The response with answers of an upstream."""
-
-    model: str
-    answers: list[Any]
-    usage: Any
-
-
-class UpstreamResponse(Struct):
-    """The parts of an upstream's answer that are read."""
-
-    answers: list[Raw]
-    usage: Raw
-
-
 class DecisionsWireRequest:
     """A request; see `service.compatible.proxy.WireRequest`."""
 
@@ -216,8 +196,11 @@ class DecisionsWireRequest:
         rest: Sequence[Any] = ()
         usage = NO_TOKENS
         if reply is not None:
-            answered = read_reply(reply, len(self.questions) - len(own))
+            answered = read_reply(RESPONSE, reply, "a decision endpoint")
             rest, usage = answered.answers, answered.usage
+            asked = len(self.questions) - len(own)
+            if len(rest) != asked:
+                raise UpstreamError(f"answered only {len(rest)} of {asked} questions")
         others = iter(rest)
         answers: list[Any] = []
         pairs = zip(self.questions.decoded, self.questions.options, strict=True)
@@ -226,7 +209,7 @@ class DecisionsWireRequest:
                 answers.append(choice_answer(question.name, options, own[position]))
             else:
                 answers.append(Refusal(question.name) if reply is None else next(others))
-        return encode(MergedResponse(model, answers, usage))
+        return encode(Merged(model, answers, usage))
 
 
 def read_decisions(content: bytes, _: Headers) -> DecisionsWireRequest:
@@ -289,20 +272,9 @@ def choice_answer(name: str | None, options: Options, own: Shares) -> ChoiceAnsw
     return ChoiceAnswer(name, options[own.best], own.confidence, probabilities)
 
 
-def read_reply(content: bytes, questions: int) -> UpstreamResponse:
-    """Decodes an upstream's answer; raises UpstreamError if the number of answers is wrong."""
-    try:
-        answered = RESPONSE.decode(content)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UpstreamError("does not answer in the form of a decision endpoint") from error
-    if len(answered.answers) != questions:
-        raise UpstreamError(f"answered only {len(answered.answers)} of {questions} questions")
-    return answered
-
-
 REQUEST = msgspec.json.Decoder(DecisionRequest)
 OUTLINE = msgspec.json.Decoder(Outline)
 QUESTIONS = QuestionReader(msgspec.json.Decoder(DecisionQuestions), all_options)
 SINGLE = msgspec.json.Decoder(list[Raw])
-RESPONSE = msgspec.json.Decoder(UpstreamResponse)
+RESPONSE = msgspec.json.Decoder(Reply[list[Raw]])
 NO_TOKENS = Raw(encode(DecisionUsage()))

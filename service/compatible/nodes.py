@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from service.errors import InvalidFieldError
-from service.http.exchange import invalid_field
+from service.http.decoding_errors import invalid_field
 from service.http.repeats import look_through
 from service.messages import Node
 

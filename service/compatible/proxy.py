@@ -12,8 +12,9 @@ from service.compatible.upstream import Reply, Upstream
 from service.errors import NoUpstreamError
 from service.http.bodies import LARGE_BYTES, Arguments, Result
 from service.http.exchange import EncodedResponse, Exchange
-from service.inference.classifier import Classifier, ClassifyJob
+from service.inference.classifier import Classifier
 from service.inference.deadlines import attend, seconds_left
+from service.inference.job import ClassifyJob
 from service.messages import Node, encode
 from understudy.bundle import Manifest
 from understudy.endpoint.naming import label_reader

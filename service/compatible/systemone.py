@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from service.compatible.answers import Confidence, Merged, Reply, read_reply
 from service.compatible.choices import Options, Shares
 from service.compatible.nodes import node_of_object, node_of_text
 from service.compatible.questions import QuestionReader, Questions, look_around
@@ -75,13 +76,7 @@ class SystemOneChoiceAnswer(Struct, tag_field="type", tag="choice"):
     """The most probable option."""
 
     choice: str
-    confidence: Annotated[
-        float,
-        Meta(
-            description="(p - 1/n) / (1 - 1/n), where p is the choice's probability and n the "
-            "number of options."
-        ),
-    ]
+    confidence: Confidence
     probabilities: dict[str, float]
 
 
@@ -124,21 +119,6 @@ class SystemOneResponse(Struct):
     usage: SystemOneUsage
 
 
-class MergedAnswers(Struct):
-    """The response with answers of an upstream."""
-
-    model: str
-    answers: dict[str, Any]
-    usage: Any
-
-
-class UpstreamAnswers(Struct):
-    """The parts of an upstream's answer that are read."""
-
-    answers: dict[str, Raw]
-    usage: Raw
-
-
 class SystemOneWireRequest:
     """A request; see `service.compatible.proxy.WireRequest`."""
 
@@ -170,7 +150,7 @@ class SystemOneWireRequest:
         rest: Mapping[str, Any] = {}
         usage = NO_TOKENS
         if reply is not None:
-            answered = read_reply(reply)
+            answered = read_reply(RESPONSE, reply, "/v1/systemone")
             rest, usage = answered.answers, answered.usage
         answers: dict[str, Any] = {}
         pairs = zip(self.questions.decoded, self.questions.options, strict=True)
@@ -183,7 +163,7 @@ class SystemOneWireRequest:
                 answers[name] = rest[name]
             else:
                 raise UpstreamError("left a question without an answer")
-        return encode(MergedAnswers(model, answers, usage))
+        return encode(Merged(model, answers, usage))
 
 
 def read_system_one(content: bytes, _: Headers) -> SystemOneWireRequest:
@@ -237,18 +217,10 @@ def choice_answer(options: Options, own: Shares) -> SystemOneChoiceAnswer:
     return SystemOneChoiceAnswer(options[own.best], own.confidence, probabilities)
 
 
-def read_reply(content: bytes) -> UpstreamAnswers:
-    """Decodes an upstream's answer; raises UpstreamError if it does not follow the API."""
-    try:
-        return RESPONSE.decode(content)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UpstreamError("does not answer in the form of /v1/systemone") from error
-
-
 REQUEST = msgspec.json.Decoder(SystemOneRequest)
 OUTLINE = msgspec.json.Decoder(Outline)
 QUESTION = msgspec.json.Decoder(SystemOneQuestion)
 QUESTIONS = QuestionReader(msgspec.json.Decoder(SystemOneQuestions), all_options)
 SINGLE = msgspec.json.Decoder(dict[str, Raw])
-RESPONSE = msgspec.json.Decoder(UpstreamAnswers)
+RESPONSE = msgspec.json.Decoder(Reply[dict[str, Raw]])
 NO_TOKENS = Raw(encode(SystemOneUsage()))

@@ -12,7 +12,7 @@ from service.compatible.nodes import node_of_text
 from service.errors import InvalidFieldError
 from service.http.exchange import decode
 from service.http.repeats import look_through
-from service.inference.classifier import ClassifyJob
+from service.inference.job import ClassifyJob
 from service.messages import Node, Prediction, Route, encode, refuse_if_any_failed
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
 

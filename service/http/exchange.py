@@ -2,16 +2,14 @@
 
 import asyncio
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Mapping
 from random import getrandbits
 from time import perf_counter
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request
-from msgspec import Raw, Struct
-from msgspec.structs import FieldInfo
+from msgspec import Struct
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -30,6 +28,8 @@ from service.http.bodies import (
     compress,
     wanted_encoding,
 )
+from service.http.decoding_errors import invalid_field, why_unread
+from service.http.outlines import outline_of, struct_items
 from service.messages import encode
 
 REQUEST_ID = b"x-request-id"
@@ -41,13 +41,7 @@ SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # an error found by the protocol, maybe after the request began
 KEEPS_ALIVE = "understudy.keeps_alive"  # the connection stays open although it is HTTP/1.0
 UNNAMED = "other"
-# An escape of a lone surrogate: a high one without a low one after it, or vice versa.
-LONE_HALF = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-)
 NO_BODIES = (b"", b"{}", b"null")
-OF_A_NAME = " - at `key` in `$"  # msgspec's words for a field's name
 Body = TypeVar("Body")
 JSON = "application/json"
 JSON_BYTES = JSON.encode()
@@ -215,27 +209,6 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
         raise MalformedJsonError("the body is nested too deeply") from error
 
 
-def why_unread(body: bytes) -> str:
-    """Explains an invalid body in words that help a person; empty if there is no explanation."""
-    if not body.strip():
-        return "it is empty"
-    if body.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
-        return "it begins with a byte order mark; send UTF-8 without one"
-    if LONE_HALF.search(body):
-        return "an escape names half a character (a lone surrogate); remove it"
-    return ""
-
-
-def invalid_field(message: str) -> InvalidFieldError:
-    """Turns "Expected `str`, got `int` - at `$.nodes[0].text`" into an error on nodes.0.text."""
-    problem, _, path = message.replace(OF_A_NAME, " as each name - at `$").partition(" - at `$")
-    field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
-    own = re.search(r"(?:unknown|required) field `(.*?)`", problem)
-    if own:
-        field = f"{field}.{own[1]}".lstrip(".")
-    return InvalidFieldError(field, problem[:1].lower() + problem[1:])
-
-
 async def send_answer(
     send: Send,
     status: int,
@@ -283,28 +256,6 @@ def item_reader(kind: type[Struct]) -> Read:
         return kind(**msgspec.structs.asdict(rough) | {name: tuple(whole)})
 
     return read
-
-
-def struct_items(hint: Any) -> Any:
-    """Returns the struct, or structs, that a list type holds; None for any other type."""
-    hint = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
-    if get_origin(hint) is not tuple:
-        return None
-    item = get_args(hint)[0]
-    kinds = get_args(item) or (item,)
-    return item if all(isinstance(k, type) and issubclass(k, Struct) for k in kinds) else None
-
-
-def outline_of(kind: type[Struct], field: FieldInfo) -> type[Struct]:
-    """Makes the same struct with undecoded items in the list."""
-    fields: list[Any] = []
-    for own in msgspec.structs.fields(kind):
-        wanted = own.type
-        if own.name == field.name:
-            wanted = Annotated[(tuple[Raw, ...], *getattr(own.type, "__metadata__", ()))]
-        fields.append((own.name, wanted) if own.required else (own.name, wanted, own.default))
-    strict = kind.__struct_config__.forbid_unknown_fields
-    return msgspec.defstruct(f"{kind.__name__}Outline", fields, forbid_unknown_fields=strict)
 
 
 class EncodedResponse(Response):

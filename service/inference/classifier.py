@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from msgspec import Struct
-
 from service.errors import InvalidFieldError, NoNodeError, TeacherError
 from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, SerialExecutor
 from service.http.exchange import EncodedResponse, Exchange
@@ -14,7 +12,8 @@ from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left, spared
 from service.inference.embedding_cache import EmbeddingCache
-from service.inference.explaining import explained
+from service.inference.explaining import check_explained, explain
+from service.inference.job import ClassifyJob
 from service.inference.routing import (
     CONFIDENCE,
     Prices,
@@ -45,43 +44,6 @@ from understudy.engine.requests import Resolution
 AT_ONCE_SECONDS = 1.0  # of a request's time that must be left for an answer on the event loop
 TIMES = (b"x-queue-time", b"x-encode-time", b"x-inference-time")  # milliseconds
 NO_TIMES = tuple((name, b"0.000") for name in TIMES)
-
-
-class ClassifyJob(Struct):
-    """A request that was checked and looked up, with its answer so far.
-
-    Attributes:
-        large: whether the answer is assembled off the event loop.
-        inference: the inference of the unseen nodes, with its times.
-        taught: position of a node → the teacher's answer.
-    """
-
-    engine: Engine
-    nodes: tuple[Node, ...]
-    top_k: int
-    route: Route
-    resolution: Resolution
-    large: bool
-    predictions: list[Prediction]
-    inference: Batched | None = None
-    taught: Mapping[int, TeacherAnswer] | None = None
-
-    def response(self) -> EncodedResponse:
-        """Encodes the answer; its headers state the times of unseen nodes."""
-        response = ClassifyResponse(
-            self.engine.manifest.name,
-            self.engine.model_version,
-            self.resolution.state.graph.version.number,
-            tuple(self.predictions),
-        )
-        took = self.inference
-        if took is None:
-            return EncodedResponse(response, NO_TIMES)
-        milliseconds = (took.queue_ms, took.encode_ms, took.inference_ms)
-        return EncodedResponse(
-            response,
-            tuple((name, b"%.3f" % ms) for name, ms in zip(TIMES, milliseconds, strict=True)),
-        )
 
 
 class TranslatedRequest(Protocol):
@@ -142,11 +104,27 @@ class Classifier:
     ) -> EncodedResponse:
         """Answers `POST /classify`; raises as `classify` and `explained` do."""
         if isinstance(request, ClassifyRequest) and request.explain:
-            return (await explained(self, exchange, request)).response()
+            return response_of(await self.explained(exchange, request))
         job = await self.classify(exchange, request.nodes, request.top_k, request.route)
         if isinstance(request, ClassifyRequest):
-            return job.response()
+            return response_of(job)
         return EncodedResponse(await self.executor.run(request.answer_body, job))
+
+    async def explained(self, exchange: Exchange, request: ClassifyRequest) -> ClassifyJob:
+        """Answers nodes, and explains each answer.
+
+        The variants with a part left out run in the batches of all requests, within the request's
+        time.
+
+        Raises:
+            InvalidFieldError: see `check_explained`.
+            See `classify` and `Batcher.infer` for others.
+        """
+        check_explained(request, request.route, self.slot.engine.limits)
+        job = await self.classify(exchange, request.nodes, request.top_k, request.route)
+        left = seconds_left(exchange, self.seconds)
+        await attend(explain(job, self.infer, self.executor), exchange, left)
+        return job
 
     async def classify(
         self,
@@ -225,10 +203,10 @@ class Classifier:
     async def unsure(self, job: ClassifyJob) -> set[int]:
         """Finds the nodes that `auto` passes to the teacher, once the student answered."""
         rule = self.rule(job.engine.manifest)
-        found = job.engine, job.resolution, job.inference
+        answered = job.engine, job.resolution, job.inference
         if rule.signal == CONFIDENCE:
-            return unsure_nodes(rule, *found)
-        return await self.executor.run(unsure_nodes, rule, *found)  # a hub has many neighbours
+            return unsure_nodes(rule, *answered)
+        return await self.executor.run(unsure_nodes, rule, *answered)  # a hub has many neighbours
 
     async def refusal(self, manifest: Manifest) -> NodeError | None:
         """Explains why `auto` may not ask the current teacher; None if it may."""
@@ -330,6 +308,24 @@ def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
     first = predictions[0].error
     if first is not None and all(prediction.error is not None for prediction in predictions):
         raise NoNodeError(first.code, first.message, first.details)
+
+
+def response_of(job: ClassifyJob) -> EncodedResponse:
+    """Encodes the answer; its headers state the times of unseen nodes."""
+    response = ClassifyResponse(
+        job.engine.manifest.name,
+        job.engine.model_version,
+        job.resolution.state.graph.version.number,
+        tuple(job.predictions),
+    )
+    took = job.inference
+    if took is None:
+        return EncodedResponse(response, NO_TIMES)
+    milliseconds = (took.queue_ms, took.encode_ms, took.inference_ms)
+    return EncodedResponse(
+        response,
+        tuple((name, b"%.3f" % ms) for name, ms in zip(TIMES, milliseconds, strict=True)),
+    )
 
 
 def student_predictions(job: ClassifyJob) -> list[Prediction]:

@@ -3,8 +3,9 @@
 from time import perf_counter
 
 from service.http.exchange import Exchange
-from service.inference.classifier import Classifier, ClassifyJob, refuse_if_none_answered
+from service.inference.classifier import Classifier, refuse_if_none_answered
 from service.inference.deadlines import attend, seconds_left, spared
+from service.inference.job import ClassifyJob
 from service.inference.routing import auto_answer, computing_ms, question_cost
 from service.messages import CompareRequest, CompareResponse, Comparison, Cost
 

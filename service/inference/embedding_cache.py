@@ -113,8 +113,8 @@ class EmbeddingCache:
         missing = encoder.missing([node.text for node in nodes])
         self.cache.count("memory", len(nodes) - len(missing))
         if missing:
-            found = await self.cache.get(missing)
-            rows = {key: embedding(value, encoder.dimension) for key, value in found.items()}
+            cached = await self.cache.get(missing)
+            rows = {key: embedding(value, encoder.dimension) for key, value in cached.items()}
             good = {key: row for key, row in rows.items() if row is not None}
             self.cache.count(MALFORMED, len(rows) - len(good))
             encoder.add(good)

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from service.http.exchange import Exchange, invalid_field
+from service.http.decoding_errors import invalid_field
+from service.http.exchange import Exchange
 from service.messages import ClassifyRequest, ClassifyResponse, Node, encode
 from service.parts import Parts
 from service.routes.dependencies import in_time

@@ -9,6 +9,7 @@ from service.http.access import Role
 from service.http.exchange import EncodedResponse, JsonBody
 from service.http.gateway import Direct
 from service.http.repeats import OnceBody, look_through
+from service.inference.classifier import response_of
 from service.inference.comparing import compared
 from service.inference.explaining import check_explained
 from service.messages import (
@@ -87,7 +88,7 @@ async def classify_teacher(
 ) -> EncodedResponse:
     check_explained(request, "teacher", served.slot.engine.limits)
     answer = await served.classifier.classify(exchange, request.nodes, request.top_k, "teacher")
-    return answer.response()
+    return response_of(answer)
 
 
 @router.post(

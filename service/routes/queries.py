@@ -9,8 +9,8 @@ from fastapi import Request
 from msgspec import Struct
 
 from service.errors import InvalidFieldError, MalformedPathError
+from service.http.decoding_errors import invalid_field
 from service.http.error_forms import OPENAI_PATH, below
-from service.http.exchange import invalid_field
 
 
 class NoParameters(Struct, frozen=True):

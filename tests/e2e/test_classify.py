@@ -184,7 +184,7 @@ def test_request_ids_are_echoed_or_made(service: Service) -> None:
     assert service.client.get("/nothing").headers["x-request-id"]
 
 
-def test_times_are_told(service: Service) -> None:
+def test_headers_state_times(service: Service) -> None:
     stored, unseen = service.classify({"id": "node-1"}), service.classify({"text": "http"})
     for response in (stored, unseen):
         assert float(response.headers["x-total-time"]) > 0

@@ -44,7 +44,7 @@ def test_who_sends_no_more_and_listens_is_answered(
     assert half_closed(service, sent) == expected
 
 
-def test_who_left_is_told_from_who_listens(tiny_bundle: TinyBundle) -> None:
+def test_a_client_that_left_is_distinguished_from_one_that_listens(tiny_bundle: TinyBundle) -> None:
     """Both close their sending side; of one whose machine refuses answers, nothing is computed."""
     limits = ("--max-nodes", "4000", "--queue-seconds", "1e6", "--request-seconds", "1e6")
     with serving(tiny_bundle.folder, "--batch-tokens", "1", *limits) as service:

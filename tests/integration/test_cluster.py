@@ -132,7 +132,9 @@ def test_a_teacher_asked_on_a_cluster_answers_the_same_though_an_actor_is_killed
         assert here.read_bytes() == there.read_bytes(), name
 
 
-def test_what_stops_an_actor_is_told_as_it_is_here(cluster: Cluster, graph_folder: Path) -> None:
+def test_a_worker_s_failure_is_reported_as_in_this_process(
+    cluster: Cluster, graph_folder: Path
+) -> None:
     from ray.util import placement_group, remove_placement_group
 
     from training.cluster.asking import answered
@@ -147,7 +149,7 @@ def test_what_stops_an_actor_is_told_as_it_is_here(cluster: Cluster, graph_folde
     remove_placement_group(cores)
 
 
-def test_of_an_error_that_only_announces_another_that_is_told_too() -> None:
+def test_an_error_that_only_announces_its_cause_is_reported_with_the_cause() -> None:
     from ray.train import TrainingFailedError
 
     from understudy.cluster.failures import cluster_errors

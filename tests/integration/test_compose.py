@@ -95,7 +95,7 @@ def test_the_image_tells_the_package_s_version() -> None:
     assert f"ARG VERSION={project['version']}\n" in DOCKERFILE
 
 
-def test_whatever_runs_is_nobody_s_root() -> None:
+def test_no_stage_of_the_image_that_runs_is_root() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
     for stage in stages:
         if re.match(r"\S+ AS (serving|builder|balancer)\n", stage):

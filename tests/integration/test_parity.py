@@ -129,7 +129,7 @@ def test_padding_changes_nothing(exported: ExportedStudent) -> None:
         np.testing.assert_allclose(layer(feeds), layer({**feeds, **wider}), atol=1e-6)
 
 
-def test_a_hub_pads_nobody_and_is_exact(exported: ExportedStudent) -> None:
+def test_a_hub_does_not_pad_other_nodes_and_is_exact(exported: ExportedStudent) -> None:
     adjacency = hub_graph()
     features = random_features(exported.student, adjacency.num_nodes)
     seeds = np.array([3, 0, 219])

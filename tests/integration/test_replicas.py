@@ -55,7 +55,7 @@ def read(service: Service, name: str, version: int) -> dict[str, Any]:
     return told
 
 
-def test_what_one_acknowledged_all_answer_whoever_is_killed(
+def test_what_one_replica_acknowledged_all_answer_whichever_is_killed(
     tiny_bundle: TinyBundle, redis_kept: RedisServer, tmp_path: Path
 ) -> None:
     redis, names = redis_kept, [f"n{number}" for number in range(4)]

@@ -108,7 +108,7 @@ def test_a_stage_that_reports_nothing_is_told_of_too(
     ]
 
 
-def test_what_a_stage_lies_in_is_told_of_when_that_stage_has_ended(
+def test_an_outer_stage_is_reported_once_its_inner_stage_has_ended(
     progress: Lines, told: list[str], clock: Clock
 ) -> None:
     with step(progress, "Opening the bundle"):

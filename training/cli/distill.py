@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,6 @@ from training.beginning import TAKEN, like_its_start
 from training.cli.student_options import (
     Device,
     Encoder,
-    EncoderPath,
     Fanout,
     Hidden,
     Patience,
@@ -35,8 +35,10 @@ from training.errors import TrainingError
 from training.teacher.answers.folder import read_info
 from training.teacher.named import check_encoder_path
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.common_options import EncoderPath, Force, GraphFolder
 from understudy.command_line.given_options import was_given
 from understudy.command_line.next_step import beside, tell_next
+from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
@@ -47,20 +49,20 @@ from understudy.progress import step, terminal_progress
 DEFAULTS = DistillChoices()
 
 
-def distill(
-    context: typer.Context,
-    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
-    out: Annotated[Path, typer.Argument(help="Student folder to write.")],
+@dataclass(frozen=True, slots=True)
+class StudentFlags:
+    """The fields of `training.config.DistillChoices` as options; `chosen` converts them."""
+
     teacher: Annotated[
         Path | None, typer.Option(help="Teacher folder, see `understudy teach`.")
-    ] = None,
+    ] = None
     view: Annotated[
         str | None,
         typer.Option(
             help="View of the teacher to learn from, as listed by `understudy teach`; by default "
             "the best on validation."
         ),
-    ] = None,
+    ] = None
     compare: Annotated[
         bool,
         typer.Option(
@@ -68,56 +70,56 @@ def distill(
             help="Also train without the teacher and from simpler parts of its answers; keep the "
             "student that is best on validation.",
         ),
-    ] = False,
+    ] = False
     objective: Annotated[
         list[str] | None,
         typer.Option(
             help=f"Objective as name=weight; may be given several times: {', '.join(OBJECTIVES)}. "
             "cross_entropy (the labels) has weight 1 by default.",
         ),
-    ] = None,
+    ] = None
     student: Annotated[
         str, typer.Option(help=f"Network: {', '.join(STUDENT_KINDS)}, or one that a plugin adds.")
-    ] = DEFAULTS.student,
-    encoder: Encoder = DEFAULTS.encoder,
-    encoder_path: EncoderPath = None,
+    ] = DEFAULTS.student
+    encoder: Encoder = DEFAULTS.encoder
+    encoder_path: EncoderPath = None
     layers: Annotated[
         int, typer.Option(min=1, max=8, help="Number of layers; the student sees this many hops.")
-    ] = DEFAULTS.layers,
-    hidden: Hidden = DEFAULTS.hidden,
+    ] = DEFAULTS.layers
+    hidden: Hidden = DEFAULTS.hidden
     dropout: Annotated[
         float, typer.Option(min=0, max=0.99, help="Dropout rate after each layer.")
-    ] = DEFAULTS.dropout,
+    ] = DEFAULTS.dropout
     input_dropout: Annotated[
         float, typer.Option(min=0, max=0.99, help="Dropout rate of the input features.")
-    ] = DEFAULTS.input_dropout,
-    residual: Annotated[
-        bool, typer.Option(help="Add a layer's input to its output.")
-    ] = DEFAULTS.residual,
+    ] = DEFAULTS.input_dropout
+    residual: Annotated[bool, typer.Option(help="Add a layer's input to its output.")] = (
+        DEFAULTS.residual
+    )
     normalization: Annotated[
         Normalization, typer.Option(help="Normalization after each layer.")
-    ] = DEFAULTS.normalization,
-    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = DEFAULTS.epochs,
-    patience: Patience = DEFAULTS.patience,
-    learning_rate: Annotated[
-        float, typer.Option(min=0, help="AdamW's learning rate.")
-    ] = DEFAULTS.learning_rate,
-    weight_decay: Annotated[
-        float, typer.Option(min=0, help="AdamW's weight decay.")
-    ] = DEFAULTS.weight_decay,
+    ] = DEFAULTS.normalization
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = DEFAULTS.epochs
+    patience: Patience = DEFAULTS.patience
+    learning_rate: Annotated[float, typer.Option(min=0, help="AdamW's learning rate.")] = (
+        DEFAULTS.learning_rate
+    )
+    weight_decay: Annotated[float, typer.Option(min=0, help="AdamW's weight decay.")] = (
+        DEFAULTS.weight_decay
+    )
     batch_size: Annotated[
         str,
         typer.Option(
             help="Nodes per step, with sampled neighbours; 0: the whole graph; auto: the whole "
             "graph if it fits into memory, or 1,024 per worker with --ray."
         ),
-    ] = "auto",
-    fanout: Fanout = DEFAULTS.fanout,
-    device: Device = DEFAULTS.device,
-    precision: Precision = DEFAULTS.precision,
+    ] = "auto"
+    fanout: Fanout = DEFAULTS.fanout
+    device: Device = DEFAULTS.device
+    precision: Precision = DEFAULTS.precision
     temperature: Annotated[
         float, typer.Option(min=0.01, help="Temperature of the teacher's soft labels.")
-    ] = DEFAULTS.temperature,
+    ] = DEFAULTS.temperature
     auto_accuracy: Annotated[
         float,
         typer.Option(
@@ -126,10 +128,10 @@ def distill(
             help="Target accuracy of the student's own answers; once it is reached, `route: auto` "
             "does not ask the teacher.",
         ),
-    ] = DEFAULTS.auto_accuracy,
+    ] = DEFAULTS.auto_accuracy
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of weights, dropout and batches.")
-    ] = DEFAULTS.seed,
+    ] = DEFAULTS.seed
     start: Annotated[
         Path | None,
         typer.Option(
@@ -137,77 +139,66 @@ def distill(
             help="Student folder to start from; its weights, network and text encoder are taken "
             "over.",
         ),
-    ] = None,
+    ] = None
+
+
+@with_options("flags", StudentFlags)
+def distill(
+    context: typer.Context,
+    graph: GraphFolder,
+    out: Annotated[Path, typer.Argument(help="Student folder to write.")],
+    *,
+    flags: StudentFlags,
     ray: Ray = "",
     workers: Workers = 0,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace OUT even if it is a folder of another kind that understudy wrote.",
-        ),
-    ] = False,
+    force: Force = False,
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
-    check_student(student)
-    check_device(device)
+    check_student(flags.student)
+    check_device(flags.device)
     check_cluster(ray, workers)
-    size = parse_batch_size(batch_size)
+    choices = chosen(flags)
     if ray:
-        check_shared_device(device)
-        check_shared_batch_size(size)
-    check_paths(graph, out, (teacher, encoder_path, start), force)
-    choices = DistillChoices(
-        teacher=teacher,
-        view=view,
-        compare=compare,
-        objectives=parse_objectives(objective or []),
-        student=student,
-        encoder=encoder,
-        encoder_path=encoder_path,
-        layers=layers,
-        hidden=hidden,
-        dropout=dropout,
-        input_dropout=input_dropout,
-        residual=residual,
-        normalization=normalization,
-        epochs=epochs,
-        patience=patience,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        batch_size=size,
-        fanout=fanout,
-        device=device,
-        precision=precision,
-        temperature=temperature,
-        auto_accuracy=auto_accuracy,
-        seed=seed,
-        start=start,
-    )
-    if start is not None:
+        check_shared_device(choices.device)
+        check_shared_batch_size(choices.batch_size)
+    check_paths(graph, out, choices, force)
+    if choices.start is not None:
         choices = like_its_start(choices, [name for name in TAKEN if was_given(context, name)])
         shape = f"{choices.student}, {choices.layers} layers of {choices.hidden}"
-        typer.echo(f"starting from the weights of {start}: {shape}, {choices.encoder}")
+        typer.echo(f"starting from the weights of {choices.start}: {shape}, {choices.encoder}")
     options = choices.options()
     with terminal_progress() as progress, step(progress, "Loading torch"):
         from training.distill import distill as run_distill
         from training.distill import placed
 
-    own = student_place(ray, workers, graph, out, encoder_path) if ray else nullcontext()
-    with own as place:
+    encoder_path = choices.encoder_path
+    shared = student_place(ray, workers, graph, out, encoder_path) if ray else nullcontext()
+    with shared as place:
         options = placed(graph, options, lambda level, line: typer.echo(line), place)
         with terminal_progress() as progress:
             metrics = run_distill(graph, out, options, progress, force, place)
     show(metrics, out)
-    if teacher is not None:
+    if choices.teacher is not None:
         typer.echo(route_of(out))
-    if teacher is not None and not compare and is_heard(choices.objectives):
-        typer.echo(
-            "to see whether the teacher helps, use --compare: it also trains without the teacher "
-            "and keeps the best student"
-        )
+        if not choices.compare and is_heard(choices.objectives):
+            typer.echo(
+                "to see whether the teacher helps, use --compare: it also trains without the "
+                "teacher and keeps the best student"
+            )
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)
+
+
+def chosen(flags: StudentFlags) -> DistillChoices:
+    """Converts the options to the choices that the program and the Python interface share.
+
+    Raises:
+        TrainingError: see `parse_batch_size` and `parse_objectives`.
+    """
+    values = {entry.name: getattr(flags, entry.name) for entry in fields(flags)}
+    objectives = parse_objectives(values.pop("objective") or [])
+    values["batch_size"] = parse_batch_size(flags.batch_size)
+    return DistillChoices(objectives=objectives, **values)
 
 
 def known_students() -> tuple[str, ...]:
@@ -241,23 +232,19 @@ def check_student(kind: str) -> None:
         )
 
 
-def check_paths(
-    graph: Path, out: Path, inputs: tuple[Path | None, Path | None, Path | None], force: bool
-) -> None:
+def check_paths(graph: Path, out: Path, choices: DistillChoices, force: bool) -> None:
     """Refuses wrong paths and a graph that is too small, before the slow import of torch.
-
-    Args:
-        inputs: the teacher, the text encoder and the student to start from, if given.
 
     Raises:
         GraphError, TrainingError, FolderError: for the first invalid path.
     """
     meta = read_meta(graph)
-    if inputs[0] is not None:
-        read_info(inputs[0])
-    if inputs[1] is not None:
-        check_encoder_path(inputs[1])
-    check_output(out, STUDENT, [graph, *(path for path in inputs if path is not None)], force)
+    if choices.teacher is not None:
+        read_info(choices.teacher)
+    if choices.encoder_path is not None:
+        check_encoder_path(choices.encoder_path)
+    inputs = (graph, choices.teacher, choices.encoder_path, choices.start)
+    check_output(out, STUDENT, [path for path in inputs if path is not None], force)
     check_figures(graph, meta)
 
 

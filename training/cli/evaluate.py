@@ -1,7 +1,8 @@
 """`understudy evaluate`: the evaluation protocol on one graph."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -27,6 +28,7 @@ from training.recipe_names import LANGUAGE_FREE, recipe_names
 from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
 from training.teacher.readers import READERS, RENAMED
+from understudy.command_line.common_options import GraphFolder
 from understudy.command_line.given_options import given_options
 from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
@@ -35,40 +37,41 @@ from understudy.graph.folder import read_meta
 from understudy.graph.trainable import check_figures
 from understudy.progress import terminal_progress
 
+if TYPE_CHECKING:
+    from training.evaluation.plan import EvaluationOptions
 
-@with_options("shared", TeacherFlags)
-def evaluate(
-    context: typer.Context,
-    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
-    out: Annotated[
-        Path, typer.Argument(help="Folder of results; runs that it already holds are not repeated.")
-    ],
-    shared: TeacherFlags,
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFlags:
+    """The options of `evaluate` beside those of its teacher; lists are separated by commas."""
+
     splits: Annotated[
         int, typer.Option(min=1, help="Number of splits; each gets a teacher of its own.")
-    ] = 10,
+    ] = 10
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of initialisations (seeds) per split.")
-    ] = 2,
+    ] = 2
     split_kind: Annotated[
         str,
         typer.Option(
             help="Kind of split: 60/20/20, 20-per-class, 5-per-class, or own (the graph's)."
         ),
-    ] = "60/20/20",
+    ] = "60/20/20"
     students: Annotated[
         str, typer.Option(help="Networks, separated by commas; by default all but mlp.")
-    ] = "",
+    ] = ""
     encoders: Annotated[
         str, typer.Option(help="Text encoders, separated by commas; by default both.")
-    ] = "",
+    ] = ""
     recipes: Annotated[
         str,
         typer.Option(
             help="Objectives and controls, separated by commas, see docs/concepts/accuracy.md; by "
             "default all."
         ),
-    ] = "",
+    ] = ""
     trials: Annotated[
         int,
         typer.Option(
@@ -76,101 +79,79 @@ def evaluate(
             help="Trials of the hyperparameter search on validation, the same number for every "
             "recipe.",
         ),
-    ] = 0,
+    ] = 0
     hidden: Annotated[
         int,
         typer.Option(min=1, help="Width of the hidden layers, unless --trials searches for it."),
-    ] = STUDENT.hidden,
-    epochs: Annotated[
-        int, typer.Option(min=1, help="Maximum number of a student's epochs.")
-    ] = TRAINING.epochs,
-    patience: Patience = TRAINING.patience,
+    ] = STUDENT.hidden
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of a student's epochs.")] = (
+        TRAINING.epochs
+    )
+    patience: Patience = TRAINING.patience
     teacher: Annotated[
         str,
         typer.Option(
             help="Teacher, named as in `understudy teach`; endpoints and students are refused."
         ),
-    ] = "encoder",
+    ] = "encoder"
     teacher_epochs: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of tuning epochs.")
-    ] = None,
+    ] = None
     teacher_batch_size: Annotated[
         int | None, typer.Option(min=1, help="Prompts per tuning step.")
-    ] = None,
+    ] = None
     teacher_learning_rate: Annotated[
         float | None, typer.Option(min=0, help="Peak learning rate of tuning.")
-    ] = None,
+    ] = None
     nested: Annotated[
         bool | None,
         typer.Option(
             help="Whether a hop's description extends the previous hop's by one ring, or is "
             "written on its own."
         ),
-    ] = None,
-    device: Device = TRAINING.device,
-    student_precision: StudentPrecision = TRAINING.precision,
+    ] = None
+    device: Device = TRAINING.device
+    student_precision: StudentPrecision = TRAINING.precision
     processes: Annotated[
         int, typer.Option(min=1, help="Number of processes that share the splits and the cores.")
-    ] = 1,
+    ] = 1
     report_only: Annotated[
         bool,
         typer.Option(
             "--report-only", help="Run nothing; write the tables again from OUT's runs.parquet."
         ),
-    ] = False,
+    ] = False
+
+
+@with_options("shared", TeacherFlags)
+@with_options("flags", EvaluationFlags)
+def evaluate(
+    context: typer.Context,
+    graph: GraphFolder,
+    out: Annotated[
+        Path, typer.Argument(help="Folder of results; runs that it already holds are not repeated.")
+    ],
+    *,
+    flags: EvaluationFlags,
+    shared: TeacherFlags,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
-    if report_only and (unread := given_options(context, ("report_only",))):
+    if flags.report_only and (unread := given_options(context, ("report_only",))):
         raise EvaluationError(f"--report-only runs nothing, so leave {', '.join(unread)} out")
-    check_teacher(teacher)
-    check_splits(split_kind, splits)
-    check_device(device)
     # Wrong options and paths are reported before the slow import of torch.
-    networks = parse_names(students, known_students(), "student")
-    features = parse_names(encoders, ENCODER_KINDS, "encoder")
-    all_recipes = recipe_names(name for name in known_objectives() if name != LABELS)
-    chosen_recipes = parse_names(recipes, all_recipes, "recipe") or all_recipes
-    readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
-    refuse_unread(context, reader_kind(teacher, shared.frozen), readers)
-    shared_choices = shared.choices()
-    meta = read_meta(graph)
-    check_model(teacher)
-    check_output(out, EVALUATION, [graph, *model_folder(teacher)])
-    check_figures(graph, meta, ("train", "val") if split_kind == OWN else ())
-    if split_kind == OWN:
-        check_own(meta["name"], meta["splits"])
+    check_options(context, flags, shared)
+    names = chosen_names(flags)
+    check_paths(graph, out, flags)
     from training.terminal import load_libraries
 
     load_libraries("training.evaluation.evaluate")
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.evaluate import report_again
-    from training.evaluation.plan import EvaluationOptions
-    from training.teacher.choices import TeacherChoices
 
-    if report_only:
+    if flags.report_only:
         Console().print(f"report: {report_again(graph, out)}")
         return
-    options = EvaluationOptions(
-        splits=splits,
-        seeds=seeds,
-        split_kind=split_kind,
-        students=networks or EvaluationOptions().students,
-        encoders=cast(tuple[EncoderKind, ...], features or ENCODER_KINDS),
-        recipes=chosen_recipes,
-        hidden=hidden,
-        training=TrainingConfig(
-            epochs=epochs, patience=patience, device=device, precision=student_precision
-        ),
-        teacher=TeacherChoices(
-            teacher=teacher,
-            nested=nested,
-            epochs=teacher_epochs,
-            batch_size=teacher_batch_size,
-            learning_rate=teacher_learning_rate,
-            **shared_choices,
-        ).options(),
-        trials=trials,
-    )
+    options = evaluation_options(flags, shared, *names)
     if set(options.recipes) <= set(LANGUAGE_FREE) and (unread := teacher_options(context)):
         typer.echo(
             f"{', '.join(unread)}: no effect in this run, since none of its recipes asks a "
@@ -178,8 +159,83 @@ def evaluate(
             err=True,
         )
     with terminal_progress() as progress:
-        report = run_evaluate(graph, out, options, progress, processes)
+        report = run_evaluate(graph, out, options, progress, flags.processes)
     Console().print(f"report: {report}")
+
+
+def check_options(context: typer.Context, flags: EvaluationFlags, shared: TeacherFlags) -> None:
+    """Refuses options that are wrong, or that the teacher does not read.
+
+    Raises:
+        TrainingError: names the option.
+    """
+    check_teacher(flags.teacher)
+    check_splits(flags.split_kind, flags.splits)
+    check_device(flags.device)
+    readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
+    refuse_unread(context, reader_kind(flags.teacher, shared.frozen), readers)
+    shared.choices()
+
+
+def chosen_names(flags: EvaluationFlags) -> tuple[Names, Names, Names]:
+    """Parses the networks, the text encoders and the recipes; networks may be empty.
+
+    Raises:
+        EvaluationError: a name is unknown.
+    """
+    recipes = recipe_names(name for name in known_objectives() if name != LABELS)
+    return (
+        parse_names(flags.students, known_students(), "student"),
+        parse_names(flags.encoders, ENCODER_KINDS, "encoder") or ENCODER_KINDS,
+        parse_names(flags.recipes, recipes, "recipe") or recipes,
+    )
+
+
+def check_paths(graph: Path, out: Path, flags: EvaluationFlags) -> None:
+    """Refuses wrong paths, and a graph that cannot be split as the options say.
+
+    Raises:
+        GraphError, TrainingError, FolderError: for the first problem.
+    """
+    meta = read_meta(graph)
+    check_model(flags.teacher)
+    check_output(out, EVALUATION, [graph, *model_folder(flags.teacher)])
+    check_figures(graph, meta, ("train", "val") if flags.split_kind == OWN else ())
+    if flags.split_kind == OWN:
+        check_own(meta["name"], meta["splits"])
+
+
+def evaluation_options(
+    flags: EvaluationFlags, shared: TeacherFlags, students: Names, encoders: Names, recipes: Names
+) -> "EvaluationOptions":
+    """Converts the options to those of the program."""
+    from training.evaluation.plan import EvaluationOptions
+    from training.teacher.choices import TeacherChoices
+
+    return EvaluationOptions(
+        splits=flags.splits,
+        seeds=flags.seeds,
+        split_kind=flags.split_kind,
+        students=students or EvaluationOptions().students,
+        encoders=cast(tuple[EncoderKind, ...], encoders),
+        recipes=recipes,
+        hidden=flags.hidden,
+        training=TrainingConfig(
+            epochs=flags.epochs,
+            patience=flags.patience,
+            device=flags.device,
+            precision=flags.student_precision,
+        ),
+        teacher=TeacherChoices(
+            teacher=flags.teacher,
+            nested=flags.nested,
+            epochs=flags.teacher_epochs,
+            batch_size=flags.teacher_batch_size,
+            learning_rate=flags.teacher_learning_rate,
+            **shared.choices(),
+        ).options(),
+        trials=flags.trials,
+    )
 
 
 def teacher_options(context: typer.Context) -> list[str]:
@@ -189,7 +245,7 @@ def teacher_options(context: typer.Context) -> list[str]:
     return given_options(context, of_others)
 
 
-def parse_names(text: str, known: tuple[str, ...], kind: str) -> tuple[str, ...]:
+def parse_names(text: str, known: Names, kind: str) -> Names:
     """Parses a comma-separated list of known names.
 
     Raises:

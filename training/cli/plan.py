@@ -16,6 +16,7 @@ from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
 from training.plan_options import PlanOptions, check_plan_options
 from training.teacher.defaults import LOCAL_KINDS, STUDENT_KIND, teacher_kind
+from understudy.command_line.common_options import GraphFolder
 from understudy.command_line.given_options import option_of, was_given
 from understudy.command_line.printed_json import printed_json
 from understudy.environment import processor
@@ -34,7 +35,7 @@ UNITS = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"), (0.0, "s"))
 
 def plan(
     context: typer.Context,
-    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    graph: GraphFolder,
     teacher: Annotated[
         str | None,
         typer.Option(

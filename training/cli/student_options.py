@@ -1,6 +1,5 @@
 """Options of a student and its training that several commands have, with one help text each."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +10,6 @@ from training.devices import StudentPrecision
 Encoder = Annotated[
     EncoderKind,
     typer.Option(help="Text encoder: minilm (a transformer) or hashing (n-grams, much faster)."),
-]
-EncoderPath = Annotated[
-    Path | None, typer.Option(help="Folder with MiniLM, if its package is not installed.")
 ]
 Hidden = Annotated[int, typer.Option(min=1, help="Width of the hidden layers.")]
 Patience = Annotated[

@@ -17,6 +17,7 @@ from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model, parse_endpoint
 from training.teacher.readers import READERS
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.common_options import Force, GraphFolder
 from understudy.command_line.next_step import beside, tell_next
 from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
@@ -32,11 +33,8 @@ from understudy.progress import terminal_progress
 @with_options("shared", TeacherFlags)
 def teach(
     context: typer.Context,
-    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    graph: GraphFolder,
     out: Annotated[Path, typer.Argument(help="Teacher folder to write.")],
-    shared: TeacherFlags,
-    limits: BudgetFlags,
-    asking: EndpointFlags,
     teacher: Annotated[
         str,
         typer.Option(
@@ -71,13 +69,11 @@ def teach(
     ] = False,
     ray: Ray = "",
     workers: Workers = 0,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace OUT even if it is a folder of another kind that understudy wrote.",
-        ),
-    ] = False,
+    force: Force = False,
+    *,
+    shared: TeacherFlags,
+    limits: BudgetFlags,
+    asking: EndpointFlags,
 ) -> None:
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     # Wrong options and paths are reported before the slow import of torch.

@@ -118,9 +118,9 @@ def sample(
         nodes.append(fresh)
         around.append(count)
         frontier = fresh
-    found = np.concatenate(nodes)
-    position[found] = -1
-    return found, np.stack([np.concatenate(sources), np.concatenate(targets)]), around
+    visited = np.concatenate(nodes)
+    position[visited] = -1
+    return visited, np.stack([np.concatenate(sources), np.concatenate(targets)]), around
 
 
 def draw(

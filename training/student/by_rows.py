@@ -229,16 +229,16 @@ class BlockGradients:
 def block_gradients(work: Work, block: Block, gradient: Tensor, needed: bool) -> BlockGradients:
     inputs = [block.own] * needed + ([] if block.near is None else [block.near])
     leaves = [*inputs, *work.weights]
-    found = torch.autograd.grad(block.output, leaves, gradient, allow_unused=True)
+    gradients = torch.autograd.grad(block.output, leaves, gradient, allow_unused=True)
     of_inputs = [
         torch.zeros_like(tensor) if part is None else part
-        for tensor, part in zip(inputs, found, strict=False)
+        for tensor, part in zip(inputs, gradients, strict=False)
     ]
     nothing = gradient.new_empty(0)
     return BlockGradients(
         own=of_inputs[0] if needed else nothing,
         sums=nothing if block.near is None else of_inputs[-1],
-        weights=list(found[len(inputs) :]),
+        weights=list(gradients[len(inputs) :]),
     )
 
 

@@ -9,16 +9,19 @@ from typing import Any
 def with_options(
     parameter: str, group: Callable[..., Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Makes a decorator that adds a group's options to a command, after its own.
+    """Makes a decorator that puts a group's options into a command, where the parameter stands.
 
     Args:
-        parameter: of the command, which receives the group's value.
+        parameter: of the command, which receives the group's value; keyword-only if options with
+            defaults stand before it.
         group: a dataclass whose fields, or a function whose parameters, are annotated as options.
     """
     shared = inspect.signature(group).parameters
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
+        own = list(inspect.signature(command).parameters.values())
+        place = next(number for number, entry in enumerate(own) if entry.name == parameter)
+        options = [entry.replace(kind=inspect.Parameter.KEYWORD_ONLY) for entry in shared.values()]
 
         @wraps(command)
         def called(**arguments: Any) -> None:
@@ -26,7 +29,7 @@ def with_options(
             command(**{parameter: value}, **arguments)
 
         called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [*own, *shared.values()]
+            [*own[:place], *options, *own[place + 1 :]]
         )
         return called
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from understudy.command_line.common_options import Force
 from understudy.command_line.next_step import command, tell_next
 from understudy.engine.backup import Backup, make_backup, restore_backup
 from understudy.engine.remote import without_secrets
@@ -23,13 +24,7 @@ def backup(
             "s3://bucket/monday that holds no backup yet."
         ),
     ],
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace OUT even if it is a folder of another kind that understudy wrote.",
-        ),
-    ] = False,
+    force: Force = False,
 ) -> None:
     """Copy all changes of a graph as of one moment, while services may change it."""
     made = store_backup(data, out, force) if is_url(out) else make_backup(data, Path(out), force)

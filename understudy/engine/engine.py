@@ -33,6 +33,7 @@ from understudy.engine.following import Following
 from understudy.engine.limits import Limits
 from understudy.engine.maintenance import Maintenance, weakly
 from understudy.engine.opening import Opening, open_heir, open_parts
+from understudy.engine.probing import probe
 from understudy.engine.requests import (
     PREDICTIONS,
     Form,
@@ -40,13 +41,12 @@ from understudy.engine.requests import (
     Prediction,
     QueryNode,
     Resolution,
-    UnseenNode,
     assemble,
     joined_logits,
     resolve,
 )
 from understudy.engine.snapshots import Snapshots, is_long
-from understudy.engine.state import GraphState, probe_row
+from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
 from understudy.engine.updates.replica import Lag
 from understudy.engine.updates.tickets import Applied
@@ -59,7 +59,6 @@ from understudy.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
-PROBE_TOLERANCE = 1e-2  # relative, of the probe's logits; providers differ in the last digits
 ENTRIES_KEPT = 65_536  # changed neighbour lists, before they are merged into the base lists
 RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot replaces them
 
@@ -217,8 +216,8 @@ class Engine:
         nodes = arguments.listed("nodes", nodes, arguments.NODES)
         top_k = arguments.whole_number("top_k", top_k)
         resolution = self.resolve(nodes)
-        found = self.infer(resolution) if resolution.unseen else None
-        return self.predict(nodes, resolution, found, top_k, form)
+        inference = self.infer(resolution) if resolution.unseen else None
+        return self.predict(nodes, resolution, inference, top_k, form)
 
     def logits(self, nodes: Sequence[QueryNode]) -> NDArray[np.float32]:
         """Computes the logits before calibration; float32 [B, classes].
@@ -287,19 +286,7 @@ class Engine:
         Raises:
             InferenceError: the networks fail, or do not reproduce the stored logits.
         """
-        state = self.state
-        row = probe_row(state)
-        if row is None:  # every node was removed
-            isolated = UnseenNode("probe", np.empty(0, np.int64))
-            self.student.infer(state, [isolated])
-            return
-        unseen = UnseenNode(state.graph.text(row), state.graph.neighbors(row).astype(np.int64))
-        expected = state.logits(np.array([row]))[0]
-        difference = np.abs(self.student.infer(state, [unseen]).logits[0] - expected).max()
-        if difference > PROBE_TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise InferenceError(
-                f"a stored node sent as unseen gets scores that differ by {difference:.3g}"
-            )
+        probe(self.state, self.student)
 
     def follow(self) -> None:
         """Applies batches that others appended to the log; errors are kept in `failure`."""

@@ -51,18 +51,18 @@ def most_similar(state: GraphState, row: int, count: int, label: int | None = No
         label: if given, only nodes with this predicted label, an index of the label names.
     """
     own = unit_rows(last_hidden(state, np.array([row])))[0]
-    found, cosines = np.empty(0, np.int64), np.empty(0, np.float32)
+    nearest, cosines = np.empty(0, np.int64), np.empty(0, np.float32)
     rows = state.graph.live_rows()
     rows = rows[rows != row]
     for start in range(0, len(rows), BLOCK_ROWS):
         block = rows[start : start + BLOCK_ROWS]
         if label is not None:
             block = block[state.best_labels(block) == label]
-        found = np.concatenate([found, block])
+        nearest = np.concatenate([nearest, block])
         cosines = np.concatenate([cosines, unit_rows(last_hidden(state, block)) @ own])
         best = np.argsort(-cosines, kind="stable")[:count]
-        found, cosines = found[best], cosines[best]
-    return Similar(found, cosines.clip(-1, 1))
+        nearest, cosines = nearest[best], cosines[best]
+    return Similar(nearest, cosines.clip(-1, 1))
 
 
 def unit_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:

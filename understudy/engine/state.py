@@ -13,14 +13,12 @@ from understudy.engine.errors import BundleMismatchError, InvalidArgumentError
 from understudy.engine.stale import StaleLogits
 from understudy.graph.lineage import Lineage
 from understudy.graph.mutable.versions import VersionedTable
-from understudy.graph.mutable.view import REMOVED, GraphView
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
 
 GRAPH_FOLDER = "graph"
-PROBE_DEGREE = 4  # preferred degree of the probed node
-PROBE_CANDIDATES = 1_024  # first rows, among which the probed node is chosen
 
 
 def owed_file(number: int) -> str:
@@ -203,11 +201,3 @@ def check_graph(graph: TextGraph, manifest: Manifest) -> None:
         raise BundleMismatchError("the graph's row pointers do not fit its edges")
     if len(indices) and (indices.min() < 0 or indices.max() >= nodes):
         raise BundleMismatchError("an edge of the graph points outside it")
-
-
-def probe_row(state: GraphState) -> int | None:
-    """Finds a stored node with about PROBE_DEGREE neighbours; None if no candidate is left."""
-    rows = np.arange(min(state.graph.num_rows, PROBE_CANDIDATES))
-    nearest = np.argsort(np.abs(state.graph.degrees(rows) - PROBE_DEGREE), kind="stable")
-    live = (row for row in nearest.tolist() if state.graph.record(row) is not REMOVED)
-    return next(live, None)

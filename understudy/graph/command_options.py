@@ -13,12 +13,6 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.splits import are_shares
 
 Out = Annotated[Path, typer.Argument(help="Graph folder to write.")]
-Force = Annotated[
-    bool,
-    typer.Option(
-        "--force", help="Replace OUT even if it is a folder of another kind that understudy wrote."
-    ),
-]
 Seed = Annotated[
     int, typer.Option(min=0, help="Random seed of the split, and of generated or sampled nodes.")
 ]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from understudy.command_line.common_options import Force
 from understudy.command_line.next_step import beside, tell_next
 from understudy.command_line.option_groups import with_options
 from understudy.command_line.printed_json import printed_json
@@ -14,7 +15,6 @@ from understudy.folders.kinds import GRAPH
 from understudy.graph.building.builder import Built, Rules
 from understudy.graph.command_options import (
     Delimiter,
-    Force,
     Fractions,
     HasHeader,
     IdField,
@@ -83,7 +83,6 @@ def produce(
 @data.command("import")
 @with_options("rules", parse_rules)
 def import_files(
-    rules: Rules,
     out: Out,
     nodes: Annotated[
         list[Path],
@@ -124,6 +123,8 @@ def import_files(
     split_by: SplitBy = "auto",
     name: Name = "",
     force: Force = False,
+    *,
+    rules: Rules,
 ) -> None:
     """Import node and edge files: JSON, CSV, TSV, Parquet, GraphML, GEXF, GML, also packed."""
     from understudy.graph.readers.dialects import parse_delimiter
@@ -160,7 +161,6 @@ def import_files(
 @data.command("pyg")
 @with_options("rules", parse_rules)
 def pyg(
-    rules: Rules,
     out: Out,
     file: Annotated[
         Path,
@@ -184,6 +184,8 @@ def pyg(
     ] = 0,
     name: Name = "",
     force: Force = False,
+    *,
+    rules: Rules,
 ) -> None:
     """Import a graph with texts that PyG or torch has saved, without running code in the file."""
     from understudy.graph.readers.pyg import PygKeys, pyg_graph
@@ -195,7 +197,6 @@ def pyg(
 @data.command("ogb")
 @with_options("rules", parse_rules)
 def ogb(
-    rules: Rules,
     out: Out,
     folder: Annotated[Path, typer.Argument(help="Folder that holds raw, split and mapping.")],
     texts: Annotated[
@@ -211,6 +212,8 @@ def ogb(
     ] = "",
     name: Name = "",
     force: Force = False,
+    *,
+    rules: Rules,
 ) -> None:
     """Import a folder laid out like a node data set of the Open Graph Benchmark."""
     from understudy.graph.readers.ogb import OgbOptions, ogb_graph

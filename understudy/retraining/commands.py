@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from understudy.command_line.common_options import Force
 from understudy.command_line.given_options import option_of, was_given
 from understudy.graph.building.builder import Built
-from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
 from understudy.graph.text_graph import with_used_labels
 from understudy.progress import Progress

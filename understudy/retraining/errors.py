@@ -1,7 +1,8 @@
 """Errors of this room.
 
 RefreshError
-└── WorseModelError     the new model is worse on validation than the one that is served
+├── WorseModelError     the new model is worse on validation than the one that is served
+└── BundleRefusedError  a service refuses the new bundle
 """
 
 
@@ -11,3 +12,7 @@ class RefreshError(Exception):
 
 class WorseModelError(RefreshError):
     """The new model is worse on validation than the one that is served."""
+
+
+class BundleRefusedError(RefreshError):
+    """A service refuses the new bundle."""

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from understudy.command_line.common_options import EncoderPath
+
 
 def refresh(
     source: Annotated[
@@ -54,9 +56,7 @@ def refresh(
     device: Annotated[
         str, typer.Option(help="Device to train on, as in `distill`: auto, cpu, cuda, or cuda:1.")
     ] = "auto",
-    encoder_path: Annotated[
-        Path | None, typer.Option(help="Folder with MiniLM, if its package is not installed.")
-    ] = None,
+    encoder_path: EncoderPath = None,
     tolerance: Annotated[
         float,
         typer.Option(

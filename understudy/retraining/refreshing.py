@@ -6,29 +6,28 @@ Each step's output is complete or absent; `Round` records the finished steps.
 
 import json
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from understudy.bundle import Manifest, open_bundle
-from understudy.client import Client, RefusedError, UnavailableError
+from understudy.bundle import open_bundle
 from understudy.command_line.next_step import command
 from understudy.command_line.subcommands import run_command
 from understudy.engine.opening import check_lineage
 from understudy.engine.other_graph import accuracy_of, logits_on
 from understudy.engine.state import open_graph
 from understudy.folders import check_output, reserved
-from understudy.folders.kinds import BUNDLE, GRAPH, STUDENT, TEACHER, marked
+from understudy.folders.kinds import BUNDLE, GRAPH, TEACHER, marked
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.lineage import lineage_of
 from understudy.graph.mutable.differences import count_differences
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph, with_used_labels
 from understudy.progress import terminal_progress
-from understudy.retraining.errors import RefreshError, WorseModelError
+from understudy.retraining.errors import BundleRefusedError, RefreshError, WorseModelError
 from understudy.retraining.joining import join_train, labels_gone
 from understudy.retraining.options import (
     RefreshOptions,
@@ -40,12 +39,12 @@ from understudy.retraining.options import (
     teach_words,
 )
 from understudy.retraining.placing import put_copy
-from understudy.retraining.replicas import addresses_of
 from understudy.retraining.rounds import Round, check_work, read_round, write_round
 from understudy.retraining.served import graph_of_folder, graph_of_service, is_service
+from understudy.retraining.services import AGAIN, check_serving, reload_bundle, services_of
 from understudy.retraining.uncertainty import write_doubts
+from understudy.retraining.work import Work, config_of, starting_student, version_of
 
-HARD = "hard.json"
 BY_SIGNAL = (129, 130, 143)  # exit statuses of our commands after SIGHUP, SIGINT and SIGTERM
 
 
@@ -73,17 +72,14 @@ class Refresh:
         """
         check_options(options)
         self.options, self.tell, self.run_command = options, tell, run
-        self.work = options.work
-        check_work(self.work)
+        check_work(options.work)
+        self.work = Work(options.work)
         self.by_url = is_service(options.source)
-        self.graph_folder, self.teacher = self.work / "graph", self.work / "teacher"
-        self.candidate, self.new = self.work / "candidate", self.work / "bundle"
-        self.kept, self.previous = self.work / "student", self.work / "previous"
         self.served = open_bundle(options.bundle, verify=False)
         self.refused: Round | None = None  # the last round, if its model was refused
         inputs = [path for path in (options.bundle, options.student) if path is not None]
-        check_output(self.graph_folder, GRAPH, inputs)
-        check_output(options.bundle, BUNDLE, [self.work])
+        check_output(self.work.graph, GRAPH, inputs)
+        check_output(options.bundle, BUNDLE, [options.work])
 
     def run(self) -> None:
         """Runs all steps that are not done yet.
@@ -92,7 +88,7 @@ class Refresh:
             WorseModelError: the new model is worse; the served one stays.
             RefreshError: a step failed; the same command resumes with it.
         """
-        with reserved(self.graph_folder):
+        with reserved(self.work.graph):
             self.round = self.begin()
             try:
                 self.step("graph", self.get_graph)
@@ -102,7 +98,7 @@ class Refresh:
                 self.step("bundle", self.export)
                 self.step("gate", self.compare)
                 if not self.options.reload:
-                    self.tell(f"{self.new} is ready; nothing is replaced or reloaded")
+                    self.tell(f"{self.work.bundle} is ready; nothing is replaced or reloaded")
                     return
                 self.step("place", self.place)
                 self.step("reload", self.reload)
@@ -113,27 +109,30 @@ class Refresh:
     def begin(self) -> Round:
         """Resumes an interrupted round with the same options, or starts a new one."""
         about = self.about()
-        found = read_round(self.work)
-        now = self.manifest(self.options.bundle).version
-        if found is not None and found.about == about:
-            if self.goes_on(found, now):
-                done = ", ".join(found.done) or "nothing yet"
+        last = read_round(self.work.folder)
+        now = version_of(self.options.bundle)
+        if last is not None and last.about == about:
+            if self.goes_on(last, now):
+                done = ", ".join(last.done) or "nothing yet"
                 self.tell(f"resuming the earlier run; done: {done}")
-                return found
-            if found.refused and found.before == now:
-                self.refused = found
-        self.check_served(now)
-        self.student_config()
+                return last
+            if last.refused and last.before == now:
+                self.refused = last
+        if self.by_url:
+            check_serving(self.options, now)
+        config_of(self.start)
         fresh = Round(about, now)
-        self.work.mkdir(parents=True, exist_ok=True)
-        write_round(self.work, fresh)
+        self.work.folder.mkdir(parents=True, exist_ok=True)
+        write_round(self.work.folder, fresh)
         return fresh
 
-    def goes_on(self, found: Round, now: str) -> bool:
+    def goes_on(self, last: Round, now: str) -> bool:
         """Whether a round can be resumed, given the version of the served bundle."""
-        if found.ended or ("gate" in found.done and not self.options.reload):
+        if last.ended or ("gate" in last.done and not self.options.reload):
             return False
-        return now == found.before or ("bundle" in found.done and now == self.new_version())
+        if "bundle" in last.done and now == version_of(self.work.bundle):
+            return True  # the new bundle was already put into its place
+        return now == last.before
 
     def about(self) -> str:
         """Digests all options that the outcome depends on, except graph and served model."""
@@ -151,24 +150,6 @@ class Refresh:
         ]
         return sha256(json.dumps(inputs).encode()).hexdigest()
 
-    def check_served(self, version: str) -> None:
-        """Checks that the service serves the bundle in the folder, which will be compared.
-
-        Raises:
-            RefreshError: it serves another one.
-            ClientError: the service does not answer.
-        """
-        if not self.by_url:
-            return
-        for url in self.services():
-            with self.client(url) as client:
-                serving = client.info()["model_version"]
-            if serving != version:
-                raise RefreshError(
-                    f"{url} serves the model {serving}, but {self.options.bundle} holds {version}; "
-                    "give the served bundle, or reload the service first"
-                )
-
     def step(self, name: str, work: Callable[[], None]) -> None:
         if name not in self.round.done:
             work()
@@ -176,7 +157,7 @@ class Refresh:
 
     def note(self, **changes: Any) -> None:
         self.round = replace(self.round, **changes)
-        write_round(self.work, self.round)
+        write_round(self.work.folder, self.round)
 
     def end(self, refused: bool = False) -> None:
         self.note(ended=True, refused=refused)
@@ -210,27 +191,27 @@ class Refresh:
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
             self.tell("a model of this graph was already refused (--unchanged trains anyway)")
             raise NothingChanged
-        save_graph(graph, self.graph_folder)
+        save_graph(graph, self.work.graph)
 
     def same_graph(self, graph: TextGraph) -> bool:
         """Whether the last round used this graph."""
-        meta = marked(self.graph_folder, GRAPH)
+        meta = marked(self.work.graph, GRAPH)
         return meta is not None and meta["content_hash"] == graph.content_hash
 
     def teach(self) -> None:
         """Asks the teacher; with a limit, first about nodes that the served model is unsure of."""
         hard = None
         if asks_the_hard_ones(self.options):
-            hard = self.work / HARD
+            hard = self.work.doubts
             with terminal_progress() as progress:
-                write_doubts(self.options.bundle, load_graph(self.graph_folder), hard, progress)
+                write_doubts(self.options.bundle, load_graph(self.work.graph), hard, progress)
             self.tell("teacher: asked first where the served model is least sure")
-        self.command("teach", self.graph_folder, self.teacher, *teach_words(self.options, hard))
+        self.command("teach", self.work.graph, self.work.teacher, *teach_words(self.options, hard))
 
     def distill(self) -> None:
         """Trains with the served student's weights as start, and with its options."""
-        config = self.student_config()
-        taught_by = marked(self.teacher, TEACHER)
+        config = config_of(self.start)
+        taught_by = marked(self.work.teacher, TEACHER)
         if self.options.teacher is None:
             if config.get("teacher"):
                 self.tell("student: trained on labels alone, since no --teacher is given")
@@ -240,12 +221,12 @@ class Refresh:
             )
             config = known
         wanted = self.served.manifest.calibration.wanted
-        words = distill_words(self.options, config, wanted, self.teacher)
-        self.command("distill", self.graph_folder, self.candidate, "--from", self.start, *words)
+        words = distill_words(self.options, config, wanted, self.work.teacher)
+        self.command("distill", self.work.graph, self.work.candidate, "--from", self.start, *words)
 
     def export(self) -> None:
         words = export_words(self.options, self.served.manifest)
-        self.command("export", self.candidate, self.new, *words)
+        self.command("export", self.work.candidate, self.work.bundle, *words)
 
     def compare(self) -> None:
         """Compares both models on the validation nodes of the new graph.
@@ -254,25 +235,25 @@ class Refresh:
             WorseModelError: the new model is worse by more than the tolerance.
             RefreshError: there is no such node.
         """
-        graph = load_graph(self.graph_folder)
+        graph = load_graph(self.work.graph)
         nodes = labeled_nodes(graph, "val")
         if not len(nodes):
             self.end()
             raise RefreshError(
-                f"{self.graph_folder} has no labelled validation node, so the models cannot be "
+                f"{self.work.graph} has no labelled validation node, so the models cannot be "
                 "compared; import the graph with a validation split"
             )
         with terminal_progress() as progress:
-            served, found = (
+            served, new = (
                 100 * accuracy_of(*logits_on(folder, graph, progress), graph, nodes)
-                for folder in (self.options.bundle, self.new)
+                for folder in (self.options.bundle, self.work.bundle)
             )
-        self.note(served=served, found=found)
+        self.note(served=served, found=new)
         words = (
             f"validation accuracy on {len(nodes):,} nodes of the graph: {served:.2f} for the "
-            f"served model, {found:.2f} for the new one"
+            f"served model, {new:.2f} for the new one"
         )
-        if found < served - self.options.tolerance:
+        if new < served - self.options.tolerance:
             self.end(refused=True)
             raise WorseModelError(
                 f"{words}, which is worse by more than {self.options.tolerance:g} points; the "
@@ -282,58 +263,35 @@ class Refresh:
 
     def place(self) -> None:
         """Replaces the served bundle with the new one, and keeps the old one."""
-        if self.manifest(self.options.bundle).version != self.new_version():
-            put_copy(self.options.bundle, self.previous)
-            put_copy(self.new, self.options.bundle)
-        self.tell(
-            f"{self.options.bundle}: {self.new_version()}; the previous bundle is in "
-            f"{self.previous}"
-        )
+        new = version_of(self.work.bundle)
+        if version_of(self.options.bundle) != new:
+            put_copy(self.options.bundle, self.work.previous)
+            put_copy(self.work.bundle, self.options.bundle)
+        self.tell(f"{self.options.bundle}: {new}; the previous bundle is in {self.work.previous}")
 
     def reload(self) -> None:
-        """Makes the service reload; if the first one refuses, the old bundle is put back.
+        """Makes the services reload; if the first one refuses, the old bundle is put back.
 
         Raises:
-            RefreshError: it refuses, or does not answer.
+            RefreshError: one refuses, or does not answer.
         """
         if self.by_url:
-            for number, url in enumerate(self.services()):
-                self.ask_to_reload(url, first=not number)
-                self.tell(f"{url} serves {self.new_version()}")
+            new = version_of(self.work.bundle)
+            for number, url in enumerate(services_of(self.options)):
+                try:
+                    reload_bundle(url, self.options, new)
+                except BundleRefusedError as error:
+                    if number:  # others serve it already
+                        raise RefreshError(f"{url}: {error}; {AGAIN}") from error
+                    put_copy(self.work.previous, self.options.bundle)
+                    self.end(refused=True)
+                    raise RefreshError(
+                        f"{url} refused the new bundle, and the old one was put back: {error}"
+                    ) from error
+                self.tell(f"{url} serves {new}")
         else:
             self.tell("a service loads it when it is restarted or reloaded")
-        put_copy(self.candidate, self.kept)  # the start of the next round
-
-    def services(self) -> list[str]:
-        source = self.options.source
-        return addresses_of(source) if self.options.every_address else [source]
-
-    def ask_to_reload(self, url: str, first: bool) -> None:
-        """Makes one service reload; if the first one refuses, puts the old bundle back."""
-        try:
-            with self.client(url) as client:
-                version = client.info()["model_version"]
-                if version != self.new_version():
-                    version = client.reload()["model_version"]
-        except UnavailableError as error:
-            raise RefreshError(
-                f"{error}; run the same command again to repeat the reload"
-            ) from error
-        except RefusedError as error:
-            if error.code != "reload_refused" or not first:
-                raise RefreshError(
-                    f"{url}: {error}; run the same command again to repeat the reload"
-                ) from error
-            put_copy(self.previous, self.options.bundle)
-            self.end(refused=True)
-            raise RefreshError(
-                f"{url} refused the new bundle, and the old one was put back: {error}"
-            ) from error
-        if version != self.new_version():
-            raise RefreshError(
-                f"{url} loaded {version} instead of the bundle in {self.options.bundle}; serve "
-                "that folder"
-            )
+        put_copy(self.work.candidate, self.work.student)  # the start of the next round
 
     def command(self, *words: object) -> None:
         """Runs a command, after printing it as it would be typed.
@@ -352,49 +310,8 @@ class Refresh:
                 ended += ", as happens when memory runs out" if status == -signal.SIGKILL else ""
             raise RefreshError(f"`understudy {words[0]}` {ended}; the served model stays")
 
-    def client(self, url: str) -> Client:
-        return Client(url, self.options.key, self.options.timeout)
-
-    def manifest(self, folder: Path) -> Manifest:
-        return open_bundle(folder, verify=False).manifest
-
-    def new_version(self) -> str:
-        return self.manifest(self.new).version
-
     @cached_property
     def start(self) -> Path:
-        """The student to start from: that of the served bundle, if known.
-
-        The last round's student, if that round did not finish and its bundle was served by other
-        means, for example after --no-reload.
-        """
-        if self.is_served(self.kept):
-            return self.kept
-        if self.is_served(self.candidate):
-            put_copy(self.candidate, self.kept)
-            return self.kept
-        if self.options.student is not None:
-            return self.options.student
-        raise RefreshError(
-            f"{self.kept} does not hold the student that {self.options.bundle} was exported from; "
-            "give that student, or a similar one, with --student"
-        )
-
-    def is_served(self, student: Path) -> bool:
-        """Whether the served bundle was exported from a student; compares graph and metrics."""
-        config, manifest = marked(student, STUDENT), self.served.manifest
-        if config is None or config["graph_hash"] != manifest.graph.content_hash:
-            return False
-        metrics = json.loads((student / "metrics.json").read_text(encoding="utf-8"))
-        return bool(metrics == manifest.metrics)
-
-    def student_config(self) -> Mapping[str, Any]:
-        """Reads config.json of the student to start from.
-
-        Raises:
-            RefreshError: it is not a student folder.
-        """
-        config = marked(self.start, STUDENT)
-        if config is None:
-            raise RefreshError(f"{self.start} is not a student folder")
-        return config
+        """The student to start from; raises as `starting_student` does."""
+        options = self.options
+        return starting_student(self.work, options.bundle, self.served.manifest, options.student)

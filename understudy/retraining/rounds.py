@@ -66,15 +66,15 @@ def read_round(work: Path) -> Round | None:
     except ValueError as error:
         raise RefreshError(f"{path} is damaged: {error}; remove it to start over") from error
     try:
-        found = Round(**value)
+        last = Round(**value)
     except TypeError as error:
         raise RefreshError(f"{path} is damaged: {error}; remove it to start over") from error
-    if found.refresh_format != FORMAT:
+    if last.refresh_format != FORMAT:
         raise RefreshError(
-            f"{path} has format {found.refresh_format}, but this release reads only {FORMAT}; "
+            f"{path} has format {last.refresh_format}, but this release reads only {FORMAT}; "
             "remove it to start over"
         )
-    return found
+    return last
 
 
 def write_round(work: Path, current: Round) -> None:

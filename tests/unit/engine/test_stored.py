@@ -216,7 +216,9 @@ def test_while_the_store_is_away_all_else_goes_on(
         open_engine("cold")
 
 
-def test_a_damaged_one_is_told(open_engine: OpenEngine, url: str, tmp_path: Path) -> None:
+def test_a_damaged_stored_snapshot_is_reported(
+    open_engine: OpenEngine, url: str, tmp_path: Path
+) -> None:
     one = open_engine("one")
     one.apply([UpsertNode("a", "json")])
     stored(one)

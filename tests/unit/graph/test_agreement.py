@@ -13,7 +13,7 @@ def test_the_share_of_neighbors_with_the_same_prediction() -> None:
     assert shares.tolist() == [2 / 3, 1.0, 0.0]
 
 
-def test_nodes_that_stand_alone_agree_with_nobody_and_none_against_them() -> None:
+def test_nodes_without_neighbors_count_as_agreeing() -> None:
     def unasked(rows: NDArray[np.int64]) -> NDArray[np.int64]:
         raise AssertionError(rows)
 

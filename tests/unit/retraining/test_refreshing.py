@@ -30,8 +30,8 @@ from understudy.retraining.options import (
 )
 from understudy.retraining.placing import put_copy
 from understudy.retraining.refreshing import Refresh
-from understudy.retraining.replicas import addresses_of
 from understudy.retraining.rounds import FILE, Round, read_round, write_round
+from understudy.retraining.services import addresses_of
 from understudy.retraining.uncertainty import write_doubts
 
 CONFIG: dict[str, Any] = {

@@ -19,8 +19,8 @@ def counted(rows: NDArray[np.integer], total: int) -> tuple[NDArray[np.integer],
     """
     if len(rows) * FEW > total:
         counts = np.bincount(rows, minlength=total)
-        found = np.flatnonzero(counts)
-        return found, counts[found]
+        values = np.flatnonzero(counts)
+        return values, counts[values]
     rows = np.sort(rows)
     new = np.ones(len(rows), np.bool_)
     np.not_equal(rows[1:], rows[:-1], out=new[1:])

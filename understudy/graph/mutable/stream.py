@@ -124,15 +124,15 @@ class Nodes:
     split_of: NDArray[np.int8]
 
     def id(self, row: int) -> str:
-        found = self.records.get(row)
-        return found.id if found is not None else str(self.base.ids[row].as_py())
+        changed = self.records.get(row)
+        return changed.id if changed is not None else str(self.base.ids[row].as_py())
 
     def line(self, row: int) -> NodeLine:
-        found, base = self.records.get(row), self.base
-        if found is None:
+        changed, base = self.records.get(row), self.base
+        if changed is None:
             text, label = str(base.texts[row].as_py()), int(base.labels[row])
         else:
-            text, label = found.text, found.label
+            text, label = changed.text, changed.label
         name, split, group = self.id(row), None, None
         if row < base.num_nodes:  # added nodes have no split and no group
             if self.split_of[row] >= 0:
@@ -221,9 +221,9 @@ class Reading:
         Raises:
             ValueError: something is missing.
         """
-        found = (len(self.texts), len(self.pairs))
-        if not found == (end.nodes, end.edges) == (self.head.nodes, self.head.edges):
-            raise ValueError(f"{found[0]:,} nodes and {found[1]:,} edges, not as many as it says")
+        counts = (len(self.texts), len(self.pairs))
+        if not counts == (end.nodes, end.edges) == (self.head.nodes, self.head.edges):
+            raise ValueError(f"{counts[0]:,} nodes and {counts[1]:,} edges, not as many as it says")
         pairs = np.array(self.pairs, dtype=np.int64).reshape(-1, 2)
         return TextGraph(
             name=self.head.name,

@@ -92,32 +92,32 @@ class GraphView:
 
     def row_array(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
         """The rows of some nodes; int64 [B], -1 for those that are not stored."""
-        found = self.rows_of(node_ids)
+        rows = self.rows_of(node_ids)
         try:
-            return np.array(found, dtype=np.int64)
+            return np.array(rows, dtype=np.int64)
         except TypeError:  # rare: it contains None
-            return np.array([-1 if row is None else row for row in found], dtype=np.int64)
+            return np.array([-1 if row is None else row for row in rows], dtype=np.int64)
 
     def record(self, row: int) -> NodeRecord:
         """A node's id, text and label; `REMOVED` for a gap."""
-        found = self.parts.records.get(self.version, row)
-        if found is not None:
-            return found
+        changed = self.parts.records.get(self.version, row)
+        if changed is not None:
+            return changed
         base = self.parts.base
         return NodeRecord(base.ids[row].as_py(), base.texts[row].as_py(), int(base.labels[row]))
 
     def id(self, row: int) -> str:
-        found = self.parts.records.get(self.version, row)
-        return found.id if found is not None else str(self.parts.base.ids[row].as_py())
+        changed = self.parts.records.get(self.version, row)
+        return changed.id if changed is not None else str(self.parts.base.ids[row].as_py())
 
     def text(self, row: int) -> str:
-        found = self.parts.records.get(self.version, row)
-        return found.text if found is not None else str(self.parts.base.texts[row].as_py())
+        changed = self.parts.records.get(self.version, row)
+        return changed.text if changed is not None else str(self.parts.base.texts[row].as_py())
 
     def label(self, row: int) -> int:
         """Index into `label_names`, or -1."""
-        found = self.parts.records.get(self.version, row)
-        return found.label if found is not None else int(self.parts.base.labels[row])
+        changed = self.parts.records.get(self.version, row)
+        return changed.label if changed is not None else int(self.parts.base.labels[row])
 
     def neighbors(self, row: int) -> NDArray[np.int32]:
         """int32 [degree], sorted rows."""
@@ -138,8 +138,8 @@ class GraphView:
         listed = keys_of(rows, self.adjacent(rows))
         keys = (owners << ROW_BITS) | others
         places = np.searchsorted(listed, keys)
-        found: NDArray[np.bool_] = np.append(listed, -1)[places] == keys
-        return found
+        linked: NDArray[np.bool_] = np.append(listed, -1)[places] == keys
+        return linked
 
     def degrees(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """int64 [B]."""

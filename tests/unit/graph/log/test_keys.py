@@ -32,7 +32,7 @@ def test_the_oldest_are_forgotten() -> None:
     assert keys.find(None) is None
 
 
-def test_those_up_to_a_number_are_told_in_order() -> None:
+def test_keys_up_to_a_number_are_listed_in_order() -> None:
     assert [row[:2] for row in filled("abc").rows(2)] == [("a", 1), ("b", 2)]
 
 

@@ -76,7 +76,7 @@ def test_a_batch_that_comes_after_a_later_one_is_refused(hold: Open) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_without_redis_nobody_knows_what_became_of_a_batch(redis: RedisServer, hold: Open) -> None:
+def test_without_redis_the_fate_of_a_batch_is_unknown(redis: RedisServer, hold: Open) -> None:
     log = hold()
     log.append(records(2))
     redis.kill()

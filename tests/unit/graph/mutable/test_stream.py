@@ -39,7 +39,7 @@ def lines() -> list[bytes]:
     return b"".join(graph_lines(changed())).splitlines()
 
 
-def test_what_is_told_is_read_as_it_was() -> None:
+def test_a_streamed_graph_is_read_as_it_was() -> None:
     view = changed()
     graph = read_graph(lines(), "here")
     expected = to_text_graph(view)
@@ -51,7 +51,7 @@ def test_what_is_told_is_read_as_it_was() -> None:
     assert split["node-4"] == "train"
 
 
-def test_a_version_stays_as_it_was_while_it_is_told() -> None:
+def test_a_version_does_not_change_while_it_is_streamed() -> None:
     store = GraphStore(tiny_graph())
     told = graph_lines(store.view)
     pieces = [next(told)]
@@ -64,7 +64,7 @@ def test_a_version_stays_as_it_was_while_it_is_told() -> None:
     np.testing.assert_array_equal(graph.adjacency.indices, tiny_graph().adjacency.indices)
 
 
-def test_what_is_told_keeps_no_version_for_long() -> None:
+def test_a_stream_keeps_no_version_for_long() -> None:
     """Or each line would be read through all that changed since, and might never be the last."""
     store = GraphStore(tiny_graph())
     version = weakref.ref(store.view.version)

@@ -58,7 +58,9 @@ def table(**changes: list[str]) -> Any:
         (network, "nodes node 2: column 'text' must be text without half a character"),
     ],
 )
-def test_it_is_told_with_its_place(read: Callable[[], Graph], message: str) -> None:
+def test_half_a_character_is_reported_with_its_place(
+    read: Callable[[], Graph], message: str
+) -> None:
     with pytest.raises(BadInputError, match=message) as caught:
         read()
     str(caught.value).encode()  # the message holds none itself

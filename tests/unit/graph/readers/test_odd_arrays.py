@@ -43,7 +43,9 @@ def read(folder: Path, **changes: Any) -> Built:
         ),
     ],
 )
-def test_what_does_not_fit_is_told(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_arrays_that_do_not_fit_are_reported(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(BadInputError, match=message):
         read(tmp_path, **changes)
 

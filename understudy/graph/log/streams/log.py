@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 from uuid import uuid4
 
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
     LogAwayError,
-    LogMovedError,
     LogUnsureError,
 )
 from understudy.graph.log.files import reading_files
@@ -32,7 +30,7 @@ from understudy.graph.log.streams.entries import (
     next_link,
     record_of,
 )
-from understudy.graph.log.streams.losses import about_of, forked, gone, lost
+from understudy.graph.log.streams.losses import about_of, forked, gone, lost, not_kept
 from understudy.graph.log.streams.news import News
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.log.streams.scripts import APPEND, READ, TRIM
@@ -267,26 +265,8 @@ class RedisLog:
                 "same key"
             ) from error
         if text(outcome) != "kept":
-            self.refuse_batch(text(outcome), number, int(last))
+            raise not_kept(self.where, text(outcome), number, int(last))
         return int(last)
-
-    def refuse_batch(self, outcome: str, number: int, last: int) -> NoReturn:
-        """Raises the error for a batch that was not kept.
-
-        Args:
-            number: the record that the log had to hold.
-        """
-        match outcome:
-            case "moved":
-                raise LogMovedError(f"{self.where} goes on after record {last}")
-            case "gone":
-                raise gone(self.where)
-            case "lost":
-                raise lost(self.where, number, last)
-            case "forked":
-                raise forked(self.where, number)
-            case _:  # this process has sent another batch since
-                raise JournalError(f"{self.where} took a batch for one that came late")
 
     def applied(self, number: int) -> None:
         """Reports that the records up to a number are applied here; others learn it later."""

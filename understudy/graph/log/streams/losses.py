@@ -1,10 +1,15 @@
-"""Errors for a Redis server that lacks records which it had acknowledged."""
+"""Errors for a log in Redis that lacks acknowledged records, or does not keep a batch."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from understudy.graph.errors import JournalDamagedError, JournalError, JournalForeignError
+from understudy.graph.errors import (
+    JournalDamagedError,
+    JournalError,
+    JournalForeignError,
+    LogMovedError,
+)
 from understudy.graph.log.streams.base import ADVICE, Base
 from understudy.graph.log.streams.entries import About, parse_about
 
@@ -106,6 +111,27 @@ def forked(where: str, number: int) -> JournalDamagedError:
         f"{where} holds other records up to {number} than were applied here: Redis has lost "
         f"acknowledged changes and accepted others since; {ADVICE}"
     )
+
+
+def not_kept(where: str, outcome: str, number: int, last: int) -> JournalError:
+    """The error for a batch that Redis did not keep.
+
+    Args:
+        outcome: of the script `APPEND`.
+        number: of the record that the log had to hold.
+        last: of the last one in Redis.
+    """
+    match outcome:
+        case "moved":
+            return LogMovedError(f"{where} goes on after record {last}")
+        case "gone":
+            return gone(where)
+        case "lost":
+            return lost(where, number, last)
+        case "forked":
+            return forked(where, number)
+        case _:  # this process has sent another batch since
+            return JournalError(f"{where} took a batch for one that came late")
 
 
 def lost_before(where: str, number: int, last: int, path: Path) -> str:
