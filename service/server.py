@@ -15,8 +15,8 @@ import uvicorn
 
 from service.app import Service
 from service.errors import AddressError
-from service.http.connections import REFUSED_CONNECTIONS
-from service.http.protocol import Connection, WireLimits, wire_protocol
+from service.http.connections import REFUSED_CONNECTIONS, WireLimits
+from service.http.protocol import Connection, wire_protocol
 from service.settings import Settings
 
 if TYPE_CHECKING:

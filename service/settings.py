@@ -9,8 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.cache import CacheOptions
 from service.compatible.upstream import UpstreamOptions
 from service.http.access import RateLimit
+from service.http.connections import WireLimits
 from service.http.guard import Network, parse_hosts, parse_networks
-from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
 from service.setting_checks import check_settings
 from service.setting_names import ENVIRONMENT_PREFIX, file_values, refuse_misread, wrong_setting

@@ -1,7 +1,8 @@
-"""Limits the number of connections, refuses those beyond it, and ends refused ones slowly."""
+"""Limits of connections and of their number; refuses those beyond it, and ends them slowly."""
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
 
 from service.errors import ConnectionsError, ServiceError
@@ -9,6 +10,19 @@ from service.http.exchange import REQUEST_ID, new_request_id
 from service.messages import ErrorBody, encode, error_detail
 
 REFUSED_CONNECTIONS = 64  # kept open at most, to let their clients read the refusal
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """Limits of a connection, independent of the route."""
+
+    head_bytes: int = 64 * 2**10  # request line and headers
+    headers: int = 256
+    pipelined: int = 100  # requests that wait for earlier answers
+    connections: int = 1_000
+    receive_seconds: float = 30.0  # for a whole request; also for a connection that sends none
+    keep_alive_seconds: float = 5.0  # from an answer to the next request
+    send_seconds: float = 30.0  # without progress, if the client does not read
 
 
 class ConnectionLimit:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import httptools
@@ -22,6 +21,7 @@ from service.errors import (
 from service.http.connections import (
     ConnectionLimit,
     LingeringTransport,
+    WireLimits,
     immediate_refusal,
     no_place,
 )
@@ -39,19 +39,6 @@ logger = logging.getLogger(__name__)
 FED_BYTES = 64 * 2**10  # passed to the parser at a time
 BYTES_OF_FRAMING = 16  # allowed per byte of a body: more than chunks of one byte need
 Count = Callable[[ServiceError], None]  # counts refusals that the application does not see
-
-
-@dataclass(frozen=True, slots=True)
-class WireLimits:
-    """Limits of a connection, independent of the route."""
-
-    head_bytes: int = 64 * 2**10  # request line and headers
-    headers: int = 256
-    pipelined: int = 100  # requests that wait for earlier answers
-    connections: int = 1_000
-    receive_seconds: float = 30.0  # for a whole request; also for a connection that sends none
-    keep_alive_seconds: float = 5.0  # from an answer to the next request
-    send_seconds: float = 30.0  # without progress, if the client does not read
 
 
 class Connection(HttpToolsProtocol):
@@ -115,17 +102,28 @@ class Connection(HttpToolsProtocol):
         Returns:
             Whether the connection stays open.
         """
+        self.drop_unfinished()
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or self.part in (HEAD, BODY):
+        if cycle is None or cycle.response_complete or self.part == BODY:
             return False
         if self.part == MESSAGE:
-            if self.scope["http_version"] != "1.1":
+            if cycle.scope["http_version"] != "1.1":
                 return False
             cycle.keep_alive = False
             if not self.pipeline and not cycle.response_started:
                 self.transport.write(INTERIM)
         self.half_closed = True
         return True
+
+    def drop_unfinished(self) -> None:
+        """Forgets a request that cannot become whole any more, if an earlier one comes before."""
+        if self.part == BODY and self.pipeline:
+            self.pipeline.popleft()
+            last = self.pipeline[0][0] if self.pipeline else self.running
+            assert last is not None  # what waits has one that runs before it
+            self.cycle, self.part = last, MESSAGE
+        elif self.part == HEAD:
+            self.part = MESSAGE
 
     def check_left(self) -> None:
         """Closes the connection if the client's machine has refused what was sent."""

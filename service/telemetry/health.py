@@ -40,14 +40,21 @@ class Health:
         self.follows = follows
         self.damage = damage
         self.passed_at = float("-inf")
-        self.running: asyncio.Future[None] | None = None
-        self.passed = False  # whether the last probe passed
+        self.began_at = float("-inf")  # of the last probe, monotonic
+        self.running: asyncio.Task[bool] | None = None
+        self.passed = False  # whether the last probe that ended passed
         self.ending = False
 
     @property
     def ready(self) -> bool:
-        """Whether the last probe passed, and no problem was found since."""
-        return self.passed and not self.problem()
+        """Whether the last probe passed, none hangs, and no problem was found since."""
+        return self.passed and not self.hangs() and not self.problem()
+
+    def hangs(self) -> bool:
+        """Whether a probe runs for longer than it may."""
+        if self.running is None or self.running.done():
+            return False
+        return monotonic() - self.began_at > self.timeout_seconds
 
     def problem(self) -> str:
         """Explains why it is not ready, regardless of probes; empty if there is no reason."""
@@ -70,20 +77,45 @@ class Health:
         """
         if problem := self.problem():
             raise NotReadyError(problem)
-        if monotonic() - self.passed_at < self.valid_seconds:
+        if self.passed_lately():
             return
-        if self.running is None or self.running.done():
-            self.running = asyncio.ensure_future(self.probe())
-        self.passed = False
         try:
-            await asyncio.wait_for(asyncio.shield(self.running), self.timeout_seconds)
+            passed = await asyncio.wait_for(asyncio.shield(self.start()), self.timeout_seconds)
         except TimeoutError as error:
             raise NotReadyError("an inference did not finish in time") from error
+        if not passed:
+            raise NotReadyError("an inference failed; see the log")
+
+    def look(self) -> None:
+        """Starts a probe if none passed recently; `ready` shows the result once it has ended.
+
+        So the metrics tell of failures although nobody asks whether the service is ready.
+        """
+        if not self.problem() and not self.passed_lately():
+            self.start()
+
+    def passed_lately(self) -> bool:
+        return monotonic() - self.passed_at < self.valid_seconds
+
+    def start(self) -> asyncio.Task[bool]:
+        """Returns the running probe, or starts one; it gives whether the inference passed."""
+        if self.running is None or self.running.done():
+            self.began_at = monotonic()
+            self.running = asyncio.create_task(self.run_probe())
+        return self.running
+
+    async def run_probe(self) -> bool:
+        try:
+            await self.probe()
         except InferenceError as error:
+            self.passed = False
             logger.error("the probe failed: %s", error)
-            raise NotReadyError("an inference failed; see the log") from error
-        self.passed = True
-        self.passed_at = monotonic()
+            return False
+        except BaseException:
+            self.passed = False
+            raise
+        self.passed, self.passed_at = True, monotonic()
+        return True
 
     def doubt(self) -> None:
         """Forgets the last success after a failure elsewhere, so that the next check probes."""

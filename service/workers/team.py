@@ -92,6 +92,7 @@ class Team:
         assert self.parts is not None
         match what:
             case "figures":
+                self.parts.health.look()
                 return self.figures()
             case "end":
                 self.depart(msgspec.msgpack.decode(body, type=bool))

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,14 @@ import httpx
 import pytest
 
 from tests.bundles import TinyBundle
-from tests.e2e.conftest import JSON, START_SECONDS, STOP_SECONDS, Service, serving
+from tests.e2e.conftest import (
+    JSON,
+    POST_CLASSIFY,
+    START_SECONDS,
+    STOP_SECONDS,
+    Service,
+    serving,
+)
 from tests.lossy_proxy import lossy_proxy
 from tests.programs import free_port, needed, nginx
 
@@ -150,3 +158,34 @@ def test_nginx_reads_the_files_as_they_are(name: str, tmp_path: Path) -> None:
     command = [needed("nginx"), "-t", "-p", str(tmp_path), "-c", str(tmp_path / name)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_neither_bodies_nor_answers_fill_the_folder_of_temporary_files(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    """In the container that is memory, which one client could use up."""
+    needed("nginx")
+    long = "a long text " * 8_000
+    added = [{"kind": "upsert_node", "id": f"n{number}", "text": long} for number in range(320)]
+    with (
+        serving(tiny_bundle.folder) as service,
+        behind_nginx(tmp_path, [port_of(service)]) as client,
+    ):
+        for part in range(0, len(added), 80):
+            body = {"mutations": added[part : part + 80]}
+            service.client.post("/mutations", json=body).raise_for_status()
+        host, port = client.base_url.host, client.base_url.port
+        assert port is not None
+        with socket.create_connection((host, port), timeout=START_SECONDS) as connection:
+            connection.sendall(POST_CLASSIFY + b"content-length: 1000000000\r\n\r\n")
+            assert connection.recv(64).startswith(b"HTTP/1.1 413 ")
+        endless = (b"x" * 2**20 for _ in range(200))
+        assert client.post("/classify", content=endless).status_code == 413
+        (tmp_path / "proxy").rmdir()  # an answer that it wrote there would be cut off
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+            connection.connect((host, port))
+            connection.sendall(b"GET /nodes?limit=500 HTTP/1.0\r\nhost: localhost\r\n\r\n")
+            read = b"".join(iter(lambda: connection.recv(2_048), b""))
+        assert read.endswith(b"}")
+        assert len(read) > len(added) * len(long)

@@ -78,6 +78,12 @@ def test_every_alert_has_a_unit_test() -> None:
     assert fired == {rule["alert"] for rule in rules()}
 
 
+def test_the_guide_says_of_every_alert_what_to_do() -> None:
+    lines = Path("docs/guides/operations.md").read_text().splitlines()
+    table = " ".join(line.split("|")[1] for line in lines if line.startswith("| `Understudy"))
+    assert set(re.findall(r"Understudy\w+", table)) == {rule["alert"] for rule in rules()}
+
+
 def test_every_metric_that_is_asked_for_exists(busy: Service) -> None:
     kinds = re.findall(r"^# TYPE (\S+) (\S+)$", busy.client.get("/metrics").text, re.MULTILINE)
     exported = {name + end for name, kind in kinds for end in SAMPLES[kind]}

@@ -35,6 +35,11 @@ def unseen(count: int) -> bytes:
         (unseen(100) + REQUEST + unseen(100), [200, 200, 200]),
         (unseen(100) + b"nonsense\r\n\r\n", [200, 400]),
         (REQUEST[:-1], []),  # it cannot become whole any more
+        (REQUEST[:9], []),
+        (unseen(100) + REQUEST[:9], [200]),
+        (unseen(100) + unseen(100) + REQUEST[:9], [200, 200]),
+        (unseen(100) + unseen(100) + REQUEST[:-1], [200, 200]),
+        (unseen(100) + unseen(100) + unseen(100) + REQUEST[:-1], [200, 200, 200]),
         (b"", []),
     ],
 )

@@ -127,7 +127,7 @@ def test_who_starts_says_once_that_it_waits_for_redis(
     monkeypatch.setattr(module, "START_SECONDS", 0.2)  # time for two more attempts
     redis.kill()
     try:
-        with pytest.raises(LogAwayError):
+        with pytest.raises(LogAwayError, match=r"after 0\.2 s: start it, or correct --log"):
             hold()
     finally:
         redis.start()

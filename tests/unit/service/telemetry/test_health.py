@@ -1,7 +1,9 @@
 """Readiness follows real inferences."""
 
 import asyncio
+from threading import Event
 
+import httpx
 import pytest
 
 from service.app import create_app
@@ -145,3 +147,45 @@ def test_the_figure_of_readiness_is_what_a_check_would_say() -> None:
         assert not health.ready
 
     asyncio.run(check())
+
+
+def test_the_metrics_tell_of_inferences_that_fail_or_hang_although_nobody_checks(
+    tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, broken = Event(), False
+
+    async def check(engine: Engine) -> None:
+        nonlocal broken
+        app = create_app(engine, Settings(probe_seconds=0, probe_timeout_seconds=0.2))
+        sender = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+
+        async def shown(value: float) -> None:
+            """Scrapes until readiness has this value."""
+            async with asyncio.timeout(20):
+                while f"understudy_ready {value}" not in (await sender.get("/metrics")).text:
+                    await asyncio.sleep(0)  # a request that waits for nothing does not yield
+
+        await app.parts.health.check()
+        broken = True
+        await shown(0.0)
+        broken = False
+        await shown(1.0)
+        release.clear()
+        try:
+            await shown(0.0)
+        finally:
+            release.set()
+        await shown(1.0)
+
+    with Engine.open(tiny_bundle.folder) as engine:
+        probe = engine.probe
+
+        def fail_or_hang() -> None:
+            release.wait()
+            if broken:
+                raise InferenceError("the student's networks failed")
+            probe()
+
+        monkeypatch.setattr(engine, "probe", fail_or_hang)
+        release.set()
+        asyncio.run(check(engine))

@@ -148,8 +148,10 @@ class Server:
 
         Raises:
             JournalError: it is configured to lose acknowledged writes, and that is not allowed; or
-                it cannot wait for its disk.
+                it cannot wait for its disk; or it refuses everything.
         """
+        # Every script needs it: a wrong password or database is no lack of a permission or option.
+        self.ask(lambda client: client.time())
         if self.options.wait_disk:
             self.check_waits()
         reasons = self.risks()
@@ -272,22 +274,25 @@ def patiently(work: Callable[[], Result], seconds: float, announce: bool = False
     """Retries with increasing pauses while Redis is away.
 
     Args:
-        announce: logs once that it is waiting.
+        announce: logs once that it is waiting, and advises at the end; of a process that starts.
 
     Raises:
         LogAwayError: it was away for the whole time.
     """
-    until, pause = monotonic() + seconds, FIRST_PAUSE
+    until, pause, said = monotonic() + seconds, FIRST_PAUSE, False
     while True:
         try:
             return work()
         except LogAwayError as error:
+            away = str(error).partition("; the graph")[0]
             if monotonic() + pause > until:
-                raise
-            if announce:
-                away = str(error).partition(";")[0]
+                if not announce:
+                    raise
+                tried = f"{away}, after {seconds:g} s"
+                raise LogAwayError(f"{tried}: start it, or correct --log") from error
+            if announce and not said:
                 logger.warning("%s: waiting for it up to %g s", away, seconds)
-                announce = False
+                said = True
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
