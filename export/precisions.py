@@ -7,6 +7,8 @@ from pathlib import Path
 
 import onnx
 
+import understudy.bundle.runtime  # noqa: F401  before parts of onnxruntime are imported
+
 SHORT = 32  # number of rows of a constant
 Convert = Callable[[Path, Path], None]
 

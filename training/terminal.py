@@ -1,7 +1,10 @@
 """Terminal output of the training commands."""
 
 import importlib
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from understudy.progress import step, terminal_progress
 
@@ -17,7 +20,19 @@ def quiet_libraries() -> None:
     """Stops loaded libraries from drawing their own progress bars."""
     if "transformers" not in sys.modules:
         return  # code that loads it later calls this, too
-    from transformers.utils import logging
+    from transformers.utils import logging as own
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    own.disable_progress_bar()
+    own.set_verbosity_error()
+
+
+@contextmanager
+def quiet_log(name: str) -> Iterator[None]:
+    """Keeps a library's advice out of the log while it is imported; its errors stay."""
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

@@ -129,7 +129,7 @@ def gpus() -> list[str]:
 def providers() -> list[str]:
     """What onnxruntime can run networks on; or why it cannot be loaded."""
     try:
-        import onnxruntime
+        from understudy.bundle.runtime import onnxruntime
     except ModuleNotFoundError:
         return []
     except ImportError as error:

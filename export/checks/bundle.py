@@ -6,7 +6,6 @@ from typing import cast
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from export.checks.parity import MAX_LOGIT_DIFFERENCE, student_forms
@@ -14,6 +13,7 @@ from export.errors import ParityError
 from export.student.activations import first_activations, input_feeds
 from training.encoders.features import Features, HashedFeatures, dense_features
 from understudy.bundle import Bundle, open_bundle
+from understudy.bundle.runtime import onnxruntime
 from understudy.bundle.sessions import PROVIDERS, Network
 from understudy.bundle.student import (
     LOGITS_FILE,

@@ -5,14 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from training.evaluation.statistics import Summary
 from training.recipe_names import COMBINED, VANILLA
 from training.teacher.answers.views import view_names
+from training.terminal import quiet_log
+
+with quiet_log("matplotlib"):  # it uses a temporary folder where a home cannot be written
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Result = Mapping[str, Any]  # the content of a run's file
 

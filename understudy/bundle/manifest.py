@@ -6,7 +6,6 @@ other major versions.
 
 import hashlib
 import json
-import math
 from typing import Annotated, Any
 
 import msgspec
@@ -19,25 +18,31 @@ from understudy.folders.names import character_problem
 SCHEMA_MAJOR = 1
 # 1: variants and the served encoder file; 2: the teacher and deferral; 3: the graph's lineage
 SCHEMA_MINOR = 3
+TEMPERATURES = (1e-6, 1e6)  # logits divided by others are no finite 32-bit numbers, or all equal
+
+
+Size = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Position = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # JSON's readers know no larger ones exactly
 
 
 class StudentInfo(Struct, frozen=True):
     kind: str  # sage, gcn, gat, gin or mlp
     weighting: str  # of a neighbourhood's rows: mean, sum, symmetric, mask or none
-    layers: int  # message-passing layers
-    hidden: int  # width of every hidden activation
-    parameters: int  # trainable numbers in the served model
+    layers: Size  # message-passing layers
+    hidden: Size  # width of every hidden activation
+    parameters: Count  # trainable numbers in the served model
 
 
 class EncoderInfo(Struct, frozen=True):
     kind: str  # minilm or hashing
     name: str  # a model's name, or the hashing scheme with its version
     digest: str  # SHA-256 of what defines the encoder: its weights or the hashing options
-    dimension: int  # width of an embedding, or number of hash buckets
-    max_tokens: int = 0  # texts are cut after this many tokens; 0 for hashing
+    dimension: Size  # width of an embedding, or number of hash buckets
+    max_tokens: Count = 0  # texts are cut after this many tokens; 0 for hashing
     word_ngrams: tuple[int, int] = (1, 2)  # hashing only
     character_ngrams: tuple[int, int] = (3, 5)  # hashing only
-    max_characters: int = 0  # hashing only: texts are cut after this many characters
+    max_characters: Count = 0  # hashing only: texts are cut after this many characters
     file: str = "encoder/encoder.onnx"  # minilm only: made the stored activations and is served
     precision: str = "fp32"  # of that file: fp32 or int8
 
@@ -45,10 +50,10 @@ class EncoderInfo(Struct, frozen=True):
 class GraphInfo(Struct, frozen=True):
     name: str
     content_hash: str  # of the graph folder that the student was trained on
-    nodes: Annotated[int, Meta(ge=0)]
-    edges: Annotated[int, Meta(ge=0)]  # undirected
+    nodes: Count
+    edges: Count  # undirected
     lineage: str = ""  # content hash of the graph as it was imported; before 1.3: content_hash
-    position: Annotated[int, Meta(ge=0)] = 0  # of the graph in the log of its changes
+    position: Position = 0  # of the graph in the log of its changes
     texts: tuple[str, ...] = ()  # source columns of its texts; empty if unknown
     neighbors: str = ""  # source column of its edges; empty if unknown
 
@@ -112,7 +117,7 @@ class VariantInfo(Struct, frozen=True):
 
 
 class FileInfo(Struct, frozen=True):
-    bytes: int
+    bytes: Count
     sha256: str
 
 
@@ -149,7 +154,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
     Raises:
         BundleFormatError: it is not JSON, has another major schema version or an invalid field
             (which the message names), a name contains characters that would break a line of a log,
-            a metric or a table, or the temperature is not a finite number above 0.
+            a metric or a table, or the temperature is not one of TEMPERATURES.
     """
     try:
         value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
@@ -166,9 +171,11 @@ def parse_manifest(text: str | bytes) -> Manifest:
     except msgspec.ValidationError as error:
         raise BundleFormatError(f"manifest.json: {error}") from error
     temperature = manifest.calibration.temperature
-    if not (math.isfinite(temperature) and temperature > 0):
+    low, high = TEMPERATURES
+    if not low <= temperature <= high:
         raise BundleFormatError(
-            f"manifest.json: calibration.temperature must be a number above 0, not {temperature}"
+            "manifest.json: calibration.temperature must be a number above 0, from "
+            f"{low:g} to {high:g}, not {temperature}"
         )
     graph = manifest.graph
     for what, name in (("name", manifest.name), ("graph.name", graph.name)):

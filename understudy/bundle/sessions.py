@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from understudy.bundle.errors import BundleDamagedError, BundleMemoryError, ProviderError
+from understudy.bundle.runtime import onnxruntime
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",

@@ -29,9 +29,9 @@ def whole_number(value: str) -> int | None:
 
 
 def all_whole(column: pa.LargeStringArray) -> bool:
-    """Whether every value is a whole number, possibly as 3.0; nulls are ignored."""
-    whole = pc.match_substring_regex(pc.unique(column), rf"{WHOLE_FLOAT}|^-?(?:0|[1-9]\d*)$")
-    return bool(pc.all(pc.fill_null(whole, True)).as_py())
+    """Whether every value that is a number is a whole one, possibly as 3.0."""
+    broken = pc.match_substring_regex(pc.unique(column), r"^-?\d+\.\d*[1-9]\d*$")
+    return not pc.any(broken, min_count=0).as_py()
 
 
 def as_integers(column: pa.LargeStringArray) -> pa.LargeStringArray:

@@ -64,11 +64,16 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
         node = int(inside[0] if len(inside) else unseen[0])
         splits = (name for name in SPLIT_NAMES if node in graph.splits.get(name, ()))
         where = next((f"in {name}" for name in splits), "on nodes of no split")
+        advice = "move some of its nodes to train, or remove the label, at import with "
+        if place is None:
+            advice = (
+                "give it to a node of train, or remove it from its nodes: of a served graph "
+                "through the service, in files at import with "
+            )
         raise BadInputError(
             f"{node_in_words(graph, node, place)} has label "
             f"{graph.label_names[graph.labels[node]]!r}, which is {where} but not in "
-            "train; move some of its nodes to train, or remove the label, at import with "
-            "--unseen-labels drop"
+            f"train; {advice}--unseen-labels drop"
         )
 
 

@@ -1,12 +1,12 @@
 """What onnxruntime runs a network on: the requested provider, or an error."""
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from tests.bundles import HIDDEN, TinyBundle
 from understudy.bundle import ProviderError
+from understudy.bundle.runtime import onnxruntime
 from understudy.bundle.sessions import PROVIDERS, Network
 from understudy.bundle.student import layer_file
 

@@ -125,6 +125,11 @@ def at(value: Any, *path: str) -> Any:
             r"`int`, .* at `\$\.files\[\.\.\.\]\.bytes`",
         ),
         (("graph", "position"), -1, r"Expected `int` >= 0 - at `\$\.graph\.position`"),
+        (("graph", "position"), 2**53, r"Expected `int` <= 9007.* at `\$\.graph\.position`"),
+        (("student", "hidden"), 0, r"Expected `int` >= 1 - at `\$\.student\.hidden`"),
+        (("student", "layers"), -1, r"Expected `int` >= 1 - at `\$\.student\.layers`"),
+        (("encoder", "dimension"), -7, r"Expected `int` >= 1 - at `\$\.encoder\.dimension`"),
+        (("encoder", "max_tokens"), -1, r"Expected `int` >= 0 - at `\$\.encoder\.max_tokens`"),
         (("student",), [], r"Expected `object`, got `array` - at `\$\.student`"),
     ],
 )
@@ -139,7 +144,7 @@ def test_a_field_of_another_type_is_named(
     assert str(caught.value).startswith(f"{folder}: manifest.json: ")
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, 1e-40, 1e308, math.nan, math.inf])
 def test_a_temperature_that_no_score_can_be_divided_by_is_refused(
     folder: Path, temperature: float
 ) -> None:

@@ -77,6 +77,8 @@ def test_a_label_that_train_lacks_is_refused_with_its_place(small_graph: TextGra
     graph = replace(small_graph, splits={"train": np.array([0]), "test": np.array([4])})
     with pytest.raises(BadInputError, match=r"nodes.csv:6: node 'e' has label 'right'.*in test"):
         check_split(graph, lambda node: f"nodes.csv:{node + 2}")
+    with pytest.raises(BadInputError, match=r"give it to a node of train.*through the service"):
+        check_split(graph)  # of a folder, which may hold a served graph
 
 
 def test_a_good_split_passes(small_graph: TextGraph) -> None:

@@ -19,6 +19,7 @@ from understudy.graph.building.node_checks import (
 from understudy.graph.building.records import EdgeTable, NodeTable
 from understudy.graph.building.remarks import alike_ids, what_to_know
 from understudy.graph.building.repairs import Repair, RepairLog
+from understudy.graph.building.rounded_ids import rounded_remark
 from understudy.graph.building.split_names import check_members, split_from_column
 from understudy.graph.errors import BadInputError
 from understudy.graph.splits import (
@@ -170,7 +171,8 @@ def build_graph(
     graph = replace(with_notes(graph, log), reading={"files": readings, "split": origin})
     progress("build the graph", 4, 4)
     alike = alike_ids(ids, lambda node: records.at(int(kept[node])))
-    remarks = *what_to_know(graph, drawn), *alike
+    rounded = rounded_remark(ids, lambda node: records.id_at(int(kept[node])))
+    remarks = *what_to_know(graph, drawn), *alike, *rounded
     return Built(graph, tuple(log.repairs.values()), drawn, remarks)
 
 

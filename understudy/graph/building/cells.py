@@ -10,8 +10,8 @@ from uuid import UUID
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import EXACT_FLOATS
 
-TRUE = ("true", "1", "1.0", "yes", "t")
-FALSE = ("false", "0", "0.0", "no", "f")
+TRUE = ("true", "1", "1.0", "yes", "t", "y")
+FALSE = ("false", "0", "0.0", "no", "f", "n")
 OPENING = ("[", "(", "{")
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 # NumPy's form of an array of strings, without commas.
@@ -158,7 +158,10 @@ def mask_of(value: object) -> bool:
         return True
     if value is None or word in FALSE or is_missing(str(value)):
         return False
-    raise CellError("true or false, or 1 or 0 (--split-field none leaves masks unread)")
+    raise CellError(
+        "true or false, yes or no, or 1 or 0 (--split-field none leaves masks unread and draws a "
+        "random split)"
+    )
 
 
 def neighbors_of(value: object) -> list[str]:

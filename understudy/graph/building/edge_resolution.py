@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from understudy.graph.building.node_checks import NodeColumns, trimmed
 from understudy.graph.building.records import EdgeTable
 from understudy.graph.building.repairs import RepairLog
+from understudy.graph.building.rounded_ids import ADVICE, is_shortened, rounded, rounded_from
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import missing_words
 from understudy.graph.names import look_alike
-from understudy.graph.numerals import WHOLE_FLOAT, as_integers, same_number
+from understudy.graph.numerals import WHOLE_FLOAT, as_integers, number_of, same_number
 
 UNKNOWN = -2  # no record has this id
 LEFT_OUT = -1  # the record was left out of the graph
@@ -48,9 +49,7 @@ def resolve_edges(
             continue
         row = int(np.argmax(unknown))
         if not skip_unknown:
-            message = unknown_endpoint(table, pair, row, int(unknown.sum()), records.ids)
-            elsewhere = unknown.all() and named(table.sources)
-            raise BadInputError(message + (other_ids(records) if elsewhere else ""))
+            raise BadInputError(unknown_endpoint(table, pair, row, unknown, records))
         log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
     for table, pair in zip(tables, pairs, strict=True):
         left_out = (pair == LEFT_OUT).any(axis=0) & (pair != UNKNOWN).all(axis=0)
@@ -169,38 +168,74 @@ def at(table: EdgeTable, row: int | np.integer) -> str:
 
 
 def unknown_endpoint(
-    table: EdgeTable, pair: NDArray[np.int32], row: int, count: int, ids: pa.LargeStringArray
+    table: EdgeTable,
+    pair: NDArray[np.int32],
+    row: int,
+    unknown: NDArray[np.bool_],
+    records: NodeColumns,
 ) -> str:
     """The message for an edge with an unknown end, and for the number of such edges.
 
     Args:
-        ids: of all node records.
+        row: of the edge.
+        unknown: bool [e], the edges with such an end.
     """
     side, column = (
         ("source", table.sources) if pair[0, row] == UNKNOWN else ("target", table.targets)
     )
     value = column[row]
     value = value.as_py() if isinstance(value, pa.Scalar) else int(value)
+    count = int(unknown.sum())
     others = f" (and {count - 1:,} more edges)" if count > 1 else ""
     end = f"{at(table, row)}: the edge's {side}"
     if value is None or not str(value).strip():
         return f"{end} is empty{others}; fill it in, or drop such edges with --skip-unknown"
     if isinstance(value, int):
         return (
-            f"{end} {value} is no node{others}; there are {len(ids):,}, from 0; add the node, or "
-            "drop such edges with --skip-unknown"
+            f"{end} {value} is no node{others}; there are {len(records):,}, from 0; add the node, "
+            "or drop such edges with --skip-unknown"
         )
+    end = f"{end} {value!r:.100} is no node's id{others}"
+    if rounding := rounding_problem(value, table.reading.used.get(side, ()), records):
+        return f"{end}{rounding}: {ADVICE}"
+    if like := written_otherwise(value, records.ids):
+        return f"{end}, {like}; write both in the same way"
+    advice = "add the node, or drop such edges with --skip-unknown"
+    if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
+        advice += ", or, if the line names the columns, say so with --header"
+    return f"{end}; {advice}" + (other_ids(records) if unknown.all() else "")
+
+
+def written_otherwise(value: str, ids: pa.LargeStringArray) -> str:
+    """The node that an unknown id probably means, in words; "" if there is none."""
     if (known := look_alike(value, ids)) is not None:
         apart = "they differ only in case, blanks, the coding of accents, or invisible characters"
-        like = f"though {known!r} is, and {apart}"
-    elif (known := same_number(value, ids)) is not None:
-        like = f"though {known!r} is, which is the same number"
-    else:
-        advice = "add the node, or drop such edges with --skip-unknown"
-        if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
-            advice += ", or, if the line names the columns, say so with --header"
-        return f"{end} {value!r:.100} is no node's id{others}; {advice}"
-    return f"{end} {value!r:.100} is no node's id{others}, {like}; write both in the same way"
+        return f"though {known!r} is, and {apart}"
+    if (known := same_number(value, ids)) is not None:
+        return f"though {known!r} is, which is the same number"
+    return ""
+
+
+def rounding_problem(value: str, columns: Sequence[str], records: NodeColumns) -> str:
+    """What a spreadsheet has rounded if an unknown id, or the nodes' own, look so; or ""."""
+    where = f" of column {columns[0]!r}" if columns else ""
+    if is_shortened(value):
+        return f"; it is a number{where} that a spreadsheet has rounded"
+    if (known := rounded_from(value, records.ids)) is not None:
+        return (
+            f", though {known!r} is, and a spreadsheet may have rounded the number{where}, as it "
+            "keeps fifteen digits"
+        )
+    if number_of(value) is None:
+        return ""
+    mask = rounded(records.ids)
+    if not mask.any():
+        return ""
+    first = int(np.argmax(mask))
+    return (
+        f", and nodes' ids, such as {records.ids[first].as_py()!r} ({records.id_at(first)}), are "
+        "numbers that a spreadsheet has rounded"
+    )
 
 
 def other_ids(records: NodeColumns) -> str:

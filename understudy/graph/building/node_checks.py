@@ -1,6 +1,5 @@
 """Checks the node records of all files together: ids, repeats, and missing texts."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,12 +12,12 @@ from understudy.folders.names import SEEN
 from understudy.graph.building.labels import read_labels
 from understudy.graph.building.records import NodeTable
 from understudy.graph.building.repairs import RepairLog
+from understudy.graph.building.rounded_ids import ADVICE, is_shortened
 from understudy.graph.errors import BadInputError
 from understudy.graph.ids import first_unusable, id_problem
 from understudy.graph.numerals import all_whole, as_integers
 
 ROWS_A_STEP = 2**20  # number compared at once
-ROUNDED = re.compile(r"-?\d[.,]\d+E\+\d+")  # as spreadsheets write long numbers
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,20 @@ class NodeColumns:
 
     def at(self, record: int) -> str:
         """The place of a record, for example "nodes.csv:7"."""
+        table, place = self.found(record)
+        return table.source.at(place)
+
+    def id_at(self, record: int) -> str:
+        """The place of a record's id, for example "nodes.csv:7, column 'id'"."""
+        table, place = self.found(record)
+        names = "+".join(table.reading.used.get("id", ()))
+        return table.source.at(place) + (f", column {names!r}" if names else "")
+
+    def found(self, record: int) -> tuple[NodeTable, int]:
+        """The table of a record, and its line or row there."""
         for table in self.tables:
             if record < len(table):
-                return table.source.at(int(table.places[record]))
+                return table, int(table.places[record])
             record -= len(table)
         raise IndexError(record)
 
@@ -130,23 +140,32 @@ def distinct_nodes(
     repeated = np.flatnonzero(first_of != np.arange(len(records)))
     for record in repeated.tolist():
         earlier = int(first_of[record])
+        check_not_rounded(records, record, earlier)
         for field in ("texts", "labels", "splits", "groups"):
             column = getattr(records, field)
             if column[record].as_py() != column[earlier].as_py():
                 name = records.ids[record].as_py()
-                remedy = "remove or rename one of them"
-                if ROUNDED.fullmatch(name):
-                    remedy = (
-                        "it is a number that a spreadsheet has rounded, maybe of several nodes: "
-                        "make the column text there, and export it again from the original"
-                    )
                 raise BadInputError(
                     f"{records.at(record)}: id {name!r} is already at {records.at(earlier)} with "
-                    f"another {field[:-1]}; {remedy}"
+                    f"another {field[:-1]}; remove or rename one of them"
                 )
     if len(repeated):
         log.add("repeated_nodes", len(repeated), records.at(int(repeated[0])))
     return np.setdiff1d(np.arange(len(records)), repeated, assume_unique=True), first_of
+
+
+def check_not_rounded(records: NodeColumns, record: int, earlier: int) -> None:
+    """Refuses an id that stands twice and was rounded: its nodes may be different ones.
+
+    Raises:
+        BadInputError: it is such an id.
+    """
+    name = records.ids[record].as_py()
+    if is_shortened(name):
+        raise BadInputError(
+            f"{records.id_at(record)}: id {name!r} is already at {records.at(earlier)}; it is a "
+            f"number that a spreadsheet has rounded, maybe of several nodes: {ADVICE}"
+        )
 
 
 def with_text(

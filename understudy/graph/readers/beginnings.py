@@ -9,18 +9,20 @@ from pathlib import Path
 from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers.arrow_columns import check_edge_columns, check_node_columns
 from understudy.graph.readers.delimited import Head, column_names
-from understudy.graph.readers.dialects import NAMES, likeliest, looks_like_data
+from understudy.graph.readers.dialects import DELIMITERS, NAMES, likeliest, looks_like_data
+from understudy.graph.readers.edge_lists import COMMENTS
 from understudy.graph.readers.fields import (
     EdgeFields,
     NodeFields,
     check_named_columns,
     check_text,
     edge_indexes,
+    find_id,
     find_texts,
     listed,
     node_indexes,
 )
-from understudy.graph.readers.formats import GRAPHS, PARQUET, READERS, Files, Rows, suffix_of
+from understudy.graph.readers.formats import GRAPHS, PARQUET, READERS, Files, Kind, Rows, suffix_of
 from understudy.graph.readers.packed import is_packed
 from understudy.graph.readers.parquet import ParquetColumns
 from understudy.graph.readers.tables import known, known_ends
@@ -88,7 +90,7 @@ def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str
         return [], None
     place, columns = begun
     fields = known(rows, columns, fields)
-    with header_doubted(path, rows, files.options.delimiter, suits_nodes(fields)):
+    with header_doubted(path, rows, files.options.delimiter, suits_nodes(fields), "nodes"):
         indexes = node_indexes(rows.source.at(place), columns, fields)
         check_no_data(path, rows.head, files, (indexes.id,))
         roles = indexes.roles()
@@ -114,7 +116,7 @@ def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
     rows = files.rows(path, "edges", silent)
     if (begun := beginning(rows)) is not None:
         place, columns = begun
-        with header_doubted(path, rows, files.options.delimiter, suits_edges(fields)):
+        with header_doubted(path, rows, files.options.delimiter, suits_edges(fields), "edges"):
             named_ends = known_ends(rows, columns, fields)
             ends = edge_indexes(rows.source.at(place), columns, named_ends)
             check_no_data(path, rows.head, files, ends)
@@ -130,10 +132,10 @@ def beginning(rows: Rows) -> tuple[int, list[str]] | None:
 
 @contextmanager
 def header_doubted(
-    path: Path, rows: Rows, delimiter: str, suits: Callable[[Sequence[str]], bool]
+    path: Path, rows: Rows, delimiter: str, suits: Callable[[Sequence[str]], bool], kind: Kind
 ) -> Iterator[None]:
     """Extends the error for a missing column: the first line may be a title above the header, or
-    data, or use another delimiter than the one given for all files.
+    data, be separated by blanks, or use another delimiter than the one given for all files.
 
     Args:
         suits: whether names are those of a header.
@@ -141,6 +143,8 @@ def header_doubted(
     try:
         yield
     except MissingColumnError as error:
+        if rows.head is not None and (problem := blanks_problem(path, delimiter, kind)):
+            raise MissingColumnError(problem) from error
         if rows.head is None or not rows.head.named:
             raise
         line = rows.head.columns[0] if len(rows.head.columns) == 1 else ""
@@ -155,6 +159,31 @@ def header_doubted(
         raise MissingColumnError(
             f"{error}; if this is no header but data, use --no-header"
         ) from error
+
+
+def blanks_problem(path: Path, delimiter: str, kind: Kind) -> str:
+    """The problem if a table is a plain edge list, with comments or blanks between ids, or its
+    columns are separated by blanks; or ""."""
+    lines = [line.strip() for line in islice(read_lines(path), TITLE_LINES) if line.strip()]
+    first, *others = [line for line in lines if not line.startswith(COMMENTS)] or [""]
+    names = first.split()
+    apart = len(names) > 1 and not any(s and s in first for s in (delimiter, *DELIMITERS))
+    if kind == "edges":
+        like = "fields are separated by blanks" if apart else "first line is a comment"
+        if (apart or lines[0].startswith(COMMENTS)) and all(
+            len(line.split()) == len(names) for line in others
+        ):
+            return (
+                f"{path}: its {like}, as in a plain edge list; let its name end in .edgelist, or "
+                "write it as a table"
+            )
+    elif apart and (place := find_id(names, "")) is not None and find_texts(names, ()):
+        return (
+            f"{path}: its columns seem to be separated by blanks ({listed(names)}, of which "
+            f"{names[place]} would be the id); write commas between them, or give --delimiter "
+            "space if each text with a blank in it is in quotes"
+        )
+    return ""
 
 
 def check_no_data(path: Path, head: Head | None, files: Files, ids: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ from understudy.graph.readers.dialects import (
     split_raw,
 )
 from understudy.graph.readers.fields import listed
+from understudy.graph.readers.formulas import text_of_formula, texts_of_formulas
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 from understudy.progress import Progress, silent
 
@@ -77,8 +78,9 @@ def table_head(path: Path, usual: str, given: str, header: Header) -> Head | Non
 
 
 def column_names(values: Sequence[str]) -> tuple[str, ...]:
-    """Names without blanks, and without the repeated byte order marks of files saved twice."""
-    return tuple(value.strip().strip("\ufeff").strip() for value in values)
+    """Names without blanks, formulas, and the repeated byte order marks of files saved twice."""
+    names = (value.strip().strip("\ufeff").strip() for value in values)
+    return tuple(map(text_of_formula, names))
 
 
 def numbered(count: int) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ def read_delimited(
     columns: tuple[str, ...] = ()
     swallowing: list[int] = []
     empty: list[int] = []
+    formulas: list[int] = []
     for line, count, values in records(path, dialect, progress):
         if not values:
             continue
@@ -131,12 +134,16 @@ def read_delimited(
             continue
         if count > 1 and may_swallow(values, count, dialect.delimiter):
             swallowing.append(line)
+        if dialect.formulas and (texts := texts_of_formulas(values)) != values:
+            formulas.append(line)
+            values = texts
         yield line, columns, values
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
     for found, words in (
         (empty, "rows without any value, skipped: "),
         (swallowing, "quoted fields run over lines that could be records by themselves: "),
+        (formulas, 'formulas such as ="007" read as the text in them, in rows: '),
     ):
         if found and remark is not None:
             remark(f"{words}{len(found):,} (first: line {found[0]:,})")

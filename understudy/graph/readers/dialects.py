@@ -3,11 +3,12 @@
 import csv
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError
+from understudy.graph.readers.formulas import SIGN
 from understudy.graph.readers.packed import open_bytes
 from understudy.graph.readers.text_lines import read_lines
 
@@ -16,6 +17,7 @@ NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
 WORDS = {name: sign for sign, name in NAMES.items()} | {"\\t": "\t"}
 EXCEL_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 CHUNK = 1 << 20  # bytes
+BACKSLASH_QUOTE = b'\\"'
 QUOTED_PART = re.compile(r'"[^"]*"')
 QUOTED_FIELD = re.compile(r'"(?:[^"]|"")*"')
 
@@ -27,6 +29,7 @@ class Dialect:
     delimiter: str
     quoted: bool = True  # whether quotes may enclose a field; otherwise they are literal
     backslash: bool = False  # whether \\" is a quote inside a field
+    formulas: bool = False  # whether values may be written as formulas, ="007"
     skipped: int = 0  # lines before the header
     remarks: tuple[str, ...] = ()  # inferred facts
 
@@ -93,13 +96,14 @@ def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
     lines = read_lines(path)
     first = first_line(path, lines, usual, given)
     delimiter, skipped, remarks = first.delimiter, first.skipped, first.remarks
-    wanted = delimiter == "\t" or has_backslash_quote(path)
+    signs = occurring(path, (BACKSLASH_QUOTE, SIGN))
+    wanted = delimiter == "\t" or BACKSLASH_QUOTE in signs
     backslash, raw = scan(lines, first.text, delimiter) if wanted else (False, False)
     if raw:
-        return Dialect(delimiter, False, False, skipped, (*remarks, "quotes taken as they stand"))
+        remarks, backslash = (*remarks, "quotes taken as they stand"), False
     if backslash:
         remarks = (*remarks, 'backslashes before quotes (\\") read as escapes')
-    return Dialect(delimiter, True, backslash, skipped, remarks)
+    return Dialect(delimiter, not raw, backslash, SIGN in signs, skipped, remarks)
 
 
 def is_json(line: str) -> bool:
@@ -121,15 +125,15 @@ def likeliest(header: str, usual: str) -> str:
     return max(counts, key=lambda sign: counts[sign])
 
 
-def has_backslash_quote(path: Path) -> bool:
-    """Whether a backslash precedes a quote anywhere; much faster than reading lines."""
+def occurring(path: Path, signs: Sequence[bytes]) -> set[bytes]:
+    """The pairs of bytes that are anywhere in a file; much faster than reading lines."""
+    found: set[bytes] = set()
     with open_bytes(path) as stream:
         before = b""
-        while chunk := stream.read(CHUNK):
-            if b'\\"' in before + chunk:
-                return True
+        while len(found) < len(signs) and (chunk := stream.read(CHUNK)):
+            found.update(sign for sign in signs if sign in before + chunk)
             before = chunk[-1:]
-    return False
+    return found
 
 
 def scan(lines: Iterable[str], header: str, delimiter: str) -> tuple[bool, bool]:

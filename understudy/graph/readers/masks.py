@@ -172,16 +172,19 @@ def check_indices(path: Path, key: str, array: NDArray[Any], count: int) -> None
     Raises:
         BadInputError: a number is no node, or occurs twice.
     """
+    advice = ""
+    if len(array) == count:
+        advice = "; if it is a mask, with a value for each node, write it as true and false"
     outside = (array < 0) | (array >= count)
     if outside.any():
         raise BadInputError(
             f"{path}: {key!r} holds {array[np.argmax(outside)]}, which is no node; there are "
-            f"{count:,}, from 0"
+            f"{count:,}, from 0{advice}"
         )
     numbers, times = np.unique(array, return_counts=True)
     if (times > 1).any():
         twice = numbers[np.argmax(times > 1)]
-        raise BadInputError(f"{path}: {key!r} holds node {twice} more than once")
+        raise BadInputError(f"{path}: {key!r} holds node {twice} more than once{advice}")
 
 
 def one_of_several(path: Path, key: str, value: Any, column: int, count: int) -> tuple[Any, str]:

@@ -63,7 +63,7 @@ def ogb_graph(
         BadInputError: a file is damaged, or does not fit the others.
     """
     count, log = node_count(folder), RepairLog()
-    ids = node_ids(folder, count)
+    ids = plain_ids(node_ids(folder, count))
     labels_file = table_file(folder, "raw/node-label")
     labels = class_numbers(labels_file)
     if len(labels) != count:
@@ -155,9 +155,13 @@ def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
     table = tables[0]
     if len(tables) > 1:
         raise BadInputError(f"{path}: a folder of {len(tables)} files; join the texts in one")
-    ids = pc.utf8_trim_whitespace(table.ids)
-    ids = as_integers(ids) if all_whole(ids) else ids  # pandas turns a column with gaps into floats
+    ids = plain_ids(pc.utf8_trim_whitespace(table.ids))
     return TextsById(table.source, table.places, ids, table.texts, table.reading)
+
+
+def plain_ids(ids: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Converts ids that are floats, as pandas makes of a column with gaps, back to integers."""
+    return as_integers(ids) if all_whole(ids) else ids
 
 
 def read_headerless(path: Path, progress: Progress) -> TextsById:
@@ -171,4 +175,5 @@ def read_headerless(path: Path, progress: Progress) -> TextsById:
         texts.append("\n".join(part for part in parts if part) or None)
     reading = Reading(str(path), {"id": ("1",), "text": ("2", "3")}, named=False)
     places = np.arange(1, len(ids) + 1, dtype=np.int64)
-    return TextsById(Source(str(path)), places, string_array(ids), optional_strings(texts), reading)
+    names = plain_ids(string_array(ids))
+    return TextsById(Source(str(path)), places, names, optional_strings(texts), reading)

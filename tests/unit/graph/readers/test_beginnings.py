@@ -15,7 +15,7 @@ from understudy.graph.building.builder import Rules
 from understudy.graph.readers import jsonl
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
-from understudy.graph.readers.formats import Files
+from understudy.graph.readers.formats import FileOptions, Files
 from understudy.graph.readers.jsonl import read_document
 
 BROKEN = "id,text,label\n1,oak,tree\n2,elm,tree,of,too,many\n"  # which is told where it is read
@@ -230,3 +230,24 @@ def test_options_that_name_the_columns_of_data_lose_no_first_line(import_text: I
     ends = EdgeFields(source="1", target="2")
     with pytest.raises(BadInputError, match=r"e\.csv:1: the first line looks like data.*--no-head"):
         import_text(NODES, "1,2,cites\n2,3,cites\n", edge_name="e.csv", edge_fields=ends)
+
+
+@pytest.mark.parametrize(
+    "content", ["source target\n1 2\n", "1   2\n2   3\n", "# two ids\n1 2\n", "# ends\n1\t2\n"]
+)
+def test_a_plain_edge_list_called_a_table_is_told_as_that(
+    import_text: Import, content: str
+) -> None:
+    with pytest.raises(BadInputError, match=r"edges\.csv: its .*let its name end in \.edgelist"):
+        import_text(NODES, content)
+    assert edges(import_text(NODES, content, edge_name="edges.edgelist"))[0] == [0, 1]
+
+
+def test_columns_between_blanks_are_told_with_the_delimiter(import_text: Import) -> None:
+    nodes = 'id text label\n1 "oak and ash" tree\n2 salt stone\n'
+    with pytest.raises(BadInputError, match=r"separated by blanks.*id would be.*--delimiter space"):
+        import_text(nodes, None)
+    built = import_text(nodes, None, options=FileOptions(delimiter=" "))
+    assert built.graph.texts.to_pylist() == ["oak and ash", "salt"]
+    with pytest.raises(BadInputError, match=r"no column 'id'.*use --no-header$"):
+        import_text("one column\n1\n", None)

@@ -90,6 +90,8 @@ def test_no_split() -> None:
         ({"train_idx": np.array([0, 4])}, "holds 4, which is no node; there are 4, from 0"),
         ({"train_idx": np.array([0, -1])}, "holds -1, which is no node"),
         ({"split_idx": {"train": [2, 2]}}, "'split_idx' holds node 2 more than once"),
+        ({"train_mask": np.array([1, -1, -1, 1])}, "holds -1, .*if it is a mask, .*true and false"),
+        ({"train_mask": np.array([2, 0, 0, 2])}, "node 0 more than once; if it is a mask"),
     ],
 )
 def test_what_is_no_split(values: dict[str, Any], message: str) -> None:

@@ -61,6 +61,15 @@ def test_a_whole_folder(tmp_path: Path) -> None:
     assert dict(graph.notes) == {"missing_labels": 1, "self_loops": 1, "unlabeled_in_split": 1}
 
 
+def test_ids_of_texts_may_be_floats(tmp_path: Path) -> None:
+    """As pandas writes a column of numbers with gaps, whatever else is in it."""
+    texts = TEXTS.replace("900", "900.0").replace("903", "903.0") + "A7\tAnother\tid\n"
+    mapping = "node idx,paper id\n1,901.0\n0,900.0\n2,902.0\n3,903.0\n"
+    graph = read(tmp_path, {"mapping/nodeidx2paperid.csv.gz": mapping}, texts).graph
+    assert graph.ids.to_pylist() == ["900", "901", "902", "903"]
+    assert graph.texts[0].as_py() == 'First title\nFirst "abstract'
+
+
 def test_without_mappings_numbers_are_ids_and_labels(tmp_path: Path) -> None:
     changes: dict[str, str | None] = {name: None for name in FILES if name.startswith("mapping")}
     texts = "id,text\n" + "".join(f"{i},text {i}\n" for i in range(4))

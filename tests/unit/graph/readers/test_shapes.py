@@ -229,16 +229,6 @@ def test_edges_that_name_nodes_by_another_column(import_text: Import) -> None:
         import_text(nodes, "source,target\n1,2\n1,3\n")
 
 
-def test_ids_that_a_spreadsheet_has_rounded_are_told_as_that(import_text: Import) -> None:
-    """Of the long numbers of several nodes it writes the same few digits."""
-    nodes = "id,text\n1.23457E+11,a pump\n1.23457E+11,a valve\n"
-    with pytest.raises(
-        BadInputError,
-        match=r"is already at .*nodes\.csv:2 with another text; it is a number that",
-    ):
-        import_text(nodes, None)
-
-
 def test_no_edge_file(import_text: Import) -> None:
     built = import_text(NODES, None)
     assert edges(built) == []

@@ -60,6 +60,12 @@ def test_what_is_no_mask_is_refused_with_a_way_out(tmp_path: Path) -> None:
     assert read(tmp_path, "train,test", scores, scores, split="none").random_split
 
 
+def test_masks_of_letters(tmp_path: Path) -> None:
+    masks = (["Y" if flag else "n" for flag in mask] for mask in (TRAIN, VAL, TEST))
+    built = read(tmp_path, "train,val,test", *masks)
+    assert members(dict(built.graph.splits)) == GIVEN
+
+
 def test_a_label_called_test_is_no_mask(tmp_path: Path) -> None:
     (tmp_path / "n.csv").write_text("id,text,train,test\np0,oak,IC 1,yes\np1,elm,IC 2,no\n")
     (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
