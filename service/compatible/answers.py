@@ -17,7 +17,7 @@ Confidence = Annotated[
 ]
 
 
-class Reply(Struct, Generic[Answers]):
+class UpstreamAnswers(Struct, Generic[Answers]):
     """The parts of an upstream's answer that are read."""
 
     answers: Answers
@@ -32,9 +32,9 @@ class Merged(Struct):
     usage: Raw
 
 
-def read_reply(
-    decoder: "msgspec.json.Decoder[Reply[Answers]]", content: bytes, form: str
-) -> Reply[Answers]:
+def read_answers(
+    decoder: "msgspec.json.Decoder[UpstreamAnswers[Answers]]", content: bytes, form: str
+) -> UpstreamAnswers[Answers]:
     """Decodes an upstream's answer.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.compatible.answers import Confidence, Merged, Reply, read_reply
+from service.compatible.answers import Confidence, Merged, UpstreamAnswers, read_answers
 from service.compatible.choices import Options, Shares
 from service.compatible.nodes import node_of_object, node_of_text
 from service.compatible.questions import QuestionReader, Questions, look_around
@@ -196,7 +196,7 @@ class DecisionsWireRequest:
         rest: Sequence[Any] = ()
         usage = NO_TOKENS
         if reply is not None:
-            answered = read_reply(RESPONSE, reply, "a decision endpoint")
+            answered = read_answers(RESPONSE, reply, "a decision endpoint")
             rest, usage = answered.answers, answered.usage
             asked = len(self.questions) - len(own)
             if len(rest) != asked:
@@ -276,5 +276,5 @@ REQUEST = msgspec.json.Decoder(DecisionRequest)
 OUTLINE = msgspec.json.Decoder(Outline)
 QUESTIONS = QuestionReader(msgspec.json.Decoder(DecisionQuestions), all_options)
 SINGLE = msgspec.json.Decoder(list[Raw])
-RESPONSE = msgspec.json.Decoder(Reply[list[Raw]])
+RESPONSE = msgspec.json.Decoder(UpstreamAnswers[list[Raw]])
 NO_TOKENS = Raw(encode(DecisionUsage()))

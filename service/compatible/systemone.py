@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.compatible.answers import Confidence, Merged, Reply, read_reply
+from service.compatible.answers import Confidence, Merged, UpstreamAnswers, read_answers
 from service.compatible.choices import Options, Shares
 from service.compatible.nodes import node_of_object, node_of_text
 from service.compatible.questions import QuestionReader, Questions, look_around
@@ -150,7 +150,7 @@ class SystemOneWireRequest:
         rest: Mapping[str, Any] = {}
         usage = NO_TOKENS
         if reply is not None:
-            answered = read_reply(RESPONSE, reply, "/v1/systemone")
+            answered = read_answers(RESPONSE, reply, "/v1/systemone")
             rest, usage = answered.answers, answered.usage
         answers: dict[str, Any] = {}
         pairs = zip(self.questions.decoded, self.questions.options, strict=True)
@@ -222,5 +222,5 @@ OUTLINE = msgspec.json.Decoder(Outline)
 QUESTION = msgspec.json.Decoder(SystemOneQuestion)
 QUESTIONS = QuestionReader(msgspec.json.Decoder(SystemOneQuestions), all_options)
 SINGLE = msgspec.json.Decoder(dict[str, Raw])
-RESPONSE = msgspec.json.Decoder(Reply[dict[str, Raw]])
+RESPONSE = msgspec.json.Decoder(UpstreamAnswers[dict[str, Raw]])
 NO_TOKENS = Raw(encode(SystemOneUsage()))

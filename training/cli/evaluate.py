@@ -174,7 +174,7 @@ def check_options(context: typer.Context, flags: EvaluationFlags, shared: Teache
     check_device(flags.device)
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(flags.teacher, shared.frozen), readers)
-    shared.choices()
+    shared.choices()  # refuses hops that are no numbers
 
 
 def chosen_names(flags: EvaluationFlags) -> tuple[Names, Names, Names]:

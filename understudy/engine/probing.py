@@ -1,4 +1,4 @@
-"""The first inference of an opened bundle, which shows whether its networks fit its activations."""
+"""Infers a node whose answer is known, which shows whether the networks fit the activations."""
 
 import numpy as np
 
