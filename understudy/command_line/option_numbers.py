@@ -1,11 +1,11 @@
 """A check for every command's numeric options: finite, and whole numbers within 64 bits."""
 
-import copy
 import math
 from typing import Any
 
+import typer
+
 LARGEST_WHOLE = 2**63 - 1
-FLOATS, WHOLES = ("float", "float range"), ("int", "int range")  # names of click's types
 
 
 def refuse_no_numbers(command: Any) -> None:
@@ -15,26 +15,34 @@ def refuse_no_numbers(command: Any) -> None:
     whole number beyond 64 bits.
 
     Args:
-        command: click's command, made by typer
+        command: typer's command
     """
     for parameter in command.params:
-        if parameter.type.name in (*FLOATS, *WHOLES):
-            parameter.type = checked(parameter.type)
+        parameter.process_value = checked(parameter)
     for below in getattr(command, "commands", {}).values():
         refuse_no_numbers(below)
 
 
-def checked(kind: Any) -> Any:
-    """Copies a click type and makes it refuse such values."""
-    own = copy.copy(kind)
+def checked(parameter: Any) -> Any:
+    """What reads a parameter's value, and then refuses such numbers."""
+    process = parameter.process_value
 
-    def convert(value: Any, parameter: Any, context: Any) -> Any:
-        number = kind.convert(value, parameter, context)
-        if not math.isfinite(number):
-            own.fail(f"{value} is not a finite number.", parameter, context)
-        if kind.name in WHOLES and abs(number) > LARGEST_WHOLE:
-            own.fail(f"{value} is more than {LARGEST_WHOLE:,}.", parameter, context)
-        return number
+    def process_and_check(context: Any, value: Any) -> Any:
+        result = process(context, value)
+        several = isinstance(result, list | tuple)
+        for number in result if several else (result,):
+            if problem := problem_of(number):
+                named = number if several else value  # as it was written
+                raise typer.BadParameter(f"{named} {problem}.", context, parameter)
+        return result
 
-    own.convert = convert
-    return own
+    return process_and_check
+
+
+def problem_of(value: object) -> str:
+    """Why a value is no number to work with; empty for others and for what is no number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is not a finite number"
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        return f"is more than {LARGEST_WHOLE:,}"
+    return ""
