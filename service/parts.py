@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from weakref import WeakValueDictionary
 
 from service.cache import Cache, RedisLink
@@ -25,11 +26,12 @@ from service.inference.classifier import Classifier
 from service.inference.current import Changes, Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.freshness import Freshness
-from service.inference.routing import Prices, rule_of
+from service.inference.routing import AutoRoute
 from service.inference.streams import Streams
 from service.settings import Settings
 from service.teacher.asking import Asking, TeacherSetup
 from service.teacher.client import EndpointTeacher, endpoint_teacher
+from service.teacher.costs import Prices
 from service.teacher.measured import (
     IdentityCheck,
     QuestionSettings,
@@ -38,7 +40,7 @@ from service.teacher.measured import (
     question_options,
 )
 from service.teacher.questions import Questions
-from service.teacher.teacher import Identity, Teacher, TeacherOptions, untold
+from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
 from service.telemetry.log_writer import lines_left_out
 from service.telemetry.metrics import Metrics
@@ -78,13 +80,13 @@ class Parts:
 
     def begin(self) -> None:
         """Starts the background work."""
-        if self.classifier.identity_check is not None:
-            self.classifier.identity_check.begin(self.slot.engine.manifest)
+        if self.classifier.auto.identity_check is not None:
+            self.classifier.auto.identity_check.begin(self.slot.engine.manifest)
 
     async def close(self) -> None:
         """Closes all parts; the service cannot answer afterwards."""
-        if self.classifier.identity_check is not None:
-            await self.classifier.identity_check.close()
+        if self.classifier.auto.identity_check is not None:
+            await self.classifier.auto.identity_check.close()
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
         await self.decision_proxy.close()
@@ -116,41 +118,24 @@ def build_parts(
     metrics, slot, executor = Metrics(), Slot(engine), SerialExecutor(settings.most_waiting)
     batcher = Batcher(settings.batches, metrics)
     link = build_link(settings, metrics)
-    embeddings = EmbeddingCache(
-        Cache("embedding", settings.caches, link, metrics, remember=False),
-        settings.cached_embeddings,
-    )
-    embeddings.attach(engine)
-    identity_check = build_identity_check(settings)
-
-    async def identity() -> str:
-        return await identity_check.identified(slot.engine.manifest) if identity_check else ""
-
-    asking = build_asking(settings, engine, link, metrics, identity)
+    auto = AutoRoute(executor, settings.auto_threshold, build_identity_check(settings))
     classifier = Classifier(
         slot,
         batcher,
         metrics,
+        executor,
+        auto,
+        embeddings=EmbeddingCache(
+            Cache("embedding", settings.caches, link, metrics, remember=False),
+            settings.cached_embeddings,
+        ),
+        asking=build_asking(settings, slot, link, metrics, auto),
         seconds=settings.request_seconds,
-        embeddings=embeddings,
-        asking=asking,
-        threshold=settings.auto_threshold,
-        executor=executor,
-        identity_check=identity_check,
-        prices=Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
-
-    def attach(other: Engine) -> None:
-        """Prepares another bundle's engine for service."""
-        if asking is not None:
-            check_reload(other.manifest, question_settings(other.manifest, settings))
-            asking.attach(other)
-            log.info("%s", classifier.rule(other.manifest).summary)
-        embeddings.attach(other)
-
+    attach(classifier, engine)
     health = build_health(settings, slot, batcher)
     add_gauges(metrics, slot, batcher, health, link)
-    reloader = Reloader(slot, open_engine, attach, metrics)
+    reloader = Reloader(slot, open_engine, partial(attach_other, classifier, settings), metrics)
     return Parts(
         slot=slot,
         metrics=metrics,
@@ -172,6 +157,25 @@ def build_parts(
         tracer=open_tracer(),
         team=team,
     )
+
+
+def attach(classifier: Classifier, engine: Engine) -> None:
+    """Prepares an engine for service.
+
+    Raises:
+        GraphError: the file of label descriptions cannot be read.
+    """
+    if classifier.asking is not None:
+        classifier.asking.attach(engine)
+        log.info("%s", classifier.auto.rule(engine.manifest).summary)
+    classifier.embeddings.attach(engine)
+
+
+def attach_other(classifier: Classifier, settings: Settings, engine: Engine) -> None:
+    """Prepares another bundle's engine for service; raises as `attach` and `check_reload` do."""
+    if classifier.asking is not None:
+        check_reload(engine.manifest, question_settings(engine.manifest, settings))
+    attach(classifier, engine)
 
 
 def keys_of(settings: Settings) -> tuple[Key, ...]:
@@ -223,15 +227,15 @@ def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | N
 
 
 def build_asking(
-    settings: Settings,
-    engine: Engine,
-    link: RedisLink | None,
-    metrics: Metrics,
-    identity: Identity = untold,
+    settings: Settings, slot: Slot, link: RedisLink | None, metrics: Metrics, auto: AutoRoute
 ) -> Asking | None:
+    """Builds what asks the teacher; the identity of that teacher keys its cached answers."""
     if settings.teacher is None:
         return None
-    log.info("%s", rule_of(engine.manifest, settings.auto_threshold).summary)
+
+    async def identity() -> str:
+        return await auto.identity(slot.engine.manifest)
+
     politeness = TeacherOptions(
         settings.teacher_concurrency,
         requests=settings.most_waiting,
@@ -239,11 +243,13 @@ def build_asking(
     )
     cache = Cache("teacher", settings.caches, link, metrics)
     teacher = Teacher(cache, politeness, metrics, identity)
-    asking = Asking(
-        teacher, teacher_setups(settings, settings.teacher), settings.shadow_share, metrics
+    return Asking(
+        teacher,
+        teacher_setups(settings, settings.teacher),
+        settings.shadow_share,
+        metrics,
+        Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
-    asking.attach(engine)
-    return asking
 
 
 def teacher_setups(

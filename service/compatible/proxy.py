@@ -149,7 +149,7 @@ class DecisionProxy:
         if classified.engine.manifest is not manifest:  # a reload happened meanwhile
             manifest = classified.engine.manifest
             choices = await self.choices(request, manifest, large)
-        if self.defers and await self.classifier.unsure(classified):
+        if self.defers and await self.classifier.auto.unsure(classified):
             return Found(manifest.name, {})
         logits = joined_logits(classified.resolution, classified.inference)[0]
         temperature = manifest.calibration.temperature

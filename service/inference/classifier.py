@@ -1,10 +1,11 @@
 """Answers classify requests: look-ups at once, unseen nodes in batches, hard ones by teacher."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from service.errors import InvalidFieldError, NoNodeError, TeacherError
+from msgspec import structs
+
+from service.errors import InvalidFieldError, NoNodeError
 from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, SerialExecutor
 from service.http.exchange import EncodedResponse, Exchange
 from service.inference.at_once import infer_at_once, runs_at_once
@@ -14,14 +15,7 @@ from service.inference.deadlines import attend, seconds_left, spared
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.explaining import check_explained, explain
 from service.inference.job import ClassifyJob
-from service.inference.routing import (
-    CONFIDENCE,
-    Prices,
-    Rule,
-    rule_of,
-    teacher_prediction,
-    unsure_nodes,
-)
+from service.inference.routing import AutoRoute, teacher_prediction
 from service.messages import (
     STUDENTS,
     AnsweredBy,
@@ -33,10 +27,8 @@ from service.messages import (
     refused,
 )
 from service.teacher.asking import Asking
-from service.teacher.measured import IdentityCheck
 from service.teacher.teacher import TeacherAnswer
 from service.telemetry.metrics import Metrics
-from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
 from understudy.engine.requests import Resolution
@@ -66,13 +58,9 @@ class Classifier:
     """Answers requests; inference runs off the event loop, but for one small node by itself.
 
     Args:
-        seconds: time limit of a request.
         executor: thread for looking up and assembling large requests.
-        asking: asks the teacher, if there is one.
-        threshold: lowest score at which the student's answer counts as sure; None: the bundle's
-            rule.
-        identity_check: verifies, before `auto` asks the teacher, that it is the measured one.
-        prices: of the teacher's tokens.
+        seconds: time limit of a request.
+        asking: asks the teacher; None if there is none.
     """
 
     def __init__(
@@ -80,24 +68,20 @@ class Classifier:
         slot: Slot,
         batcher: Batcher,
         metrics: Metrics,
+        executor: SerialExecutor,
+        auto: AutoRoute,
+        embeddings: EmbeddingCache,
+        asking: Asking | None,
         seconds: float,
-        embeddings: EmbeddingCache | None = None,
-        asking: Asking | None = None,
-        threshold: float | None = None,
-        executor: SerialExecutor | None = None,
-        identity_check: IdentityCheck | None = None,
-        prices: Prices | None = None,
     ) -> None:
         self.slot = slot
         self.batcher = batcher
         self.metrics = metrics
-        self.seconds = seconds
+        self.executor = executor
+        self.auto = auto
         self.embeddings = embeddings
         self.asking = asking
-        self.threshold = threshold
-        self.executor = executor or SerialExecutor()
-        self.identity_check = identity_check
-        self.prices = prices or Prices()
+        self.seconds = seconds
 
     async def respond(
         self, exchange: Exchange, request: "ClassifyRequest | TranslatedRequest"
@@ -196,28 +180,6 @@ class Classifier:
         if self.asking is None:
             raise InvalidFieldError("route", "this service has no teacher; see --teacher-url")
 
-    def rule(self, manifest: Manifest) -> Rule:
-        """Returns the rule of `auto`."""
-        return rule_of(manifest, self.threshold)
-
-    async def unsure(self, job: ClassifyJob) -> set[int]:
-        """Finds the nodes that `auto` passes to the teacher, once the student answered."""
-        rule = self.rule(job.engine.manifest)
-        answered = job.engine, job.resolution, job.inference
-        if rule.signal == CONFIDENCE:
-            return unsure_nodes(rule, *answered)
-        return await self.executor.run(unsure_nodes, rule, *answered)  # a hub has many neighbours
-
-    async def refusal(self, manifest: Manifest) -> NodeError | None:
-        """Explains why `auto` may not ask the current teacher; None if it may."""
-        if self.identity_check is None:
-            return None
-        try:
-            async with asyncio.timeout(spared()):
-                return await self.identity_check.refusal(manifest)
-        except TimeoutError:
-            return TeacherError("the teacher did not identify itself in time")
-
     async def answer(self, job: ClassifyJob) -> None:
         """Answers a request by its route."""
         if job.route == "teacher":
@@ -249,8 +211,6 @@ class Classifier:
 
     async def infer(self, engine: Engine, resolution: Resolution) -> Batched:
         """Runs unseen nodes in the batches of all requests; raises as `Batcher.infer` does."""
-        if self.embeddings is None:
-            return await self.batcher.infer(engine, resolution)
         await self.embeddings.prepare(engine, resolution.unseen)
         inference = await self.batcher.infer(engine, resolution)
         await self.embeddings.publish(engine)
@@ -279,11 +239,11 @@ class Classifier:
         """
         assert self.asking is not None
         predictions = job.predictions
-        unsure = await self.unsure(job)
+        unsure = await self.auto.unsure(job)
         if not unsure:
             return 0
         answers: Mapping[int, TeacherAnswer | NodeError]
-        if refusal := await self.refusal(job.engine.manifest):
+        if refusal := await self.auto.refusal(job.engine.manifest):
             answers = dict.fromkeys(unsure, refusal)
         else:
             answers = await self.asking.ask(job.resolution, job.engine, unsure, spared())
@@ -292,9 +252,8 @@ class Classifier:
             if taught.error is None:
                 predictions[position] = taught
             else:
-                own = predictions[position]
-                predictions[position] = Prediction(
-                    own.index, own.id, own.label, own.score, own.top, teacher_error=taught.error
+                predictions[position] = structs.replace(
+                    predictions[position], teacher_error=taught.error
                 )
         return sum(prediction.route == "teacher" for prediction in predictions)
 

@@ -6,8 +6,9 @@ from service.http.exchange import Exchange
 from service.inference.classifier import Classifier, refuse_if_none_answered
 from service.inference.deadlines import attend, seconds_left, spared
 from service.inference.job import ClassifyJob
-from service.inference.routing import auto_answer, computing_ms, question_cost
+from service.inference.routing import auto_answer, computing_ms
 from service.messages import CompareRequest, CompareResponse, Comparison, Cost
+from service.teacher.costs import question_cost
 
 
 async def compared(
@@ -28,8 +29,8 @@ async def both(classifier: Classifier, job: ClassifyJob) -> CompareResponse:
     classifier.count("student", len(job.resolution.positions))
     student_ms = round(1_000 * (perf_counter() - started), 3)
     students = job.predictions
-    unsure = await classifier.unsure(job)
-    if unsure and await classifier.refusal(job.engine.manifest):
+    unsure = await classifier.auto.unsure(job)
+    if unsure and await classifier.auto.refusal(job.engine.manifest):
         unsure = set()
     await classifier.ask_teacher(job, spared())
     refuse_if_none_answered(students)
@@ -56,11 +57,10 @@ async def both(classifier: Classifier, job: ClassifyJob) -> CompareResponse:
 
 async def teacher_costs(classifier: Classifier, job: ClassifyJob) -> dict[int, Cost]:
     """Computes what each of the teacher's answers cost, by position."""
-    assert classifier.asking is not None
-    taught = job.taught or {}
-    costs = {}
-    async for position, prompt in classifier.asking.prompts(job.resolution, job.engine, taught):
+    asking, taught, costs = classifier.asking, job.taught or {}, {}
+    assert asking is not None
+    async for position, prompt in asking.prompts(job.resolution, job.engine, taught):
         answer = taught[position]
         label = answer.opinion.label
-        costs[position] = question_cost(prompt, label, answer.free, classifier.prices)
+        costs[position] = question_cost(prompt, label, answer.free, asking.prices)
     return costs

@@ -1,9 +1,15 @@
-"""The rule of `route: auto`, and the teacher's answers and their costs."""
+"""The route `auto`, and the teacher's answers as predictions."""
 
+import asyncio
 from dataclasses import dataclass
 
+from service.errors import TeacherError
+from service.http.bodies import SerialExecutor
 from service.inference.batcher import Batched
-from service.messages import AnsweredBy, Cost, Node, Prediction, error_detail
+from service.inference.deadlines import spared
+from service.inference.job import ClassifyJob
+from service.messages import AnsweredBy, Node, Prediction, error_detail
+from service.teacher.measured import IdentityCheck
 from service.teacher.teacher import TeacherAnswer
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
@@ -16,14 +22,12 @@ from understudy.engine.requests import (
     joined_logits,
 )
 from understudy.engine.student import Inference
-from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
 
 CONFIDENCE, AGREEMENT = "confidence", "agreement"  # signals
 OLD_BUNDLE = (
     "auto never defers: the bundle was made by a release that did not measure what deferring "
     "brings; distil and export again, or set --auto-threshold"
 )
-MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +71,52 @@ def unsure_nodes(
     return {position for position, value in pairs if value < rule.threshold}
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Prices of a million tokens, in any currency; 0 if not given."""
+class AutoRoute:
+    """Which of the student's answers `auto` replaces by the teacher's, and whether it may.
 
-    input: float = 0.0
-    output: float = 0.0
-
-
-def question_cost(prompt: Prompt, label: str, free: bool, prices: Prices) -> Cost:
-    """Estimates the cost of one question, with tokens from characters; 0 if it was free.
-
-    The service does not have the teacher's tokenizer.
+    Args:
+        executor: thread for measuring agreement with neighbours, of which a hub has many.
+        threshold: lowest score at which the student's answer counts as sure; None: the bundle's
+            rule.
+        identity_check: verifies, before the teacher is asked, that it is the measured one; None
+            accepts any.
     """
-    if free:
-        return Cost(input_tokens=0, output_tokens=0, money=0.0 if priced(prices) else None)
-    read = -(-len(prompt.text) // CHARACTERS_PER_TOKEN)
-    written = -(-len(label) // CHARACTERS_PER_TOKEN)
-    money = (read * prices.input + written * prices.output) / MILLION
-    return Cost(None, read, written, money if priced(prices) else None)
 
+    def __init__(
+        self,
+        executor: SerialExecutor,
+        threshold: float | None = None,
+        identity_check: IdentityCheck | None = None,
+    ) -> None:
+        self.executor = executor
+        self.threshold = threshold
+        self.identity_check = identity_check
 
-def priced(prices: Prices) -> bool:
-    return prices.input > 0 or prices.output > 0
+    def rule(self, manifest: Manifest) -> Rule:
+        """Returns the rule for a bundle."""
+        return rule_of(manifest, self.threshold)
+
+    async def unsure(self, job: ClassifyJob) -> set[int]:
+        """Finds the positions of the nodes to ask the teacher about, once the student answered."""
+        rule = self.rule(job.engine.manifest)
+        answered = job.engine, job.resolution, job.inference
+        if rule.signal == CONFIDENCE:
+            return unsure_nodes(rule, *answered)
+        return await self.executor.run(unsure_nodes, rule, *answered)
+
+    async def identity(self, manifest: Manifest) -> str:
+        """Returns the identity that the teacher reports; empty if it is not checked."""
+        return await self.identity_check.identified(manifest) if self.identity_check else ""
+
+    async def refusal(self, manifest: Manifest) -> NodeError | None:
+        """Explains why the current teacher may not be asked; None if it may."""
+        if self.identity_check is None:
+            return None
+        try:
+            async with asyncio.timeout(spared()):
+                return await self.identity_check.refusal(manifest)
+        except TimeoutError:
+            return TeacherError("the teacher did not identify itself in time")
 
 
 def computing_ms(inference: Batched | None) -> float:

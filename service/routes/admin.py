@@ -55,7 +55,7 @@ class Info(Struct, frozen=True):
 
 def describe_service(served: Parts) -> Info:
     engine, classifier = served.slot.engine, served.classifier
-    manifest, identity_check = engine.manifest, classifier.identity_check
+    manifest, identity_check = engine.manifest, classifier.auto.identity_check
     return Info(
         model=manifest.name,
         model_version=engine.model_version,
@@ -71,7 +71,7 @@ def describe_service(served: Parts) -> Info:
         provider=engine.provider,
         limits=engine.limits,
         teacher=classifier.asking is not None,
-        auto=classifier.rule(manifest).summary,
+        auto=classifier.auto.rule(manifest).summary,
         deferral=manifest.calibration.deferral,
         measured_teacher=manifest.teacher,
         served_teacher=None if identity_check is None else identity_check.known(manifest),

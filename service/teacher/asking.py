@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from service.errors import TeacherBusyError, TeacherError
 from service.messages import Prediction
 from service.teacher.client import TeacherBackend
+from service.teacher.costs import Prices
 from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherAnswer
 from service.telemetry.metrics import Metrics
@@ -44,6 +45,7 @@ class Asking:
     Args:
         setup_of: makes a bundle's setup; this class closes the backends.
         shadow_share: share of the student's answers, 0 to 1, that the teacher checks.
+        prices: of the teacher's tokens.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Asking:
         setup_of: Callable[[Manifest], TeacherSetup],
         shadow_share: float,
         metrics: Metrics,
+        prices: Prices,
     ) -> None:
         self.teacher = teacher
         self.setup_of = setup_of
+        self.prices = prices
         self.setups: WeakKeyDictionary[Engine, TeacherSetup] = WeakKeyDictionary()
         self.backends: dict[int, TeacherBackend] = {}  # by their `id`
         self.checked_by: Counter[int] = Counter()  # running checks, by the `id` of their backend

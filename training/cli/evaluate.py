@@ -1,8 +1,9 @@
 """`understudy evaluate`: the evaluation protocol on one graph."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -140,6 +141,7 @@ def evaluate(
         raise EvaluationError(f"--report-only runs nothing, so leave {', '.join(unread)} out")
     # Wrong options and paths are reported before the slow import of torch.
     check_options(context, flags, shared)
+    teacher = shared.choices()
     names = chosen_names(flags)
     check_paths(graph, out, flags)
     from training.terminal import load_libraries
@@ -151,7 +153,7 @@ def evaluate(
     if flags.report_only:
         Console().print(f"report: {report_again(graph, out)}")
         return
-    options = evaluation_options(flags, shared, *names)
+    options = evaluation_options(flags, teacher, *names)
     if set(options.recipes) <= set(LANGUAGE_FREE) and (unread := teacher_options(context)):
         typer.echo(
             f"{', '.join(unread)}: no effect in this run, since none of its recipes asks a "
@@ -174,7 +176,6 @@ def check_options(context: typer.Context, flags: EvaluationFlags, shared: Teache
     check_device(flags.device)
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(flags.teacher, shared.frozen), readers)
-    shared.choices()  # refuses hops that are no numbers
 
 
 def chosen_names(flags: EvaluationFlags) -> tuple[Names, Names, Names]:
@@ -206,9 +207,17 @@ def check_paths(graph: Path, out: Path, flags: EvaluationFlags) -> None:
 
 
 def evaluation_options(
-    flags: EvaluationFlags, shared: TeacherFlags, students: Names, encoders: Names, recipes: Names
+    flags: EvaluationFlags,
+    teacher: Mapping[str, Any],
+    students: Names,
+    encoders: Names,
+    recipes: Names,
 ) -> "EvaluationOptions":
-    """Converts the options to those of the program."""
+    """Converts the options to those of the program.
+
+    Args:
+        teacher: see `TeacherFlags.choices`.
+    """
     from training.evaluation.plan import EvaluationOptions
     from training.teacher.choices import TeacherChoices
 
@@ -232,7 +241,7 @@ def evaluation_options(
             epochs=flags.teacher_epochs,
             batch_size=flags.teacher_batch_size,
             learning_rate=flags.teacher_learning_rate,
-            **shared.choices(),
+            **teacher,
         ).options(),
         trials=flags.trials,
     )

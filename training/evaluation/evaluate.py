@@ -143,11 +143,12 @@ def report_again(graph_folder: Path, out: Path) -> Path:
         EvaluationError: runs.parquet is missing, or about another graph.
         GraphError: the graph folder cannot be read.
     """
-    found, wanted = read_rows(out / RUNS_FILE).facts["graph_hash"], read_meta(graph_folder)
-    if found != wanted["content_hash"]:
+    evaluated = read_rows(out / RUNS_FILE).facts["graph_hash"]
+    given = read_meta(graph_folder)["content_hash"]
+    if given != evaluated:
         raise EvaluationError(
-            f"{out / RUNS_FILE} is of a graph with content hash {found[:12]}, but {graph_folder} "
-            f"has {wanted['content_hash'][:12]}; give the graph that was evaluated"
+            f"{out / RUNS_FILE} is of a graph with content hash {evaluated[:12]}, but "
+            f"{graph_folder} has {given[:12]}; give the graph that was evaluated"
         )
     return write_report(out)
 
@@ -208,10 +209,10 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
         )
 
 
-def named_settings(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+def named_settings(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
     """Yields every setting by its full name, such as teacher.tuning.epochs, as JSON."""
-    for name, own in value.items():
-        if isinstance(own, dict) and own:
-            yield from named_settings(own, f"{before}{name}.")
+    for name, setting in settings.items():
+        if isinstance(setting, dict) and setting:
+            yield from named_settings(setting, f"{before}{name}.")
         else:
-            yield before + name, json.dumps(own)
+            yield before + name, json.dumps(setting)

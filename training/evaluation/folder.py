@@ -172,8 +172,8 @@ class EvaluationFolder:
         if key.recipe == VANILLA:
             return inputs  # contains nothing from a teacher
         if key.recipe in (SELF, SELF_BARE):
-            own = replace(key, recipe=VANILLA)
-            targets = self.student_targets(own, smooth=key.recipe == SELF)
+            vanilla = replace(key, recipe=VANILLA)
+            targets = self.student_targets(vanilla, smooth=key.recipe == SELF)
         else:
             if key.recipe not in kept:
                 kept[key.recipe] = self.split_targets(key)

@@ -61,13 +61,13 @@ def plot_accuracy(axes: Axes, summaries: Sequence[Summary]) -> bool:
     recipes = list(dict.fromkeys(summary.recipe for summary in summaries))
     series = list(dict.fromkeys((s.encoder, s.student) for s in summaries))
     for number, (encoder, student) in enumerate(series):
-        own = {s.recipe: s for s in summaries if (s.encoder, s.student) == (encoder, student)}
-        shown = [recipe for recipe in recipes if recipe in own]
+        by_recipe = {s.recipe: s for s in summaries if (s.encoder, s.student) == (encoder, student)}
+        shown = [recipe for recipe in recipes if recipe in by_recipe]
         shift = (number - len(series) / 2) * 0.8 / len(series)
         axes.errorbar(
             [recipes.index(recipe) + shift for recipe in shown],
-            [own[recipe].accuracy for recipe in shown],
-            [own[recipe].deviation for recipe in shown],
+            [by_recipe[recipe].accuracy for recipe in shown],
+            [by_recipe[recipe].deviation for recipe in shown],
             fmt="o",
             markersize=4,
             capsize=2,
@@ -127,11 +127,12 @@ def plot_reliability(axes: Axes, results: Sequence[Result]) -> bool:
 def plot_teacher(axes: Axes, teachers: Sequence[Mapping[str, float]]) -> bool:
     """The teacher's test accuracy per hop, and for all hops together."""
     named = dict.fromkeys(view for metrics in teachers for view in view_names(metrics))
-    found = {
-        name: [m[key] for m in teachers if (key := f"test_accuracy_{name}") in m] for name in named
-    }
-    views = [view for view, own in found.items() if own]  # some splits' teachers may lack one
-    values = [found[view] for view in views]
+    accuracies = {}
+    for view in named:
+        key = f"test_accuracy_{view}"
+        if measured := [metrics[key] for metrics in teachers if key in metrics]:
+            accuracies[view] = measured  # without the splits whose teachers lack the view
+    views, values = list(accuracies), list(accuracies.values())
     if not values:
         return False
     axes.bar(views, [np.mean(v) for v in values], yerr=[np.std(v) for v in values], capsize=3)

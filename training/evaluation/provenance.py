@@ -21,8 +21,8 @@ def provenance(device: str = PROCESSOR) -> dict[str, Any]:
         device: that the run used, as named in `training.devices`; a GPU is listed in addition to
             the processor
     """
-    found = {name: version for name in PACKAGES if (version := installed(name))}
-    versions = {"python": platform.python_version(), **found}
+    packages = {name: version for name in PACKAGES if (version := installed(name))}
+    versions = {"python": platform.python_version(), **packages}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": where(device),
@@ -33,8 +33,8 @@ def provenance(device: str = PROCESSOR) -> dict[str, Any]:
 
 
 def where(device: str) -> str:
-    found = found_device(device)
-    return processor() if found.type == PROCESSOR else f"{processor()}; {device_title(found)}"
+    used = found_device(device)
+    return processor() if used.type == PROCESSOR else f"{processor()}; {device_title(used)}"
 
 
 def without_place(argument: str) -> str:

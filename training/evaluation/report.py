@@ -101,20 +101,21 @@ def teacher_section(metrics: Sequence[Mapping[str, float]]) -> str:
     """The accuracy of the teachers' views; one mapping per split."""
     if not metrics:
         return ""
-    found = [view_names(values) for values in metrics]  # some may lack a view
-    names = dict.fromkeys(view for views in found for view in views)
-    measurements = {view: [(v, view) for v in metrics if measured(v, view)] for view in names}
-    rows = {view: own for view, own in measurements.items() if own}
-    if len(names) > 1:
-        rows["chosen on validation"] = [(v, chosen_view(v)) for v in metrics]
+    views = dict.fromkeys(view for split in metrics for view in view_names(split))
+    rows = {}  # title → the metrics of each split, with the view that is read of them
+    for view in views:
+        if splits := [(split, view) for split in metrics if measured(split, view)]:
+            rows[view] = splits
+    if len(views) > 1:
+        rows["chosen on validation"] = [(split, chosen_view(split)) for split in metrics]
     lines = [
         "## Teacher",
         "",
         "| prompts | validation accuracy | test accuracy | calibration error |",
         "|---|---|---|---|",
     ]
-    for name, own in rows.items():
-        cells = [spread([v[f"{kind}_{view}"] for v, view in own]) for kind in MEASURED]
+    for name, splits in rows.items():
+        cells = [spread([split[f"{kind}_{view}"] for split, view in splits]) for kind in MEASURED]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -135,11 +136,16 @@ def unseen_section(rows: Sequence[Row]) -> str:
 
 def details_sections(rows: Sequence[Row]) -> list[str]:
     """Tables of all differences with their p-values."""
-    found = {
-        f"against labels alone, {name}": against_alone(rows, e) for e, name in ENCODERS.items()
+    tables = {
+        f"against labels alone, {name}": against_alone(rows, encoder)
+        for encoder, name in ENCODERS.items()
     }
-    found["what a language model adds"] = language_differences(rows)
-    return [f"## Tests: {name}\n\n{details_table(own)}" for name, own in found.items() if own]
+    tables["what a language model adds"] = language_differences(rows)
+    return [
+        f"## Tests: {name}\n\n{details_table(differences)}"
+        for name, differences in tables.items()
+        if differences
+    ]
 
 
 def other_figures(rows: Sequence[Row]) -> str:

@@ -17,8 +17,9 @@ Learning 52, 2003, section 3). It is unknown in general.
 Both are kept; `Difference.p` is the one that is reported.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ LEVEL = 0.05  # for all tests of a table together, after Holm; each interval cov
 DRAWS = 9_999  # of sign flips; all of them if there are no more (13 splits)
 SAME = 1e-12  # differences below this are due to rounding
 
+Key = TypeVar("Key", bound=Hashable)
 Way = tuple[str, str, str, str]  # encoder, student, recipe, teacher
 
 
@@ -82,10 +84,19 @@ def way(row: Row) -> Way:
 
 def grouped(rows: Sequence[Row]) -> dict[Way, list[Row]]:
     """Groups rows by way, in order."""
-    groups: dict[Way, list[Row]] = {}
+    return grouped_by(rows, way)
+
+
+def grouped_by(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    """Groups rows by a key, in the order of each key's first row."""
+    groups: dict[Key, list[Row]] = {}
     for row in rows:
-        groups.setdefault(way(row), []).append(row)
+        groups.setdefault(key(row), []).append(row)
     return groups
+
+
+def split_of(row: Row) -> int:
+    return row.split
 
 
 def chosen(rows: Sequence[Row]) -> list[Row]:
@@ -94,21 +105,22 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
 
     Empty if there is no choice.
     """
-    found = []
+    runs = []
     for teacher in dict.fromkeys(row.teacher for row in rows if row.teacher):
-        groups: dict[tuple[str, str, int, int], list[Row]] = {}
         offered = [row for row in rows if row.teacher in ("", teacher)]
-        for row in (row for name in CHOSEN_FROM for row in offered if row.recipe == name):
-            key = row.encoder, row.student, row.split, row.seed
-            groups.setdefault(key, []).append(row)
-        best = [max(own, key=lambda row: row.val_accuracy) for own in groups.values() if own[1:]]
-        found += [replace(row, recipe=CHOSEN, teacher=teacher) for row in best]
-    return found
+        groups = grouped_by(
+            (row for name in CHOSEN_FROM for row in offered if row.recipe == name),
+            lambda row: (row.encoder, row.student, row.split, row.seed),
+        )
+        choices = [group for group in groups.values() if len(group) > 1]
+        best = [max(group, key=lambda row: row.val_accuracy) for group in choices]
+        runs += [replace(row, recipe=CHOSEN, teacher=teacher) for row in best]
+    return runs
 
 
 def summarize(rows: Sequence[Row]) -> list[Summary]:
     """One summary per way, in the rows' order."""
-    return [summary(key, own) for key, own in grouped(rows).items()]
+    return [summary(key, group) for key, group in grouped(rows).items()]
 
 
 def summary(key: Way, rows: Sequence[Row]) -> Summary:
@@ -134,10 +146,11 @@ def summary(key: Way, rows: Sequence[Row]) -> Summary:
 
 def by_split(rows: Sequence[Row], name: str) -> dict[int, float]:
     """The mean of a figure over each split's initialisations."""
-    found: dict[int, list[float]] = {}
-    for row in sorted(rows, key=lambda row: row.split):
-        found.setdefault(row.split, []).append(getattr(row, name))
-    return {split: float(np.mean(values)) for split, values in found.items()}
+    groups = grouped_by(sorted(rows, key=split_of), split_of)
+    return {
+        split: float(np.mean([getattr(row, name) for row in group]))
+        for split, group in groups.items()
+    }
 
 
 def difference(
@@ -179,10 +192,10 @@ def t_test(values: NDArray[np.float64], variance: float) -> tuple[float, float, 
 
 def sign_flips(values: NDArray[np.float64]) -> float:
     """The p-value of the mean among all sign flips, two-sided; beyond 13 values among DRAWS."""
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=DRAWS, vectorized=True, rng=0
     )
-    return float(found.pvalue)
+    return float(test.pvalue)
 
 
 def shared_covariance(rows: Sequence[Row], others: Sequence[Row]) -> float:
@@ -211,14 +224,11 @@ def shared_covariance(rows: Sequence[Row], others: Sequence[Row]) -> float:
 
 def node_accuracy(rows: Sequence[Row]) -> dict[int, NDArray[np.float64]]:
     """The share of a split's students that are right about each panel node; NaN: not tested."""
-    found: dict[int, NDArray[np.float64]] = {}
-    groups: dict[int, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.split, []).append(row)
-    for split, own in groups.items():
-        right = np.mean([bits(row.panel_right) for row in own], axis=0)
-        found[split] = np.where(bits(own[0].panel) == 1, right, np.nan)
-    return found
+    shares: dict[int, NDArray[np.float64]] = {}
+    for split, group in grouped_by(rows, split_of).items():
+        right = np.mean([bits(row.panel_right) for row in group], axis=0)
+        shares[split] = np.where(bits(group[0].panel) == 1, right, np.nan)
+    return shares
 
 
 def bits(packed: bytes) -> NDArray[np.uint8]:
@@ -229,15 +239,15 @@ def corrected(
     differences: Mapping[tuple[Way, Way], Difference],
 ) -> dict[tuple[Way, Way], Difference]:
     """The differences of one table, their p-values corrected by Holm for all of them."""
-    tested = {key: found for key, found in differences.items() if not np.isnan(found.p)}
+    tested = {key: gain for key, gain in differences.items() if not np.isnan(gain.p)}
     if not tested:
         return dict(differences)
     # Imported here because it takes a second, which training alone need not spend.
     from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-    adjusted = multipletests([found.p for found in tested.values()], method="holm")[1]
+    adjusted = multipletests([gain.p for gain in tested.values()], method="holm")[1]
     changed = {
-        key: replace(found, p_holm=float(p))
-        for (key, found), p in zip(tested.items(), adjusted, strict=True)
+        key: replace(gain, p_holm=float(p))
+        for (key, gain), p in zip(tested.items(), adjusted, strict=True)
     }
-    return {key: changed.get(key, found) for key, found in differences.items()}
+    return {key: changed.get(key, gain) for key, gain in differences.items()}

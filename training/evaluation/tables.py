@@ -86,22 +86,22 @@ def title(recipe: str, teacher: str) -> str:
     return text.format(teacher)
 
 
-def interval_text(found: Difference) -> str:
+def interval_text(gain: Difference) -> str:
     """A difference in points with its interval, such as +3.0 (1.2 to 4.8)."""
-    text = f"{100 * found.mean:+.1f}"
-    if not np.isnan(found.low):
-        text += f" ({percent(found.low)} to {percent(found.high)})"
-    return f"**{text}**" if found.significant else text
+    text = f"{100 * gain.mean:+.1f}"
+    if not np.isnan(gain.low):
+        text += f" ({percent(gain.low)} to {percent(gain.high)})"
+    return f"**{text}**" if gain.significant else text
 
 
 def against_alone(rows: Sequence[Row], encoder: str) -> Compared:
     """Differences of every way to teach, with one kind of features, to labels alone."""
-    groups = {key: own for key, own in grouped(rows).items() if key[0] == encoder}
-    alone = {key[1]: (key, own) for key, own in groups.items() if key[2] == VANILLA}
+    groups = {key: group for key, group in grouped(rows).items() if key[0] == encoder}
+    alone = {key[1]: (key, group) for key, group in groups.items() if key[2] == VANILLA}
     return corrected(
         {
-            (key, alone[key[1]][0]): difference(own, alone[key[1]][1])
-            for key, own in groups.items()
+            (key, alone[key[1]][0]): difference(group, alone[key[1]][1])
+            for key, group in groups.items()
             if key[2] != VANILLA and key[1] in alone
         }
     )
@@ -111,18 +111,18 @@ def taught_table(rows: Sequence[Row], encoder: str) -> str:
     """One row per way to teach and one column per student, for one kind of features; empty without
     rows.
     """
-    found = {way_of(s): s for s in summarize(rows) if s.encoder == encoder}
-    if not found:
+    summaries = {way_of(s): s for s in summarize(rows) if s.encoder == encoder}
+    if not summaries:
         return ""
     gains = {key: gain for (key, _), gain in against_alone(rows, encoder).items()}
-    students = in_order(STUDENTS, [key[1] for key in found])
-    ways = sorted({key[2:] for key in found}, key=lambda way: (place(TAUGHT_BY, way[0]), way))
+    students = in_order(STUDENTS, [key[1] for key in summaries])
+    ways = sorted({key[2:] for key in summaries}, key=lambda way: (place(TAUGHT_BY, way[0]), way))
     lines = []
     for recipe, teacher in ways:
-        own = {s: found.get((encoder, s, recipe, teacher)) for s in students}
-        taught = [s.taught_accuracy for s in own.values() if s and s.taught_accuracy is not None]
+        row = {s: summaries.get((encoder, s, recipe, teacher)) for s in students}
+        taught = [s.taught_accuracy for s in row.values() if s and s.taught_accuracy is not None]
         cells = [title(recipe, teacher), percent(float(np.mean(taught))) if taught else ""]
-        for student, summary in own.items():
+        for student, summary in row.items():
             text = "" if summary is None else percent(summary.accuracy)
             gain = gains.get((encoder, student, recipe, teacher))
             cells.append(text if gain is None else f"{text}, {interval_text(gain)}")
@@ -136,8 +136,8 @@ def language_differences(rows: Sequence[Row]) -> Compared:
     groups = grouped(rows)
     return corrected(
         {
-            (key, other): difference(own, groups[other])
-            for key, own in groups.items()
+            (key, other): difference(group, groups[other])
+            for key, group in groups.items()
             for control in LANGUAGE.get(key[2], ())
             if (other := (key[0], key[1], control, "")) in groups
         }
@@ -146,14 +146,14 @@ def language_differences(rows: Sequence[Row]) -> Compared:
 
 def language_table(rows: Sequence[Row]) -> str:
     """The gain of the language model over each control, in points; empty if none was run."""
-    found = language_differences(rows)
-    controls = in_order(TAUGHT_BY, [other[2] for _, other in found])
-    ways = list(dict.fromkeys(key for key, _ in found))
+    differences = language_differences(rows)
+    controls = in_order(TAUGHT_BY, [other[2] for _, other in differences])
+    ways = list(dict.fromkeys(key for key, _ in differences))
     ways.sort(key=lambda key: (key[0], place(STUDENTS, key[1]), key[3], key[2] != "unlabeled"))
     lines = []
     for key in ways:
-        own = {other[2]: gain for (one, other), gain in found.items() if one == key}
-        cells = [interval_text(own[control]) if control in own else "" for control in controls]
+        gains = {other[2]: gain for (one, other), gain in differences.items() if one == key}
+        cells = [interval_text(gains[name]) if name in gains else "" for name in controls]
         lines.append([*described(key), title(*key[2:]), *cells])
     header = ["student", "features", "taught by", *(f"above {title(c, '')}" for c in controls)]
     return table(header, lines) if lines else ""
@@ -170,11 +170,11 @@ def unseen_table(rows: Sequence[Row], others: Sequence[Row]) -> str:
     seen = grouped(others)
     names = [unseen_name(links) for links in NEIGHBORHOODS]
     lines = []
-    for key, own in grouped([row for row in rows if row.unseen_all is not None]).items():
-        splits = {row.split for row in own}
+    for key, group in grouped([row for row in rows if row.unseen_all is not None]).items():
+        splits = {row.split for row in group}
         same = [r for r in seen.get(key, []) if r.split in splits and r.fifth_accuracy is not None]
         cells = [mean_percent(same, "fifth_accuracy") if same else ""]
-        cells += [mean_percent(own, name) for name in reversed(names)]
+        cells += [mean_percent(group, name) for name in reversed(names)]
         lines.append([*described(key), title(*key[2:]), str(len(splits)), *cells])
     links = [("all links" if n is None else f"{n} links") for n in reversed(NEIGHBORHOODS)]
     links = [text.replace("1 links", "1 link").replace("0 links", "text alone") for text in links]
@@ -186,7 +186,7 @@ def mean_percent(rows: Sequence[Row], name: str) -> str:
     return percent(float(np.mean(list(by_split(rows, name).values()))))
 
 
-def details_table(found: Compared) -> str:
+def details_table(differences: Compared) -> str:
     """All differences of one table with full details."""
     lines = [
         [
@@ -198,7 +198,7 @@ def details_table(found: Compared) -> str:
             *(f"{p:.2g}" if p == p else "" for p in (gain.p, gain.p_holm)),
             *(f"{p:.2g}" if p == p else "" for p in (gain.p_ratio, gain.p_exact)),
         ]
-        for (key, other), gain in found.items()
+        for (key, other), gain in differences.items()
     ]
     header = ["student", "features", "taught by", "against", "splits", "points"]
     return table([*header, "p", "p, Holm", "p, test/train", "p, sign flips"], lines)
@@ -226,10 +226,10 @@ def sections(rows: Sequence[Row]) -> list[str]:
     """All tables of one graph, by kind of split and of features, from its runs."""
     parts = []
     for kind, encoder in product(LABELS, ENCODERS):
-        own = [row for row in rows if row.split_kind == kind and row.unseen_all is None]
-        own += chosen(own)
-        if text := taught_table(own, encoder):
+        runs = [row for row in rows if row.split_kind == kind and row.unseen_all is None]
+        runs += chosen(runs)
+        if text := taught_table(runs, encoder):
             parts += [f"### {LABELS[kind]}, {ENCODERS[encoder]}", text]
-        if encoder == list(ENCODERS)[-1] and (text := language_table(own)):
+        if encoder == list(ENCODERS)[-1] and (text := language_table(runs)):
             parts += [f"### {LABELS[kind]}: what a language model adds to each control", text]
     return parts

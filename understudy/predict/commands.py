@@ -1,30 +1,23 @@
 """`understudy predict`: answers for a whole file, or for all nodes without a label."""
 
-import contextlib
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.option_groups import with_options
 from understudy.folders.places import url_problem
 from understudy.folders.temporary import temporary_errors, temporary_folder
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
 from understudy.graph.readers.dialects import parse_delimiter
-from understudy.predict.answering import (
-    Answerer,
-    InProcess,
-    open_bundle,
-    open_on_cluster,
-    open_service,
-)
+from understudy.predict.answerer_options import AnswererFlags, check_answerer, open_answerer
+from understudy.predict.answering import Answerer, InProcess
 from understudy.predict.columns import QueryFields
 from understudy.predict.errors import OptionError, OutputError
 from understudy.predict.formats import (
@@ -38,7 +31,6 @@ from understudy.predict.formats import (
 from understudy.predict.options import (
     STANDARD,
     PredictOptions,
-    check_shared,
     checked_options,
     output_kind,
     read_as_imported,
@@ -59,6 +51,7 @@ from understudy.progress import terminal_progress
 from understudy.standard_streams import CLOSED
 
 
+@with_options("flags", AnswererFlags)
 def predict(
     context: typer.Context,
     source: Annotated[
@@ -77,6 +70,7 @@ def predict(
             "to stdout.",
         ),
     ] = None,
+    *,
     every_unlabeled: Annotated[
         bool,
         typer.Option(
@@ -109,19 +103,7 @@ def predict(
         str,
         typer.Option(help="Format of stdout: csv, tsv, jsonl or parquet; by default that of IN."),
     ] = "",
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="UNDERSTUDY_KEY", help="API key of the service, if it requires one."),
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that one request to a service may take.")
-    ] = 120.0,
-    threads: Annotated[
-        int, typer.Option(min=0, help="Number of threads that run a bundle; 0: one per core.")
-    ] = 0,
-    provider: Annotated[str, typer.Option(help="Device that runs a bundle: cpu or cuda.")] = "cpu",
-    ray: Ray = "",
-    workers: Workers = 0,
+    flags: AnswererFlags,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Classify the rows of a file; the same command resumes a killed run.
@@ -142,46 +124,29 @@ def predict(
         top,
         (input_format, output_format),
     )
-    check_cluster(ray, workers)
-    if ray:
-        check_shared(options, threads)
-    with contextlib.ExitStack() as stack:
-        progress = stack.enter_context(terminal_progress())
-        data, kind = stack.enter_context(opened_input(options))
+    check_answerer(options, flags)
+    with terminal_progress() as progress, opened_input(options) as (data, kind):
         stdin, stdout = options.input == STANDARD, options.out == STANDARD
         refuse_unread(context, options.is_service, kind, stdin, stdout)
         out_kind = output_kind(options, kind)
         check_output_format(out_kind, options.out)
-        if options.out != STANDARD:
-            check_place(options.out, force)
-        elif "stdout" in CLOSED:
-            raise OutputError("stdout is closed, so answers cannot be written there; give OUT")
-        rows = None
+        check_destination(options.out, force)
+        rows, total = None, 0  # a file's number of rows is unknown
         if data is not None and kind is not None:
-            options = read_as_imported(options, key, timeout)
+            options = read_as_imported(options, flags.key, flags.timeout)
             read = stdin_rows if stdin else read_rows
             rows = begun(read(data, kind, options.table, tell, progress))
-        opening: AbstractContextManager[Answerer]
-        if options.is_service:
-            opening = open_service(source, key, timeout, options.route)
-        elif ray:
-            opening = open_on_cluster(Path(source), ray, workers, provider, progress)
-        else:
-            cores = len(os.sched_getaffinity(0))
-            opening = open_bundle(Path(source), threads or cores, provider, progress)
         if options.is_service and "://" not in source:
             tell(f"asking http://{source}")
-        answerer = stack.enter_context(opening)
-        problems = Problems(strict, tell)
-        total = 0  # unknown
-        if rows is None:
-            rows, total = rows_without_label(answerer)
-        run = Run(answerer, top, problems, progress, total)
-        if options.out == STANDARD:
-            write_stdout(run, rows, out_kind)
-        else:
-            about = (answerer.model, options, strict, data and file_digest(data))
-            write_file(run, rows, options, out_kind, about)
+        with open_answerer(options, flags, progress) as answerer:
+            if rows is None:
+                rows, total = rows_without_label(answerer)
+            run = Run(answerer, top, Problems(strict, tell), progress, total)
+            if stdout:
+                write_stdout(run, rows, out_kind)
+            else:
+                about = (answerer.model, options, strict, data and file_digest(data))
+                write_file(run, rows, options, out_kind, about)
 
 
 @contextmanager
@@ -204,6 +169,18 @@ def opened_input(options: PredictOptions) -> Iterator[tuple[Path | None, Format 
             with temporary_errors(folder), path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield path, kind
+
+
+def check_destination(out: Path, force: bool) -> None:
+    """Refuses a place for the answers that cannot be written; see `check_place`.
+
+    Raises:
+        OutputError: stdout is closed.
+    """
+    if out != STANDARD:
+        check_place(out, force)
+    elif "stdout" in CLOSED:
+        raise OutputError("stdout is closed, so answers cannot be written there; give OUT")
 
 
 def begun(rows: Iterator[Row]) -> Iterator[Row]:

@@ -113,20 +113,6 @@ def read_of_bundle(folder: Path) -> tuple[tuple[str, ...], str]:
     return graph.texts, graph.neighbors
 
 
-def check_shared(options: PredictOptions, threads: int) -> None:
-    """Refuses options that workers of a cluster do not use.
-
-    Raises:
-        OptionError: the source is a service, or a number of threads is given.
-    """
-    if options.is_service:
-        raise OptionError("--ray needs a bundle's folder: a service has workers of its own")
-    if threads:
-        raise OptionError(
-            "--threads has no effect with --ray, since a worker has one core; leave it out"
-        )
-
-
 def output_kind(options: PredictOptions, kind: Format | None) -> Format:
     """Chooses the format of the answers."""
     if options.out != STANDARD:

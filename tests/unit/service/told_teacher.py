@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from service.cache import Cache, CacheOptions
 from service.teacher.asking import Asking, TeacherSetup
 from service.teacher.client import Opinion
+from service.teacher.costs import Prices
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.metrics import Metrics
@@ -47,4 +48,4 @@ def asking(backend: ToldTeacher, share: float = 0.0, **options: int) -> Asking:
         return TeacherSetup(Questions(QuestionOptions(), manifest.label_names), backend)
 
     metrics = Metrics()
-    return Asking(open_teacher(metrics, **options), setup_of, share, metrics)
+    return Asking(open_teacher(metrics, **options), setup_of, share, metrics, Prices())

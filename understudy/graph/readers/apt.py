@@ -122,16 +122,16 @@ def list_index(folder: Path) -> AptIndex | None:
     """The present files; None without any list of packages."""
     fields = "$(CREATED_BY)|$(ARCHITECTURE)|$(ORIGIN)|$(VERSION)|$(CODENAME)|$(FILENAME)"
     result = run(["apt-get", *options(folder), "indextargets", "--format", fields])
-    found: dict[str, list[IndexFile]] = {"Packages": [], "Translations": []}
+    files: dict[str, list[IndexFile]] = {"Packages": [], "Translations": []}
     releases = []
     for line in result.stdout.decode("utf-8", "replace").splitlines():
         kind, architecture, *release, name = line.split("|", 5)
-        if kind in found and Path(name).is_file():
-            found[kind].append(IndexFile(Path(name), kind, architecture))
+        if kind in files and Path(name).is_file():
+            files[kind].append(IndexFile(Path(name), kind, architecture))
             releases.append(" ".join(part for part in release if part))
-    if not found["Packages"]:
+    if not files["Packages"]:
         return None
-    return AptIndex(tuple(found["Packages"]), tuple(found["Translations"]), releases[0])
+    return AptIndex(tuple(files["Packages"]), tuple(files["Translations"]), releases[0])
 
 
 def read_index_file(path: Path) -> Iterator[str]:

@@ -19,7 +19,7 @@ from understudy.graph.building.records import (
 )
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import without_missing
-from understudy.graph.readers.columns import Columns, Found, node_table, split_of_masks
+from understudy.graph.readers.columns import Columns, PlacedColumns, node_table, split_of_masks
 from understudy.graph.readers.fields import (
     EdgeFields,
     NodeFields,
@@ -53,9 +53,9 @@ def node_records(table: "ArrowColumns", fields: NodeFields) -> NodeTable:
         splits=split_column(table, indexes),
         groups=table.read(indexes.group),
     )
-    found = (row_numbers(table.count), list(columns))
+    placed = (row_numbers(table.count), list(columns))
     neighbors = neighbor_pairs(table, columns.ids, indexes.neighbors)
-    return node_table(Source(table.name, "row"), found, log.finish(), neighbors)
+    return node_table(Source(table.name, "row"), placed, log.finish(), neighbors)
 
 
 def check_node_columns(table: "ArrowColumns", fields: NodeFields) -> NodeIndexes:
@@ -186,21 +186,23 @@ class ArrowColumns:
 
     def values(self, index: int, of: Callable[[object], Any]) -> list[Any]:
         """Applies `of` to every value."""
-        found = []
+        results = []
         for row, value in enumerate(self.items(index), 1):
             try:
-                found.append(of(value))
+                results.append(of(value))
             except CellError as error:
                 raise self.wrong(index, error, row, value) from error
-        return found
+        return results
 
     def wrong(
         self, index: int, wanted: CellError, row: int = 0, value: object = None
     ) -> BadInputError:
         where = f"{self.name} row {row}" if row else self.name
-        found = f"found {value!r:.60}" if row else f"it holds {self.schema.types[index]}"
+        present = f"found {value!r:.60}" if row else f"it holds {self.schema.types[index]}"
         verb = "be" if row else "hold"
-        return BadInputError(f"{where}: column {self.names[index]!r} must {verb} {wanted}, {found}")
+        return BadInputError(
+            f"{where}: column {self.names[index]!r} must {verb} {wanted}, {present}"
+        )
 
     def decoded(self, index: int, column: pa.ChunkedArray) -> pa.LargeStringArray:
         """Decodes a column of bytes as text.
@@ -281,7 +283,7 @@ def may_hold_split(table: ArrowColumns, indexes: NodeIndexes) -> bool:
     return is_textual(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
-def neighbor_pairs(table: ArrowColumns, ids: object, index: int | None) -> Found | None:
+def neighbor_pairs(table: ArrowColumns, ids: object, index: int | None) -> PlacedColumns | None:
     """The edges from a column of neighbours; their place is the row of the node."""
     if index is None or not isinstance(ids, pa.LargeStringArray):
         return None

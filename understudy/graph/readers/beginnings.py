@@ -29,7 +29,7 @@ from understudy.graph.readers.tables import known, known_ends
 from understudy.graph.readers.text_lines import read_lines
 from understudy.progress import silent
 
-Found = dict[str, set[str]]  # role → its columns
+RoleColumns = dict[str, set[str]]  # role → its columns
 TITLE_LINES = 20  # among which a header is looked for below a first line that is none
 
 
@@ -50,7 +50,7 @@ def check_beginnings(
         BadInputError: its content does not fit its name, or a required or requested column is
             missing.
     """
-    found: Found = {}
+    used_columns: RoleColumns = {}
     open_ended = False  # a later record may have other columns
     first: tuple[str, list[str]] | None = None
     both = [*((path, True) for path in nodes), *((path, False) for path in edges)]
@@ -62,9 +62,9 @@ def check_beginnings(
         first = first or (str(path), columns)
         open_ended = open_ended or used is None
         for role, names in (used or {}).items():
-            found.setdefault(role, set()).update(names)
+            used_columns.setdefault(role, set()).update(names)
     if first is not None and not open_ended:
-        check_named_columns(*first, node_fields, found)
+        check_named_columns(*first, node_fields, used_columns)
 
 
 def late(file: tuple[Path, bool]) -> bool:
@@ -72,7 +72,9 @@ def late(file: tuple[Path, bool]) -> bool:
     return suffix_of(file[0], "edges") in GRAPHS
 
 
-def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str], Found | None]:
+def node_columns(
+    path: Path, fields: NodeFields, files: Files
+) -> tuple[list[str], RoleColumns | None]:
     """The columns of a node file, and their roles; None if later records may have others.
 
     Raises:
@@ -251,5 +253,5 @@ def suits_edges(fields: EdgeFields) -> Callable[[Sequence[str]], bool]:
     return suits
 
 
-def named(columns: Sequence[str], roles: dict[str, tuple[int, ...]]) -> Found:
+def named(columns: Sequence[str], roles: dict[str, tuple[int, ...]]) -> RoleColumns:
     return {role: {columns[index] for index in indexes} for role, indexes in roles.items()}

@@ -39,7 +39,7 @@ def named_labels(
     if not names:
         return labels
     numbers = {value: whole_number(value) for value in pc.unique(labels.drop_null()).to_pylist()}
-    found: dict[str, str] = {}
+    name_of_value: dict[str, str] = {}
     for value, number in sorted(numbers.items(), key=lambda pair: pair[1] or 0):
         if number is None or (number < 0 and number not in names):
             continue
@@ -52,16 +52,20 @@ def named_labels(
         name = names[number]
         if name is None or is_missing(name):
             name = str(number)
-            log.add("unnamed_classes", int(name not in found.values()), f"{where} class {number}")
-        found[value] = name.strip()
-    check_distinct(where, found, numbers, without)
-    keys, values = string_array(found), string_array(found.values())
+            log.add(
+                "unnamed_classes",
+                int(name not in name_of_value.values()),
+                f"{where} class {number}",
+            )
+        name_of_value[value] = name.strip()
+    check_distinct(where, name_of_value, numbers, without)
+    keys, values = string_array(name_of_value), string_array(name_of_value.values())
     positions = pc.index_in(labels, value_set=keys)
     return pc.if_else(positions.is_valid(), values.take(positions), labels)
 
 
 def check_distinct(
-    where: str, found: Mapping[str, str], numbers: Mapping[str, int | None], without: str
+    where: str, names: Mapping[str, str], numbers: Mapping[str, int | None], without: str
 ) -> None:
     """Refuses two classes with one name, which would be merged.
 
@@ -69,7 +73,7 @@ def check_distinct(
         BadInputError: there are such.
     """
     owners: dict[str, int | None] = {}
-    for value, name in found.items():
+    for value, name in names.items():
         other = owners.setdefault(name, numbers[value])
         if other != numbers[value]:
             raise BadInputError(
@@ -100,9 +104,9 @@ def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) ->
         return names_of_mapping(where, key, value)
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
         kind = {"str": "one string", "set": "a set, which has no order"}
-        found = kind.get(type(value).__name__, type(value).__name__)
+        given = kind.get(type(value).__name__, type(value).__name__)
         raise BadInputError(
-            f"{where}: {key!r} must be a list of class names by number, or a dict, not {found}"
+            f"{where}: {key!r} must be a list of class names by number, or a dict, not {given}"
         )
     names = [name_of(where, key, item) for item in value]
     by_node = names_by_node(names, labels)
@@ -187,11 +191,11 @@ def names_by_node(names: Sequence[str | None], labels: pa.LargeStringArray) -> N
     """
     if len(names) != len(labels) or len(set(names)) == len(names):
         return None
-    found: dict[int, str | None] = {}
+    by_class: dict[int, str | None] = {}
     for word, name in zip(labels.to_pylist(), names, strict=True):
         number = None if word is None else whole_number(word)
         if number is None or number < 0:
             continue
-        if found.setdefault(number, name) != name:
+        if by_class.setdefault(number, name) != name:
             return None
-    return found
+    return by_class

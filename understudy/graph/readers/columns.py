@@ -23,7 +23,7 @@ SPLIT_COLUMNS = (
     "name a column of the words train, val and test with --split-field, call columns of masks "
     "train_mask, val_mask and test_mask, or say --split-field none"
 )
-Found = tuple[NDArray[np.int64], list[pa.LargeStringArray]]  # places, columns
+PlacedColumns = tuple[NDArray[np.int64], list[pa.LargeStringArray]]  # places, columns
 
 
 Value = TypeVar("Value")  # of one record, or an array for all
@@ -55,10 +55,13 @@ def split_of_masks(masks: Sequence[bool], where: str) -> str | None:
 
 
 def node_table(
-    source: Source, found: Found, reading: Reading, neighbors: Found | None = None
+    source: Source,
+    columns_read: PlacedColumns,
+    reading: Reading,
+    neighbors: PlacedColumns | None = None,
 ) -> NodeTable:
     """The records of a file; a column that only may be a split must contain splits."""
-    places, filled = found
+    places, filled = columns_read
     columns = Columns(*filled)
     splits = columns.splits
     loose = reading.used.get("loose_split")
@@ -92,9 +95,9 @@ def with_unread_splits(built: Built, tables: Sequence[NodeTable], fields: NodeFi
     if not built.random_split or fields.split == NOT_READ:
         return built
     readings = [table.reading for table in tables]
-    told = [remark for reading in readings for remark in reading.remarks]
+    remarks = [remark for reading in readings for remark in reading.remarks]
     names = dict.fromkeys(name for reading in readings for name in reading.unread)
-    left = [name for name in names if not any(remark.startswith(name) for remark in told)]
+    left = [name for name in names if not any(remark.startswith(name) for remark in remarks)]
     return replace(built, remarks=(*built.remarks, *unread_splits(left, SPLIT_COLUMNS)))
 
 
@@ -159,9 +162,9 @@ def one_to_one(labels: pa.LargeStringArray, names: pa.LargeStringArray) -> bool:
     if not rows or any(whole_number(row["label"]) is None for row in rows):
         return False
     rows = [row for row in rows if counts(row["label"])]
-    found: dict[str, str] = {}
+    name_of_label: dict[str, str] = {}
     for row in rows:
         name = row["name"]
-        if not name or is_number(name) or found.setdefault(row["label"], name) != name:
+        if not name or is_number(name) or name_of_label.setdefault(row["label"], name) != name:
             return False
-    return bool(found) and len(set(found.values())) == len(found)
+    return bool(name_of_label) and len(set(name_of_label.values())) == len(name_of_label)

@@ -72,29 +72,29 @@ def debian_graph(
 
 def read_packages(index: AptIndex, progress: Progress) -> tuple[dict[str, Package], int]:
     """The newest version of every package, by name, and the number of older records."""
-    found: list[Package] = []
+    packages: list[Package] = []
     for position, file in enumerate(index.packages):
         progress("read packages", position, len(index.packages))
         parsed = (package_of(stanza) for stanza in read_index_file(file.path))
-        found += [package for package in parsed if package is not None]
+        packages += [package for package in parsed if package is not None]
     progress("read packages", len(index.packages), len(index.packages))
-    return newest(found)
+    return newest(packages)
 
 
 def read_descriptions(
     index: AptIndex, packages: Mapping[str, Package], progress: Progress
 ) -> dict[str, str]:
     """Package name → English description, of exactly the version in `packages`."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for position, file in enumerate(index.translations):
         progress("read descriptions", position, len(index.translations))
         for stanza in read_index_file(file.path):
             name, key, description = translation_of(stanza)
             package = packages.get(name)
             if package is not None and package.description_key == key:
-                found[name] = description
+                descriptions[name] = description
     progress("read descriptions", len(index.translations), len(index.translations))
-    return found
+    return descriptions
 
 
 def package_graph(

@@ -140,13 +140,13 @@ def read_delimited(
         yield line, columns, values
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
-    for found, words in (
+    for numbers, words in (
         (empty, "rows without any value, skipped: "),
         (swallowing, "quoted fields run over lines that could be records by themselves: "),
         (formulas, 'formulas such as ="007" read as the text in them, in rows: '),
     ):
-        if found and remark is not None:
-            remark(f"{words}{len(found):,} (first: line {found[0]:,})")
+        if numbers and remark is not None:
+            remark(f"{words}{len(numbers):,} (first: line {numbers[0]:,})")
 
 
 def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record]:

@@ -127,13 +127,13 @@ def likeliest(header: str, usual: str) -> str:
 
 def occurring(path: Path, signs: Sequence[bytes]) -> set[bytes]:
     """The pairs of bytes that are anywhere in a file; much faster than reading lines."""
-    found: set[bytes] = set()
+    present: set[bytes] = set()
     with open_bytes(path) as stream:
         before = b""
-        while len(found) < len(signs) and (chunk := stream.read(CHUNK)):
-            found.update(sign for sign in signs if sign in before + chunk)
+        while len(present) < len(signs) and (chunk := stream.read(CHUNK)):
+            present.update(sign for sign in signs if sign in before + chunk)
             before = chunk[-1:]
-    return found
+    return present
 
 
 def scan(lines: Iterable[str], header: str, delimiter: str) -> tuple[bool, bool]:

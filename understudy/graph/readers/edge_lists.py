@@ -86,5 +86,5 @@ def fields(text: str, separator: str | None) -> list[str]:
 
 def without_attributes(text: str) -> str:
     """A line without the attributes in braces that NetworkX writes after an edge's ends."""
-    found = ATTRIBUTES.search(text) if text.endswith("}") else None
-    return text if found is None else text[: found.start()].rstrip()
+    attributes = ATTRIBUTES.search(text) if text.endswith("}") else None
+    return text if attributes is None else text[: attributes.start()].rstrip()

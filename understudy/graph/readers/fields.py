@@ -131,8 +131,8 @@ def find_id(columns: Sequence[str], given: str) -> int | None:
         index = find(columns, given, names)
         if index is not None or given:
             return index
-    own = [index for index, column in enumerate(columns) if usual.ends_in_id(column)]
-    return own[0] if len(own) == 1 else find(columns, "", usual.NAMING_NAMES)
+    ending_in_id = [index for index, column in enumerate(columns) if usual.ends_in_id(column)]
+    return ending_in_id[0] if len(ending_in_id) == 1 else find(columns, "", usual.NAMING_NAMES)
 
 
 def find_texts(
@@ -144,8 +144,8 @@ def find_texts(
         taken: columns with another role, which are skipped unless given.
     """
     if given:
-        found = [find(columns, name, ()) for name in given]
-        return tuple(index for index in found if index is not None)
+        indexes = [find(columns, name, ()) for name in given]
+        return tuple(index for index in indexes if index is not None)
     title = find(columns, "", usual.TITLE_NAMES, taken)
     if title is None and find(columns, "", usual.MESSAGE_NAMES, taken) is not None:
         title = subject_of_message(columns, taken)
@@ -336,17 +336,17 @@ def numbered_node_fields(fields: NodeFields, width: int) -> NodeFields:
 
 
 def check_text(
-    where: str, columns: Sequence[str], fields: NodeFields, found: Collection[str]
+    where: str, columns: Sequence[str], fields: NodeFields, used: Collection[str]
 ) -> None:
     """Checks after reading a node file that it had the needed texts.
 
     Args:
-        found: the columns that formed the text
+        used: the columns that formed the text
 
     Raises:
         BadInputError: it had none, or not all that were requested; the message lists the columns.
     """
-    if fields.text_needed and not (found and has_all(found, fields.text)):
+    if fields.text_needed and not (used and has_all(used, fields.text)):
         if not fields.text and fields.label not in ("", NOT_READ) and find_texts(columns, ()):
             raise BadInputError(
                 f"{where}: column {fields.label!r} is the label, as --label-field says, and no "
@@ -357,29 +357,29 @@ def check_text(
         raise missing(where, wanted, columns, "--text-field", TEXT_ADVICE)
 
 
-def has_all(found: Collection[str], wanted: Collection[str]) -> bool:
-    return {name.lower() for name in wanted} <= {name.lower() for name in found}
+def has_all(names: Collection[str], wanted: Collection[str]) -> bool:
+    return {name.lower() for name in wanted} <= {name.lower() for name in names}
 
 
 def check_named_columns(
     where: str,
     columns: Sequence[str],
     fields: NodeFields,
-    found: Mapping[str, Collection[str]],
+    used: Mapping[str, Collection[str]],
 ) -> None:
     """Checks after reading all node files that every requested column occurred at least once.
 
     Args:
-        found: role → its columns
+        used: role → its columns
 
     Raises:
         BadInputError: one did not; the message lists the columns found.
     """
-    if not has_all(found.get("text", ()), fields.text):
+    if not has_all(used.get("text", ()), fields.text):
         raise missing(where, " and ".join(fields.text), columns, "--text-field")
     for name in ("label", "split", "group", "neighbors"):
         named = getattr(fields, name)
-        if named not in ("", NOT_READ) and name not in found:
+        if named not in ("", NOT_READ) and name not in used:
             raise missing(where, named, columns, f"--{name}-field")
 
 

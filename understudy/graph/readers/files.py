@@ -100,13 +100,13 @@ def read_tables(
     if edge_files and not node_fields.neighbors:
         node_fields = replace(node_fields, neighbors=NOT_READ)
     check_beginnings(parts, edge_parts, node_fields, edge_fields, files)
-    own = [path for path in parts if path not in edge_files and files.holds_edges(path)]
-    graphs = [] if edge_files else own
+    with_edges = [path for path in parts if path not in edge_files and files.holds_edges(path)]
+    graphs = [] if edge_files else with_edges
     if graphs and not node_fields.neighbors:
         node_fields = replace(node_fields, neighbors=NOT_READ)
     nodes = read_nodes(node_files, node_fields, files)
     if edge_files:
-        nodes = [without_own_edges(table, own) for table in nodes]
+        nodes = [without_own_edges(table, with_edges) for table in nodes]
     edges = [
         table for path in (*edge_files, *graphs) for table in read_edges(path, edge_fields, files)
     ]

@@ -138,8 +138,8 @@ def parts_of(path: Path, kind: Kind) -> list[Path]:
     inside.sort(key=lambda part: (by_numbers(part.name), part.name))
     folders = [part.name for part in inside if part.is_dir()]
     if folders or not inside:
-        found = f"it holds folders ({', '.join(folders[:5])})" if folders else "it is empty"
-        raise SourceError(f"{path}: expected a folder of files, the parts of one table; {found}")
+        present = f"it holds folders ({', '.join(folders[:5])})" if folders else "it is empty"
+        raise SourceError(f"{path}: expected a folder of files, the parts of one table; {present}")
     for part in inside:
         suffix_of(part, kind)
     return inside
@@ -203,16 +203,16 @@ class Files:
             return self.table_rows(path, kind, "," if suffix in COMMA else "\t", progress)
         document: Any = self.document(path) if suffix in GRAPHS else None
         if suffix in networkx_files.SUFFIXES:
-            found = networkx_files.edge_rows(document.graph)
+            records = networkx_files.edge_rows(document.graph)
             if kind == "nodes":
                 graph, left_out = document.graph, document.undeclared
-                found = networkx_files.node_rows(graph, suffix, left_out)
-            return Rows(Source(str(path), kind[:-1]), found, own=True)
+                records = networkx_files.node_rows(graph, suffix, left_out)
+            return Rows(Source(str(path), kind[:-1]), records, own=True)
         if document is not None:
-            found = document_rows(path, document[kind], kind == "edges")
-            return Rows(Source(str(path), "item"), found, numbered=kind == "edges")
-        found = read_jsonl(path, progress, kind == "edges")
-        return Rows(source, found, numbered=kind == "edges")
+            records = document_rows(path, document[kind], kind == "edges")
+            return Rows(Source(str(path), "item"), records, numbered=kind == "edges")
+        records = read_jsonl(path, progress, kind == "edges")
+        return Rows(source, records, numbered=kind == "edges")
 
     def list_rows(self, path: Path, progress: Progress) -> Rows:
         """The records of a plain edge list."""

@@ -10,8 +10,8 @@ FORMULA = re.compile(r'\s*="((?:[^"]|"")*)"\s*')
 
 def text_of_formula(value: str) -> str:
     """The text that a formula stands for; other values stay as they are."""
-    found = FORMULA.fullmatch(value)
-    return found[1].replace('""', '"') if found else value
+    formula = FORMULA.fullmatch(value)
+    return formula[1].replace('""', '"') if formula else value
 
 
 def texts_of_formulas(values: Sequence[str]) -> list[str]:

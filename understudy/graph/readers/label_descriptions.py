@@ -48,31 +48,31 @@ def checked_descriptions(
         BadInputError: no label is described, one is unknown or described twice, or a description is
             invalid.
     """
-    found: dict[str, tuple[str, str]] = {}  # label → description, place
+    entries: dict[str, tuple[str, str]] = {}  # label → description, place
     for where, label, text in described_labels:
         if not isinstance(label, str) or label.strip() not in label_names:
             raise BadInputError(f"{where}: {unknown(label, label_names)}")
         label = label.strip()
-        if label in found:
+        if label in entries:
             raise BadInputError(
-                f"{where}: label {label!r} is already described at {found[label][1]}; keep one"
+                f"{where}: label {label!r} is already described at {entries[label][1]}; keep one"
             )
-        found[label] = described(text, f"{where}: label {label!r}"), where
-    if not found:
+        entries[label] = described(text, f"{where}: label {label!r}"), where
+    if not entries:
         raise BadInputError(f"{source} contains no descriptions; add some, or leave it out")
-    missing = [name for name in label_names if name not in found]
+    missing = [name for name in label_names if name not in entries]
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         shown = ", ".join(map(repr, missing[:SHOWN]))
         log.warning(
             "%s describes %d of %d labels, not %s%s",
             source,
-            len(found),
+            len(entries),
             len(label_names),
             shown,
             more,
         )
-    return tuple((name, found[name][0]) for name in label_names if name in found)
+    return tuple((name, entries[name][0]) for name in label_names if name in entries)
 
 
 def records(path: Path) -> Iterator[tuple[str, object, object]]:

@@ -48,15 +48,15 @@ def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -
     """
     for ends in (MASK_ENDS, INDEX_ENDS):
         keys = {name: find_key(values, "", spellings(words, ends)) for name, words in WORDS.items()}
-        found = {name: (key, values[key]) for name, key in keys.items() if key is not None}
-        if found:
-            return split_of(path, found, column, count, ends is MASK_ENDS)
+        parts_of_split = {name: (key, values[key]) for name, key in keys.items() if key is not None}
+        if parts_of_split:
+            return split_of(path, parts_of_split, column, count, ends is MASK_ENDS)
     parts = {name: part for name, part in values.items() if name in SPLIT_SYNONYMS and listed(part)}
     named = named_parts(str(path), parts)
     if "train" in named and len(named) > 1:
         words = {SPLIT_SYNONYMS[word]: word for word in parts}
-        found = {name: (words[name], named[name]) for name in SPLIT_NAMES if name in named}
-        return split_of(path, found, column, count, False)
+        parts_of_split = {name: (words[name], named[name]) for name in SPLIT_NAMES if name in named}
+        return split_of(path, parts_of_split, column, count, False)
     key = find_key(values, "", DICT_KEYS)
     return None if key is None else split_at(path, key, values[key], column, count)
 
@@ -79,10 +79,10 @@ def split_at(path: Path, key: str, value: Any, column: int, count: int) -> Found
     if not isinstance(value, Mapping):
         return split_of_words(path, key, value, column, count)
     parts = named_parts(f"{path}: {key!r}", value)
-    found = {name: (key, parts[name]) for name in SPLIT_NAMES if name in parts}
-    if not found:
+    parts_of_split = {name: (key, parts[name]) for name in SPLIT_NAMES if name in parts}
+    if not parts_of_split:
         return None
-    split = split_of(path, found, column, count, False)
+    split = split_of(path, parts_of_split, column, count, False)
     others = [str(word) for word in value if str(word).lower() not in SPLIT_SYNONYMS]
     unread = f", of which {', '.join(others)} is not read" if others else ""
     return replace(split, origin=", ".join(filter(None, (split.origin, remark))) + unread)
@@ -112,8 +112,8 @@ def split_of_words(path: Path, key: str, value: Any, column: int, count: int) ->
         )
     part = np.array([SPLIT_SYNONYMS.get(word, "") for word in words])
     members = {name: np.flatnonzero(part == name) for name in SPLIT_NAMES}
-    found = {name: nodes for name, nodes in members.items() if len(nodes)}
-    return FoundSplit(found, (key,), f"{key}, a word for each node")
+    nonempty = {name: nodes for name, nodes in members.items() if len(nodes)}
+    return FoundSplit(nonempty, (key,), f"{key}, a word for each node")
 
 
 def spellings(words: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:
@@ -123,14 +123,14 @@ def spellings(words: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def split_of(
-    path: Path, found: Mapping[str, tuple[str, Any]], column: int, count: int, masks: bool
+    path: Path, parts: Mapping[str, tuple[str, Any]], column: int, count: int, masks: bool
 ) -> FoundSplit:
     members, remarks = {}, dict[str, None]()
-    for name, (key, value) in found.items():
+    for name, (key, value) in parts.items():
         members[name], remark = members_of(path, key, value, column, count, masks)
         if remark:
             remarks[remark] = None
-    keys = tuple(dict.fromkeys(key for key, _ in found.values()))
+    keys = tuple(dict.fromkeys(key for key, _ in parts.values()))
     if column and not any(CHOSEN in remark for remark in remarks):
         raise BadInputError(
             f"{path}: {', '.join(map(repr, keys))}: this is one split, so there is no column "

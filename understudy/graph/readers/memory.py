@@ -258,16 +258,16 @@ def graph_from_tables(
     check_name(name, "name")
     rules = checked_rules(rules)
     node_fields = suited(node_fields, rules, edges is not None)
-    found = checked(node_records(arrow_columns(nodes, "nodes"), node_fields), node_fields)
+    node_table = checked(node_records(arrow_columns(nodes, "nodes"), node_fields), node_fields)
     tables = [] if edges is None else [edge_records(arrow_columns(edges, "edges"), edge_fields)]
-    tell_found(found.reading, node_fields.named(), name)
+    tell_found(node_table.reading, node_fields.named(), name)
     for table in tables:
         tell_found(table.reading, edge_fields.named(), name)
-    if found.neighbors is not None:
-        tables.append(found.neighbors)
+    if node_table.neighbors is not None:
+        tables.append(node_table.neighbors)
     source = "tables in memory"
-    built = build_graph([found], tables, name=name, source=source, rules=rules)
-    return announced(with_unread_splits(built, [found], node_fields), name)
+    built = build_graph([node_table], tables, name=name, source=source, rules=rules)
+    return announced(with_unread_splits(built, [node_table], node_fields), name)
 
 
 def suited(fields: NodeFields, rules: Rules, has_edges: bool) -> NodeFields:
@@ -298,16 +298,16 @@ def graph_from_networkx(
     fields = suited(node_fields, rules, True)
     nodes = Rows(Source("nodes", "node"), node_rows(graph, ""), own=True)
     edges = Rows(Source("edges", "edge"), edge_rows(graph), own=True)
-    found = checked(read_node_rows(nodes, fields), fields)
-    tell_found(found.reading, ("id", *fields.named()), name)
+    node_table = checked(read_node_rows(nodes, fields), fields)
+    tell_found(node_table.reading, ("id", *fields.named()), name)
     built = build_graph(
-        [found],
+        [node_table],
         [read_edge_rows(edges, EdgeFields())],
         name=name,
         source="a NetworkX graph in memory",
         rules=rules,
     )
-    return announced(with_unread_splits(built, [found], fields), name)
+    return announced(with_unread_splits(built, [node_table], fields), name)
 
 
 def graph_from_pyg(

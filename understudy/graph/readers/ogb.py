@@ -120,9 +120,9 @@ class TextsById:
             BadInputError: a node has two different texts.
         """
         wanted = np.flatnonzero(pc.is_in(self.ids, value_set=ids).to_numpy(zero_copy_only=False))
-        own = self.ids.take(pa.array(wanted)).dictionary_encode().indices.to_numpy(False)
-        _, first = np.unique(own, return_index=True)
-        first_of = wanted[first[own]]
+        codes = self.ids.take(pa.array(wanted)).dictionary_encode().indices.to_numpy(False)
+        _, first = np.unique(codes, return_index=True)
+        first_of = wanted[first[codes]]
         for row, earlier in zip(wanted.tolist(), first_of.tolist(), strict=True):
             if row == earlier:
                 continue

@@ -32,11 +32,11 @@ def table_file(folder: Path, name: str) -> Path:
         BadInputError: both forms exist.
     """
     paths = [folder / f"{name}{suffix}" for suffix in (".csv.gz", ".csv")]
-    found = [path for path in paths if path.is_file()]
-    if len(found) > 1:
-        raise BadInputError(f"{found[0]} and {found[1].name} are both there; remove one of them")
-    if found:
-        return found[0]
+    forms = [path for path in paths if path.is_file()]
+    if len(forms) > 1:
+        raise BadInputError(f"{forms[0]} and {forms[1].name} are both there; remove one of them")
+    if forms:
+        return forms[0]
     below = sorted(path.parent.parent for path in folder.glob("*/raw/edge.csv*"))
     hint = f"; did you mean {below[0]}?" if below else ""
     expected = "raw/edge.csv.gz, raw/node-label.csv.gz and raw/num-node-list.csv.gz in the folder"
@@ -119,7 +119,7 @@ def node_count(folder: Path) -> int:
     return count_of(table_file(folder, "raw/num-node-list"))
 
 
-def check_edge_count(folder: Path, edge_file: Path, found: int) -> None:
+def check_edge_count(folder: Path, edge_file: Path, edges: int) -> None:
     """Refuses a truncated file of edges, if the folder records their number.
 
     Raises:
@@ -129,9 +129,9 @@ def check_edge_count(folder: Path, edge_file: Path, found: int) -> None:
     if not any((folder / f"{name}{suffix}").is_file() for suffix in (".csv.gz", ".csv")):
         return
     path = table_file(folder, name)
-    if (stated := count_of(path)) != found:
+    if (stated := count_of(path)) != edges:
         raise BadInputError(
-            f"{edge_file}: {found:,} edges, and {path.name} says {stated:,}; fetch or unpack "
+            f"{edge_file}: {edges:,} edges, and {path.name} says {stated:,}; fetch or unpack "
             "it again"
         )
 
@@ -154,15 +154,15 @@ def mapping(folder: Path, prefix: str) -> tuple[Path, list[tuple[int, str]]] | N
     Raises:
         BadInputError: there are several files, or a line is no such pair.
     """
-    found = sorted(path for path in (folder / "mapping").glob(f"{prefix}*.csv*") if path.is_file())
-    if not found:
+    files = sorted(path for path in (folder / "mapping").glob(f"{prefix}*.csv*") if path.is_file())
+    if not files:
         return None
-    if len(found) > 1:
+    if len(files) > 1:
         raise BadInputError(
-            f"{folder / 'mapping'}: {' and '.join(path.name for path in found)} both begin with "
+            f"{folder / 'mapping'}: {' and '.join(path.name for path in files)} both begin with "
             f"{prefix}; remove all but the one meant"
         )
-    path, pairs = found[0], []
+    path, pairs = files[0], []
     for line, columns, values in read_delimited(path, ",", Header(True)):
         if len(columns) < 2 or not NUMBER.fullmatch(str(values[0]).strip()):
             raise BadInputError(
@@ -174,10 +174,10 @@ def mapping(folder: Path, prefix: str) -> tuple[Path, list[tuple[int, str]]] | N
 
 def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
     """large_string [N]: the ids of mapping/nodeidx2….csv.gz, otherwise the nodes' numbers."""
-    found = mapping(folder, "nodeidx2")
-    if found is None:
+    ids_file = mapping(folder, "nodeidx2")
+    if ids_file is None:
         return string_array(map(str, range(count)))
-    path, pairs = found
+    path, pairs = ids_file
     if sorted(number for number, _ in pairs) != list(range(count)):
         raise BadInputError(f"{path}: must name each of the {count:,} nodes once, below a header")
     named = Counter(name for _, name in pairs)
@@ -192,14 +192,14 @@ def label_names(folder: Path) -> dict[int, str | None] | None:
     Raises:
         BadInputError: a class has two names.
     """
-    found = mapping(folder, "labelidx2")
-    if found is None:
+    named = mapping(folder, "labelidx2")
+    if named is None:
         return None
     names: dict[int, str | None] = {}
-    for number, name in found[1]:
+    for number, name in named[1]:
         if names.setdefault(number, name) != name:
             raise BadInputError(
-                f"{found[0]}: the class {number} has two names, {names[number]!r} and {name!r}; "
+                f"{named[0]}: the class {number} has two names, {names[number]!r} and {name!r}; "
                 "keep one"
             )
     return names

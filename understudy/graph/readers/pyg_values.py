@@ -133,16 +133,16 @@ def each_of(
     Raises:
         BadInputError: a value is invalid; the message names its node.
     """
-    found = []
+    results = []
     for node, value in enumerate(values):
         try:
-            found.append(of(value.item() if isinstance(value, np.generic) else value))
+            results.append(of(value.item() if isinstance(value, np.generic) else value))
         except cells.CellError as error:
             wanted = str(error).partition(" (")[0]  # drops the option of other commands
             raise BadInputError(
                 f"{path} node {node}: {key!r} must be {wanted}, found {value!r:.60}"
             ) from error
-    return found
+    return results
 
 
 def find_ids(data: Attributes, count: int) -> pa.LargeStringArray:

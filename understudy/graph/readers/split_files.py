@@ -138,8 +138,8 @@ def locate(
     ids = pc.utf8_trim_whitespace(ids)
     if all_whole(ids):  # the graph will have 3 for 3.0
         names, ids = as_integers(names), as_integers(ids)
-    found = pc.index_in(names, value_set=ids)
-    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    positions = pc.index_in(names, value_set=ids)
+    rows = pc.fill_null(positions, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     known = rows >= 0
     integers = all(type(value) is int for value in values)
     meaning = "node ids"

@@ -109,10 +109,10 @@ def drawn(dials: SyntheticOptions, progress: Progress = silent) -> Built:
     """
     graph = synthetic_graph(dials, progress)
     remarks = list(what_to_know(graph, True))
-    found, wanted = graph.adjacency.num_edges, dials.edges
-    if found < wanted:
+    drawn, wanted = graph.adjacency.num_edges, dials.edges
+    if drawn < wanted:
         remarks.append(
-            f"only {found:,} of {wanted:,} edges could be drawn: there are too few pairs of nodes "
+            f"only {drawn:,} of {wanted:,} edges could be drawn: there are too few pairs of nodes "
             f"for a homophily of {dials.homophily:g}; choose a smaller mean degree, or fewer "
             "classes"
         )
@@ -163,8 +163,8 @@ class NodeSampler:
     def within(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.int64]:
         """Draws a node for each range of the cumulative sums."""
         point = low + self.generator.random(len(low)) * (high - low)
-        found = np.searchsorted(self.sums, point, side="right")
-        return self.order[np.minimum(found, len(self.order) - 1)]
+        position = np.searchsorted(self.sums, point, side="right")
+        return self.order[np.minimum(position, len(self.order) - 1)]
 
     def pairs(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Both ends of `count` edges."""
@@ -225,8 +225,8 @@ def draw_words(
 ) -> NDArray[np.int64]:
     """int64: a position in the vocabulary for each word, given its node's class."""
     count = len(labels)
-    own = generator.random(count) < dials.text_signal
-    topic = np.where(own, labels, generator.integers(0, dials.classes, count))
+    has_own_topic = generator.random(count) < dials.text_signal
+    topic = np.where(has_own_topic, labels, generator.integers(0, dials.classes, count))
     topical = len(SHARED) + topic * WORDS_PER_TOPIC + generator.integers(0, WORDS_PER_TOPIC, count)
     shared = generator.random(count) < SHARED_PART
     return np.where(shared, generator.integers(0, len(SHARED), count), topical)
