@@ -184,10 +184,11 @@ def parse_manifest(text: str | bytes) -> Manifest:
     for what, name in names:
         if problem := character_problem(name):
             raise BundleFormatError(f"manifest.json: {what} {problem}")
-    if WEIGHTINGS.get(student.kind, student.weighting) != student.weighting:
+    known = WEIGHTINGS.get(student.kind)
+    if known != student.weighting and known and student.weighting in WEIGHTINGS.values():
         raise BundleFormatError(
             f"manifest.json: student.kind is {student.kind!r}, whose weighting is "
-            f"{WEIGHTINGS[student.kind]!r}, but student.weighting is {student.weighting!r}"
+            f"{known!r}, but student.weighting is {student.weighting!r}"
         )
     if graph.lineage:
         return manifest

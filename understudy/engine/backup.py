@@ -18,7 +18,7 @@ from understudy.bundle.manifest import FileInfo
 from understudy.bundle.reader import MANIFEST, folder_digests, mapped_digest
 from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import BackupError
-from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.placing import JOURNAL_FILE, data_folder_around
 from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
 from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush
@@ -140,7 +140,7 @@ def restore_backup(source: Path, data: Path) -> Backup:
 
     Raises:
         BackupError: there is no backup or it is damaged; or the data folder already holds a log or
-            a snapshot, or lies in a bundle.
+            a snapshot, or lies in a bundle or another data folder.
         JournalError: the folder cannot be written.
         FolderError: the folder cannot be written, or lies in the backup.
     """
@@ -161,7 +161,7 @@ def restore_backup(source: Path, data: Path) -> Backup:
 
 
 def refuse_within(data: Path) -> None:
-    """Refuses a folder that is, or lies in, a folder that commands replace as a whole.
+    """Refuses a folder that is, or lies in, a folder that commands replace or use as a whole.
 
     Raises:
         BackupError: it is or lies in one.
@@ -175,6 +175,11 @@ def refuse_within(data: Path) -> None:
                 f"{data} {how} a {kind.title}, and would be deleted when that is replaced; choose "
                 "a folder used for nothing else"
             )
+    if (outer := data_folder_around(place)) is not None:
+        raise BackupError(
+            f"{data} is inside {outer}, which is another data folder or a backup; choose a folder "
+            "used for nothing else"
+        )
 
 
 def refuse_used(data: Path, snapshot: str) -> None:

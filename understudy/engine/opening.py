@@ -19,6 +19,7 @@ from understudy.engine.beginnings import (
 from understudy.engine.errors import BundleForeignError, LogUnavailableError, NotReadyError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.originals import Originals
+from understudy.engine.placing import JOURNAL_FILE
 from understudy.engine.shared_log import check_local, open_known_redis_log, open_redis_log
 from understudy.engine.snapshots import (
     check_never_begun,
@@ -54,8 +55,6 @@ from understudy.graph.text_graph import TextGraph
 from understudy.progress import Progress, silent, step
 
 logger = logging.getLogger(__name__)
-
-JOURNAL_FILE = "journal.sqlite"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from tests.unit.engine.changes import assert_exact, ids_of
 from understudy.engine import Engine
 from understudy.engine.backup import make_backup, restore_backup
 from understudy.engine.errors import BackupError, JournalFailedError
-from understudy.engine.opening import JOURNAL_FILE, stored_graph
+from understudy.engine.opening import stored_graph
+from understudy.engine.placing import JOURNAL_FILE
 from understudy.folders.errors import OutputRefusedError
 from understudy.graph.errors import JournalDamagedError
 from understudy.graph.log.copying import kept_whole

@@ -13,7 +13,13 @@ from tests.unit.graph.log.logs import read_little
 from understudy.bundle import BundleDamagedError, BundleError, open_bundle, write_bundle
 from understudy.bundle.student import activation_file
 from understudy.engine import Engine
-from understudy.engine.errors import InvalidArgumentError, JournalFailedError, MutationTargetError
+from understudy.engine.backup import make_backup, restore_backup
+from understudy.engine.errors import (
+    BackupError,
+    InvalidArgumentError,
+    JournalFailedError,
+    MutationTargetError,
+)
 from understudy.engine.snapshots import PREFIX
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalForeignError
@@ -289,3 +295,29 @@ def test_changes_and_bundle_lie_apart(
         Engine.open(bundle, data=tmp_path / data)
     assert sorted(tmp_path.rglob("*")) == before
     Engine.open(tmp_path / "link", data=tmp_path / "changes").close()
+
+
+@pytest.mark.parametrize("inner", ["snapshot-0", "inner/most", "snapshot-0/graph"])
+def test_a_data_folder_lies_in_no_other_one(
+    tiny_bundle: TinyBundle, tmp_path: Path, inner: str
+) -> None:
+    data = tmp_path / "data"
+    Engine.open(tiny_bundle.folder, data=data).close()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InvalidArgumentError, match=f"is inside {data}, .*name a folder beside"):
+        Engine.open(tiny_bundle.folder, data=data / inner)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_backup_is_no_data_folder(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    data, backup, restored = tmp_path / "data", tmp_path / "backup", tmp_path / "restored"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        fill(engine, 0, 1)
+    make_backup(data, backup)
+    with pytest.raises(InvalidArgumentError, match=f"`understudy restore {backup} DATA_FOLDER`"):
+        Engine.open(tiny_bundle.folder, data=backup)
+    with pytest.raises(BackupError, match=f"is inside {data}, which is another data folder"):
+        restore_backup(backup, data / "inner")
+    restore_backup(backup, restored)
+    with Engine.open(tiny_bundle.folder, data=restored) as engine:
+        assert "new-0" in ids_of(engine)
