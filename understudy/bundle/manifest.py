@@ -184,8 +184,8 @@ def parse_manifest(text: str | bytes) -> Manifest:
     for what, name in names:
         if problem := character_problem(name):
             raise BundleFormatError(f"manifest.json: {what} {problem}")
-    known = WEIGHTINGS.get(student.kind)
-    if known != student.weighting and known and student.weighting in WEIGHTINGS.values():
+    known = WEIGHTINGS.get(student.kind, student.weighting)
+    if known != student.weighting and student.weighting in WEIGHTINGS.values():
         raise BundleFormatError(
             f"manifest.json: student.kind is {student.kind!r}, whose weighting is "
             f"{known!r}, but student.weighting is {student.weighting!r}"
