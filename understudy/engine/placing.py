@@ -3,7 +3,7 @@
 from os.path import lexists, realpath
 from pathlib import Path
 
-from understudy.engine.errors import InvalidArgumentError
+from understudy.engine.errors import BackupError, InvalidArgumentError
 from understudy.folders.inspection import lies_in, same
 from understudy.folders.kinds import BACKUP, marked
 from understudy.graph.log.streams.base import BASE_FILE
@@ -18,8 +18,9 @@ def check_apart(folder: Path, data: Path) -> None:
         folder: of the bundle.
 
     Raises:
-        InvalidArgumentError: it is or lies in the bundle or contains it, it is a backup, or it lies
-            in a backup or in another data folder.
+        InvalidArgumentError: it is or lies in the bundle or contains it, or it lies in a backup or
+            in another data folder.
+        BackupError: it is a backup.
     """
     bundle, changes = Path(realpath(folder)), Path(realpath(data))
     outer = data_folder_around(changes)
@@ -31,14 +32,23 @@ def check_apart(folder: Path, data: Path) -> None:
         where = f"contains the bundle {folder}, but a data folder is only for changes of the graph"
     elif outer is not None:
         where = f"is inside {outer}, which is the data folder of another graph or log, or a backup"
-    elif marked(changes, BACKUP) is not None:
-        raise InvalidArgumentError(
-            f"{data} is a backup, which changes would make useless: copy it with `understudy "
-            f"restore {data} DATA_FOLDER`, and serve that folder"
-        )
     else:
+        refuse_backup(data)
         return
     raise InvalidArgumentError(f"the data folder {data} {where}; name a folder beside the bundle")
+
+
+def refuse_backup(data: Path) -> None:
+    """Refuses a backup as a data folder: opening its log would change the file.
+
+    Raises:
+        BackupError: it is a backup.
+    """
+    if marked(data, BACKUP) is not None:
+        raise BackupError(
+            f"{data} is a backup, which would be damaged by its use as a data folder: copy it with "
+            f"`understudy restore {data} DATA_FOLDER`, and give that folder"
+        )
 
 
 def data_folder_around(place: Path) -> Path | None:

@@ -13,9 +13,7 @@ from tests.unit.graph.log.logs import read_little
 from understudy.bundle import BundleDamagedError, BundleError, open_bundle, write_bundle
 from understudy.bundle.student import activation_file
 from understudy.engine import Engine
-from understudy.engine.backup import make_backup, restore_backup
 from understudy.engine.errors import (
-    BackupError,
     InvalidArgumentError,
     JournalFailedError,
     MutationTargetError,
@@ -307,17 +305,3 @@ def test_a_data_folder_lies_in_no_other_one(
     with pytest.raises(InvalidArgumentError, match=f"is inside {data}, .*name a folder beside"):
         Engine.open(tiny_bundle.folder, data=data / inner)
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_backup_is_no_data_folder(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
-    data, backup, restored = tmp_path / "data", tmp_path / "backup", tmp_path / "restored"
-    with Engine.open(tiny_bundle.folder, data=data) as engine:
-        fill(engine, 0, 1)
-    make_backup(data, backup)
-    with pytest.raises(InvalidArgumentError, match=f"`understudy restore {backup} DATA_FOLDER`"):
-        Engine.open(tiny_bundle.folder, data=backup)
-    with pytest.raises(BackupError, match=f"is inside {data}, which is another data folder"):
-        restore_backup(backup, data / "inner")
-    restore_backup(backup, restored)
-    with Engine.open(tiny_bundle.folder, data=restored) as engine:
-        assert "new-0" in ids_of(engine)
