@@ -40,12 +40,19 @@ NodeError                    of the engine: one node is refused, the others are 
 └── TeacherBusyError         too many questions wait for the teacher
 """
 
+import re
 from collections.abc import Mapping
 
 from understudy.engine.errors import Detail, EngineError, NodeError, shortened
 
 # Limits of echoed characters; a name in a body may be as long as the body.
 SHOWN_FIELD, SHOWN_PROBLEM = 200, 400
+FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:[^\s/:;,]+/)*(?=[^\s/])")  # of an absolute path
+
+
+def without_folders(message: str) -> str:
+    """Leaves only the last name of each absolute path: callers need not know where files lie."""
+    return FOLDERS.sub("", message)
 
 
 class ServiceError(EngineError):

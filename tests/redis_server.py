@@ -1,5 +1,6 @@
 """A real server of Redis, or of Valkey, that a test may kill and start again."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ VALKEY = str(get_binary_path())
 NOTHING_KEPT = ("--save", "", "--appendonly", "no")
 ALL_KEPT = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
 KEPT_LATER = (*ALL_KEPT[:-1], "everysec")
+SIZE = re.compile(r"(\d+)([kmg])[ib]?", re.IGNORECASE)
 
 
 class RedisServer:
@@ -82,3 +84,16 @@ def redis_server(
     finally:
         server.kill()
         server.client.close()
+
+
+def most_memory(command: Sequence[str]) -> int:
+    """The bytes of data after which a server started by this command refuses or evicts."""
+    return in_bytes(command[command.index("--maxmemory") + 1])
+
+
+def in_bytes(size: str) -> int:
+    """A size as Redis (512mb), compose (1g) or Kubernetes (1Gi) writes it."""
+    found = SIZE.fullmatch(size)
+    assert found, size
+    number, unit = found.groups()
+    return int(number) << 10 * (1 + "kmg".index(unit.lower()))

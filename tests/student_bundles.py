@@ -115,7 +115,7 @@ def save_activations(target: Path, manifest: Manifest, graph: TextGraph) -> None
         for path in target.rglob("*")
         if path.is_file()
     }
-    networks = load_student(Bundle(target, replace(manifest, files=written)), 1, "cpu")
+    networks = load_student(Bundle(target, replace(manifest, files=written), ()), 1, "cpu")
     tables = compute_tables(networks, GraphStore(graph).view)
     (target / "activations").mkdir()
     for number, table in enumerate(tables.activations):

@@ -61,4 +61,4 @@ def node_of_object(value: Any, where: str) -> Node | None:
     try:
         return msgspec.convert(value, NamedNode).node
     except msgspec.ValidationError as error:
-        raise invalid_field(str(error)).below(where) from error
+        raise invalid_field(str(error), NamedNode).below(where) from error

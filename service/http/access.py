@@ -33,13 +33,20 @@ from understudy.folders.errors import place_errors
 MAX_BUCKETS = 10_000  # callers remembered; the least recently seen one is dropped
 LONGEST_CALLER = 64  # characters; a longer name is stored as its digest
 # One time stamp per bucket, in microseconds of Redis's clock, so that clocks of processes do not
-# matter. Stamps are capped, in case that clock was set back. KEYS: the caller. ARGV: microseconds
-# per request, and of a full bucket.
+# matter. Stamps are capped, in case that clock was set back. Another program's value is left alone.
+# KEYS: the caller. ARGV: microseconds per request, and of a full bucket.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, room = tonumber(ARGV[1]), tonumber(ARGV[2])
-local before = tonumber(redis.call('GET', KEYS[1]) or now)
+local found = redis.pcall('GET', KEYS[1])
+local before = now
+if found then
+    before = type(found) == 'string' and tonumber(found)
+end
+if not before then
+    return redis.error_reply('ERR the key ' .. KEYS[1] .. ' holds no time stamp: remove it')
+end
 local full_at = math.min(math.max(before, now), now + room) + interval
 if full_at - now > room then
     return full_at - now - room

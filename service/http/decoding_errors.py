@@ -2,14 +2,20 @@
 
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
+from typing import Any
 
-from service.errors import InvalidFieldError
+from msgspec import inspect
+
+from service.errors import SHOWN_PROBLEM, InvalidFieldError
+from understudy.engine.errors import shortened
 
 # An escape of a lone surrogate: a high one without a low one after it, or vice versa.
 LONE_HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
+STEP = re.compile(r"\.{3}|[^.]+")  # of a path: a name, a number, or any value of a map
 OF_A_NAME = " - at `key` in `$"  # msgspec's words for a field's name
 
 
@@ -24,11 +30,58 @@ def why_unread(body: bytes) -> str:
     return ""
 
 
-def invalid_field(message: str) -> InvalidFieldError:
-    """Turns "Expected `str`, got `int` - at `$.nodes[0].text`" into an error on nodes.0.text."""
+def invalid_field(message: str, expected: Any) -> InvalidFieldError:
+    """Turns "Expected `str`, got `int` - at `$.nodes[0].text`" into an error on nodes.0.text.
+
+    Args:
+        message: of msgspec.
+        expected: the type that was to be decoded.
+    """
     problem, _, path = message.replace(OF_A_NAME, " as each name - at `$").partition(" - at `$")
     field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
     own = re.search(r"(?:unknown|required) field `(.*?)`", problem)
     if own:
         field = f"{field}.{own[1]}".lstrip(".")
+    values = sorted(set(permitted(expected, field)))
+    if values and "unknown field" not in problem:
+        listed = f": one of {', '.join(values)}"
+        problem = shortened(problem, SHOWN_PROBLEM - len(listed) - 1) + listed
     return InvalidFieldError(field, problem[:1].lower() + problem[1:])
+
+
+def permitted(expected: Any, field: str) -> Iterator[str]:
+    """Yields the values that a field may have, if they are a list of words."""
+    found = list(alternatives(inspect.type_info(expected)))
+    for name in STEP.findall(field):
+        found = [
+            inner for one in found for part in parts(one, name) for inner in alternatives(part)
+        ]
+    for one in found:
+        if isinstance(one, inspect.LiteralType):
+            yield from map(str, one.values)
+
+
+def alternatives(expected: inspect.Type) -> Iterator[inspect.Type]:
+    """Yields the members of a union, or the type itself."""
+    if isinstance(expected, inspect.Metadata):
+        yield from alternatives(expected.type)
+    elif isinstance(expected, inspect.UnionType):
+        for one in expected.types:
+            yield from alternatives(one)
+    else:
+        yield expected
+
+
+def parts(expected: inspect.Type, name: str) -> Iterator[inspect.Type]:
+    """Yields the type of a field, or of the items if `name` is a number or dots."""
+    match expected:
+        case inspect.StructType(fields=fields, tag_field=tag_field, tag=tag):
+            yield from (field.type for field in fields if field.encode_name == name)
+            if name == tag_field:
+                yield inspect.LiteralType((tag,))
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            yield item
+        case inspect.TupleType(item_types=items) if name.isdecimal() and int(name) < len(items):
+            yield items[int(name)]
+        case inspect.DictType(value_type=value):
+            yield value

@@ -61,6 +61,9 @@ STATUS_OF: dict[type[EngineError], int] = {
     engine_errors.ChangeUnsureError: 503,
     errors.DeadlineError: 504,
 }
+# Errors that the operator has to fix, although the client is only told to try again. The log has
+# them with the folders' names.
+OURS_TO_MEND = (engine_errors.JournalFailedError, engine_errors.ChangeUnsureError)
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
 # Seconds, for a node's error that became the request's; other errors carry their own.
 RETRY_OF_CODE = {kind.code: kind.retry_after for kind in STATUS_OF}
@@ -96,5 +99,8 @@ def failure_response(error: Exception, path: str) -> Response:
         headers["retry-after"] = str(ceil(seconds))
     if isinstance(error, errors.UnauthorizedError):
         headers["www-authenticate"] = "Bearer"
-    detail = ErrorDetail(errors.code_of(error), str(error), error.details)
+    message = str(error)
+    if isinstance(error, OURS_TO_MEND):
+        message = errors.without_folders(message)
+    detail = ErrorDetail(errors.code_of(error), message, error.details)
     return error_response(status_of(error), detail, path, headers)

@@ -200,7 +200,7 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid_field(str(error)) from error
+        raise invalid_field(str(error), decoder.type) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedJsonError(
             f"the body is not JSON: {why_unread(bytes(body)) or error}"

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.errors import AccessError, MalformedHttpError, reason_of
 from service.http.access import Access, Role
 from service.http.bodies import SerialExecutor
-from service.http.errors import failure_response, status_of
+from service.http.errors import OURS_TO_MEND, failure_response, status_of
 from service.http.exchange import (
     FAILURE,
     JSON_BYTES,
@@ -36,16 +36,9 @@ from service.http.guard import (
 from service.telemetry.logs import RareLog, current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
-from understudy.engine.errors import (
-    ChangeUnsureError,
-    EngineError,
-    JournalFailedError,
-    NotReadyError,
-)
+from understudy.engine.errors import EngineError, NotReadyError
 
 logger = logging.getLogger(__name__)
-# Errors that the operator has to fix, although the client is only told to try again.
-OURS_TO_MEND = (JournalFailedError, ChangeUnsureError)
 CUT_OFF = (
     "the service is shutting down, and this was not answered in time; a change may have been made: "
     "send it again with the same idempotency key"

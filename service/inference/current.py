@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from service.errors import (
     OverloadedError,
     ReloadError,
     ReloadRunningError,
+    without_folders,
 )
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
@@ -31,7 +31,6 @@ from understudy.graph.mutations import Mutation
 logger = logging.getLogger(__name__)
 # Errors whose message the caller may see, without the folders in it.
 SHOWN = ReloadError, BundleError, BundleForeignError, NotReadyError
-FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:[^\s/:;,]+/)*(?=[^\s/])")  # of an absolute path
 MAX_WAITING = 256  # changes; more are refused
 LONGEST_WAIT = 86_400.0  # seconds; clocks cannot handle every number that a client may send
 
@@ -100,7 +99,7 @@ class Reloader:
             expected = isinstance(error, BundleError | GraphError | EngineError)
             # Only the message: a kept log record would keep both engines in memory.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
-            reason = FOLDERS.sub("", str(error)) if isinstance(error, SHOWN) else "see the log"
+            reason = without_folders(str(error)) if isinstance(error, SHOWN) else "see the log"
             raise ReloadError(f"the old bundle stays in service: {reason}") from error
         self.metrics.reloads.add("done")
         seconds = perf_counter() - started

@@ -90,7 +90,7 @@ class Tool:
         try:
             checked = msgspec.convert(arguments, self.takes)
         except msgspec.ValidationError as error:
-            raise invalid_field(str(error)) from error
+            raise invalid_field(str(error), self.takes) from error
         return await self.run(parts, exchange, checked)
 
 

@@ -59,7 +59,7 @@ class QueryFields:
         try:
             return msgspec.convert(fields, self.kind, strict=False)
         except msgspec.ValidationError as error:
-            raise invalid_field(str(error)) from error
+            raise invalid_field(str(error), self.kind) from error
 
     def parameters(self) -> list[dict[str, Any]]:
         """Describes the fields for the OpenAPI document."""

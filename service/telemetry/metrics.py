@@ -121,7 +121,7 @@ class Metrics(Collector):
             "upstream_answers", "Requests to the upstream.", ["outcome"]
         )
         self.mutations = Counter("mutations", "Changes made to the graph.")
-        self.reloads = Counter("reloads", "Bundle reloads.", ["outcome"])
+        self.reloads = Counter("reloads", "Bundle reloads; each worker's counts.", ["outcome"])
         self.gauges: dict[str, Read] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)

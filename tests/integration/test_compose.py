@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from service.setting_names import ENVIRONMENT_PREFIX
 from service.settings import Settings
+from tests.redis_server import in_bytes, most_memory
 from understudy.cli import VARIABLES, build_app
 
 FOLDER = Path("docker")
@@ -63,6 +64,13 @@ def test_a_container_has_no_rights_and_bounds(name: str) -> None:
     assert {"mem_limit", "pids_limit"} <= service.keys()
     for port in service.get("ports", ()):
         assert port.startswith("127.0.0.1:")
+
+
+def test_a_redis_is_full_before_its_container_is() -> None:
+    cache, log = SERVICES["cache"], read("compose.replicas.yaml")["log"]
+    assert most_memory(cache["command"]) < in_bytes(cache["mem_limit"])
+    copied = 2 * most_memory(log["command"])  # while its file is rewritten
+    assert copied <= in_bytes(log["mem_limit"])
 
 
 def test_replicas_can_be_started_since_the_balancer_alone_has_the_port() -> None:

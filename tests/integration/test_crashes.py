@@ -21,7 +21,7 @@ from tests.bundles import NODES, TinyBundle, reference_activations
 from tests.journal_writer import BUNDLE, append_for_ever, batch, change_for_ever, record
 from tests.unit.engine.changes import described, ids_of
 from understudy.engine.engine import Engine
-from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.placing import JOURNAL_FILE
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutable.materialize import to_text_graph
 

@@ -28,7 +28,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tiny_bundle: TinyBundle, small_disk: Path) -> None:
-    with Engine.open(tiny_bundle.folder, data=small_disk) as engine:
+    data = small_disk / "data"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
         kept, problem = fill(engine)
         assert "make room" in problem
         assert kept > 50
@@ -42,7 +43,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tiny_bundle: TinyBundle, small_di
     with pytest.raises(JournalError, match="No space left on device; make room on its disk"):
         Engine.open(tiny_bundle.folder, data=small_disk / "other")
     filler.unlink()
-    with Engine.open(tiny_bundle.folder, data=small_disk) as engine:
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
         assert engine.state.graph.num_nodes == NODES + kept
         assert engine.classify([Node(id=f"new-{kept - 1}")])[0].error is None
 

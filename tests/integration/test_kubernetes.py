@@ -8,6 +8,7 @@ import pytest
 
 from service.setting_names import ENVIRONMENT_PREFIX
 from service.settings import Settings
+from tests.redis_server import in_bytes, most_memory
 
 FOLDER = Path("docker/kubernetes")
 VERSION = "1.30"  # the oldest that they are written for
@@ -50,6 +51,12 @@ def test_a_pod_has_no_rights_and_writes_to_volumes_alone(name: str) -> None:
     }
     assert "memory" in container["resources"]["limits"]
     assert container["readinessProbe"]
+
+
+def test_the_log_refuses_changes_before_it_is_killed_even_while_its_file_is_rewritten() -> None:
+    [container] = read("log")["spec"]["template"]["spec"]["containers"]
+    limit = in_bytes(container["resources"]["limits"]["memory"])
+    assert 2 * most_memory(container["args"]) <= limit
 
 
 def test_the_variables_are_settings_and_what_they_name_is_mounted() -> None:

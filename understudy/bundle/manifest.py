@@ -19,7 +19,8 @@ SCHEMA_MAJOR = 1
 # 1: variants and the served encoder file; 2: the teacher and deferral; 3: the graph's lineage
 SCHEMA_MINOR = 3
 TEMPERATURES = (1e-6, 1e6)  # logits divided by others are no finite 32-bit numbers, or all equal
-
+# Kind of student → its weighting of neighbours; other kinds are registered with one of these.
+WEIGHTINGS = {"sage": "mean", "gcn": "symmetric", "gat": "mask", "gin": "sum", "mlp": "none"}
 
 Size = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -27,7 +28,7 @@ Position = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # JSON's readers know no la
 
 
 class StudentInfo(Struct, frozen=True):
-    kind: str  # sage, gcn, gat, gin or mlp
+    kind: Annotated[str, Meta(min_length=1)]  # one of WEIGHTINGS, or a registered one
     weighting: str  # of a neighbourhood's rows: mean, sum, symmetric, mask or none
     layers: Size  # message-passing layers
     hidden: Size  # width of every hidden activation
@@ -154,7 +155,8 @@ def parse_manifest(text: str | bytes) -> Manifest:
     Raises:
         BundleFormatError: it is not JSON, has another major schema version or an invalid field
             (which the message names), a name contains characters that would break a line of a log,
-            a metric or a table, or the temperature is not one of TEMPERATURES.
+            a metric or a table, the temperature is not one of TEMPERATURES, or the student's kind
+            has another weighting.
     """
     try:
         value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
@@ -177,10 +179,17 @@ def parse_manifest(text: str | bytes) -> Manifest:
             "manifest.json: calibration.temperature must be a number above 0, from "
             f"{low:g} to {high:g}, not {temperature}"
         )
-    graph = manifest.graph
-    for what, name in (("name", manifest.name), ("graph.name", graph.name)):
+    graph, student = manifest.graph, manifest.student
+    names = ("name", manifest.name), ("graph.name", graph.name), ("student.kind", student.kind)
+    for what, name in names:
         if problem := character_problem(name):
             raise BundleFormatError(f"manifest.json: {what} {problem}")
+    known = WEIGHTINGS.get(student.kind, student.weighting)
+    if known != student.weighting and student.weighting in WEIGHTINGS.values():
+        raise BundleFormatError(
+            f"manifest.json: student.kind is {student.kind!r}, whose weighting is "
+            f"{known!r}, but student.weighting is {student.weighting!r}"
+        )
     if graph.lineage:
         return manifest
     return replace(manifest, graph=replace(graph, lineage=graph.content_hash))

@@ -23,8 +23,34 @@ MAX_READERS = 4  # files whose digests are computed at once
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
+    """An opened bundle.
+
+    Attributes:
+        stamps: of its folder and of its files, when it was opened.
+    """
+
     folder: Path
     manifest: Manifest
+    stamps: tuple[tuple[int, ...], ...]
+
+    def check_unmoved(self) -> None:
+        """Checks that everything read by path since the opening came from the same folder.
+
+        Otherwise the digests may be those of one bundle, and what was loaded that of another.
+
+        Raises:
+            BundleDamagedError: the folder or a file was replaced or written to, even if the
+                previous one is back.
+        """
+        try:
+            found = (*place_stamps(self.folder), *file_stamps(self.folder, self.manifest))
+        except OSError:
+            found = ()
+        if found != self.stamps:
+            raise BundleDamagedError(
+                f"{self.folder} was replaced or changed while it was being opened; open it again "
+                "once it is complete"
+            )
 
     def path(self, name: str) -> Path:
         """Returns the path of a file that the manifest lists.
@@ -108,10 +134,12 @@ def open_bundle(folder: Path | str, verify: bool = True) -> Bundle:
                 url_problem(folder)
                 or f"{folder} is not a bundle (no {MANIFEST}); make one with `understudy export`"
             )
+        placed = tuple(place_stamps(folder))
         manifest = parse_manifest(path.read_bytes())
         for name, entry in manifest.files.items():
             check_size(folder, name, entry)
-    bundle = Bundle(folder, manifest)
+        stamps = (*placed, *file_stamps(folder, manifest))
+    bundle = Bundle(folder, manifest, stamps)
     if verify:
         verify_digests(bundle)
     return bundle
@@ -155,6 +183,19 @@ def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
                 raise BundleDamagedError(
                     f"{bundle.folder / name} was changed: its SHA-256 differs from the manifest's"
                 )
+
+
+def place_stamps(folder: Path) -> Iterator[tuple[int, ...]]:
+    """Yields what identifies a folder and its last move; a link to it is a place of its own."""
+    for found in (folder.lstat(), folder.stat()):
+        yield found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def file_stamps(folder: Path, manifest: Manifest) -> Iterator[tuple[int, ...]]:
+    """Yields what identifies each listed file and its last write."""
+    for name in manifest.files:
+        found = (folder / name).stat()
+        yield found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def check_size(folder: Path, name: str, entry: FileInfo) -> None:

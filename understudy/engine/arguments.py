@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import index
 from os import PathLike
-from os.path import realpath
 from pathlib import Path
 from typing import Any, TypeVar
 
 from understudy.engine.errors import InvalidArgumentError, MutationRefusedError, shortened
 from understudy.engine.limits import Limits
-from understudy.folders.inspection import lies_in, same
+from understudy.engine.placing import check_apart
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
@@ -149,21 +148,3 @@ def check_opening(folder: Path, limits: object, log: object, data: Path | None) 
         raise InvalidArgumentError("a log in Redis needs a data folder for its snapshots")
     if data is not None:
         check_apart(folder, data)
-
-
-def check_apart(folder: Path, data: Path) -> None:
-    """Refuses nested folders: replacing one of bundle and data folder would also move the other.
-
-    Raises:
-        InvalidArgumentError: one lies in the other, or they are the same folder.
-    """
-    bundle, changes = Path(realpath(folder)), Path(realpath(data))
-    if same(bundle, changes):
-        where = "is the bundle's own folder"
-    elif lies_in(changes, bundle):
-        where = f"is inside the bundle {folder}, and would be deleted when the bundle is replaced"
-    elif lies_in(bundle, changes):
-        where = f"contains the bundle {folder}, but a data folder is only for changes of the graph"
-    else:
-        return
-    raise InvalidArgumentError(f"the data folder {data} {where}; name a folder beside the bundle")

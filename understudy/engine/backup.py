@@ -18,7 +18,7 @@ from understudy.bundle.manifest import FileInfo
 from understudy.bundle.reader import MANIFEST, folder_digests, mapped_digest
 from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import BackupError
-from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.placing import JOURNAL_FILE, data_folder_around, refuse_backup
 from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
 from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush
@@ -30,6 +30,7 @@ from understudy.graph.log.copying import copy_log, kept_whole
 from understudy.graph.log.files import put_in_place, reading_files
 from understudy.graph.log.followers import Followers
 from understudy.graph.log.opening import check_no_traces
+from understudy.graph.log.streams.base import BASE_FILE
 
 FORMAT = 1
 
@@ -65,11 +66,17 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
         force: also replace another kind of understudy's folders.
 
     Raises:
-        BackupError: the data folder has no log.
+        BackupError: the folder has no log, or its log is in Redis; or it is a backup itself.
         JournalError, BundleError: the log or the snapshot is damaged, or cannot be read.
         FolderError: `out` holds something other than a backup, or cannot be written.
     """
     journal = data / JOURNAL_FILE
+    refuse_backup(data)
+    if (data / BASE_FILE).exists():
+        raise BackupError(
+            f"the log of {data} is in Redis, and this folder holds only a snapshot: back up that "
+            "Redis"
+        )
     if not journal.is_file():
         raise BackupError(
             f"{data} does not contain {JOURNAL_FILE}; give the folder that `understudy serve` got "
@@ -140,7 +147,7 @@ def restore_backup(source: Path, data: Path) -> Backup:
 
     Raises:
         BackupError: there is no backup or it is damaged; or the data folder already holds a log or
-            a snapshot, or lies in a bundle.
+            a snapshot, or lies in a bundle or another data folder.
         JournalError: the folder cannot be written.
         FolderError: the folder cannot be written, or lies in the backup.
     """
@@ -161,7 +168,7 @@ def restore_backup(source: Path, data: Path) -> Backup:
 
 
 def refuse_within(data: Path) -> None:
-    """Refuses a folder that is, or lies in, a folder that commands replace as a whole.
+    """Refuses a folder that is, or lies in, a folder that commands replace or use as a whole.
 
     Raises:
         BackupError: it is or lies in one.
@@ -175,16 +182,25 @@ def refuse_within(data: Path) -> None:
                 f"{data} {how} a {kind.title}, and would be deleted when that is replaced; choose "
                 "a folder used for nothing else"
             )
+    if (outer := data_folder_around(place)) is not None:
+        raise BackupError(
+            f"{data} is inside {outer}, which is another data folder or a backup; choose a folder "
+            "used for nothing else"
+        )
 
 
 def refuse_used(data: Path, snapshot: str) -> None:
     """Refuses a folder that holds a graph, except a snapshot left by an interrupted restore.
 
     Raises:
-        BackupError: it holds a graph.
+        BackupError: it holds a graph, or belongs to a log in Redis.
         JournalDamagedError: it held one before.
     """
-    journal = data / JOURNAL_FILE
+    journal, elsewhere = data / JOURNAL_FILE, data / BASE_FILE
+    if elsewhere.exists():
+        raise BackupError(
+            f"{data} belongs to a log in Redis ({elsewhere.name}); restore into another folder"
+        )
     kept = [path for path, _ in named(data, WHOLE_NAME) if path.name != snapshot]
     if journal.exists() or kept:
         found = journal if journal.exists() else kept[0]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -152,7 +152,8 @@ def verified(*bundles: Bundle) -> Iterator[None]:
     """Compares digests in parallel with the block, which fails at its end if a file differs.
 
     Raises:
-        BundleDamagedError: a file differs; replaces any error of the block.
+        BundleDamagedError: a file differs, or a bundle was replaced meanwhile; takes the place of
+            any error of the block.
     """
     with ThreadPoolExecutor(1, "digests") as pool:
         distinct = {bundle.folder: bundle for bundle in bundles}
@@ -160,5 +161,8 @@ def verified(*bundles: Bundle) -> Iterator[None]:
         try:
             yield
         finally:
+            wait(checks)
+            for bundle in distinct.values():
+                bundle.check_unmoved()  # first, because it explains all else
             for check in checks:
                 check.result()

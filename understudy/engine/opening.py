@@ -19,6 +19,7 @@ from understudy.engine.beginnings import (
 from understudy.engine.errors import BundleForeignError, LogUnavailableError, NotReadyError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.originals import Originals
+from understudy.engine.placing import JOURNAL_FILE, refuse_backup
 from understudy.engine.shared_log import check_local, open_known_redis_log, open_redis_log
 from understudy.engine.snapshots import (
     check_never_begun,
@@ -54,8 +55,6 @@ from understudy.graph.text_graph import TextGraph
 from understudy.progress import Progress, silent, step
 
 logger = logging.getLogger(__name__)
-
-JOURNAL_FILE = "journal.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +253,7 @@ def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
         JournalForeignError: the folder is of another graph, or of an older release.
         JournalError: there is no log, or it cannot be read.
         JournalFailedError: the log does not fit the graph.
+        BackupError: the folder is a backup.
     """
     opened = None if bundle is None else open_bundle(bundle, verify=False)
     log, lineage = stored_log(data, opened, redis)
@@ -276,6 +276,7 @@ def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
 def stored_log(data: Path, bundle: Bundle | None, redis: str) -> tuple[Log, str]:
     """Opens the log of an existing data folder; returns it with the lineage of its graph."""
     path = data / JOURNAL_FILE
+    refuse_backup(data)
     if redis:
         return open_known_redis_log(redis, data)
     if not path.is_file():

@@ -130,6 +130,9 @@ def at(value: Any, *path: str) -> Any:
         (("student", "layers"), -1, r"Expected `int` >= 1 - at `\$\.student\.layers`"),
         (("encoder", "dimension"), -7, r"Expected `int` >= 1 - at `\$\.encoder\.dimension`"),
         (("encoder", "max_tokens"), -1, r"Expected `int` >= 0 - at `\$\.encoder\.max_tokens`"),
+        (("student", "kind"), "", r"length >= 1 - at `\$\.student\.kind`"),
+        (("student", "kind"), "gcn", "'gcn', whose weighting is 'symmetric', .* is 'mean'"),
+        (("student", "weighting"), "sum", "'sage', whose weighting is 'mean', .* is 'sum'"),
         (("student",), [], r"Expected `object`, got `array` - at `\$\.student`"),
     ],
 )
@@ -144,6 +147,13 @@ def test_a_field_of_another_type_is_named(
     assert str(caught.value).startswith(f"{folder}: manifest.json: ")
 
 
+def test_a_registered_kind_of_student_has_any_weighting(folder: Path) -> None:
+    value = json.loads((folder / "manifest.json").read_text())
+    value["student"]["kind"] = "gated"
+    edit_manifest(folder, **value)
+    assert open_bundle(folder).manifest.student.kind == "gated"
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, 1e-40, 1e308, math.nan, math.inf])
 def test_a_temperature_that_no_score_can_be_divided_by_is_refused(
     folder: Path, temperature: float
@@ -155,7 +165,7 @@ def test_a_temperature_that_no_score_can_be_divided_by_is_refused(
         open_bundle(folder)
 
 
-@pytest.mark.parametrize("path", [("name",), ("graph", "name")])
+@pytest.mark.parametrize("path", [("name",), ("graph", "name"), ("student", "kind")])
 def test_a_name_that_would_end_a_line_is_refused(folder: Path, path: tuple[str, ...]) -> None:
     value = json.loads((folder / "manifest.json").read_text())
     at(value, *path[:-1])[path[-1]] = "two\nlines"

@@ -1,6 +1,7 @@
 """A backup is one moment of a graph that goes on, and comes back as it was."""
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -14,10 +15,12 @@ from tests.unit.engine.changes import assert_exact, ids_of
 from understudy.engine import Engine
 from understudy.engine.backup import make_backup, restore_backup
 from understudy.engine.errors import BackupError, JournalFailedError
-from understudy.engine.opening import JOURNAL_FILE, stored_graph
+from understudy.engine.opening import stored_graph
+from understudy.engine.placing import JOURNAL_FILE
 from understudy.folders.errors import OutputRefusedError
 from understudy.graph.errors import JournalDamagedError
 from understudy.graph.log.copying import kept_whole
+from understudy.graph.log.streams.base import BASE_FILE
 from understudy.graph.mutations import AddEdge, UpsertNode
 
 
@@ -98,6 +101,36 @@ def test_no_backup_is_put_into_a_bundle(
     with pytest.raises(BackupError, match=words):
         restore_backup(tmp_path / "backup", bundle / place)
     assert sorted(bundle.rglob("*")) == before
+
+
+def test_a_backup_is_left_as_it_is(tiny_bundle: TinyBundle, data: Path, tmp_path: Path) -> None:
+    """Opening its log would change the file, and it could not be restored any more."""
+    backup, restored = tmp_path / "backup", tmp_path / "restored"
+    make_backup(data, backup)
+    advice = re.escape(f"`understudy restore {backup} DATA_FOLDER`")
+    with pytest.raises(BackupError, match=advice):
+        Engine.open(tiny_bundle.folder, data=backup)
+    with pytest.raises(BackupError, match=advice):
+        stored_graph(backup, tiny_bundle.folder)
+    with pytest.raises(BackupError, match=advice):
+        make_backup(backup, tmp_path / "another")
+    restore_backup(backup, restored)
+    with Engine.open(tiny_bundle.folder, data=restored) as engine:
+        assert "three" in ids_of(engine)
+
+
+def test_no_backup_is_put_into_a_data_folder_in_use(data: Path, tmp_path: Path) -> None:
+    make_backup(data, tmp_path / "backup")
+    with pytest.raises(BackupError, match=f"is inside {data}, which is another data folder"):
+        restore_backup(tmp_path / "backup", data / "inner")
+    replica = tmp_path / "replica"
+    replica.mkdir()
+    (replica / BASE_FILE).write_text("{}")
+    with pytest.raises(BackupError, match=r"belongs to a log in Redis \(redis-log\.json\)"):
+        restore_backup(tmp_path / "backup", replica)
+    with pytest.raises(BackupError, match="back up that Redis"):
+        make_backup(replica, tmp_path / "another")
+    assert sorted(replica.glob("[!.]*.json")) == [replica / BASE_FILE]
 
 
 def test_nothing_is_forgotten_while_it_is_copied(tiny_bundle: TinyBundle, data: Path) -> None:

@@ -13,7 +13,11 @@ from tests.unit.graph.log.logs import read_little
 from understudy.bundle import BundleDamagedError, BundleError, open_bundle, write_bundle
 from understudy.bundle.student import activation_file
 from understudy.engine import Engine
-from understudy.engine.errors import InvalidArgumentError, JournalFailedError, MutationTargetError
+from understudy.engine.errors import (
+    InvalidArgumentError,
+    JournalFailedError,
+    MutationTargetError,
+)
 from understudy.engine.snapshots import PREFIX
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalForeignError
@@ -289,3 +293,15 @@ def test_changes_and_bundle_lie_apart(
         Engine.open(bundle, data=tmp_path / data)
     assert sorted(tmp_path.rglob("*")) == before
     Engine.open(tmp_path / "link", data=tmp_path / "changes").close()
+
+
+@pytest.mark.parametrize("inner", ["snapshot-0", "inner/most", "snapshot-0/graph"])
+def test_a_data_folder_lies_in_no_other_one(
+    tiny_bundle: TinyBundle, tmp_path: Path, inner: str
+) -> None:
+    data = tmp_path / "data"
+    Engine.open(tiny_bundle.folder, data=data).close()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InvalidArgumentError, match=f"is inside {data}, .*name a folder beside"):
+        Engine.open(tiny_bundle.folder, data=data / inner)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -10,7 +10,7 @@ from tests.unit.engine.changes import ids_of
 from understudy.engine import Engine
 from understudy.engine.commands import backup, restore
 from understudy.engine.errors import BackupError
-from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.placing import JOURNAL_FILE
 from understudy.engine.remote_backup import restore_stored, store_backup
 from understudy.folders.kinds import BACKUP
 from understudy.graph.errors import SnapshotStoreError

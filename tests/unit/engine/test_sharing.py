@@ -20,7 +20,7 @@ from understudy.engine.errors import (
     KeyReusedError,
     MutationTargetError,
 )
-from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.placing import JOURNAL_FILE
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalError
 from understudy.graph.log.protocol import Record

@@ -17,7 +17,7 @@ from understudy.engine import Engine
 from understudy.engine import snapshots as snapshots_module
 from understudy.engine.errors import JournalFailedError
 from understudy.engine.full_run import compute_tables
-from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.placing import JOURNAL_FILE
 from understudy.engine.snapshots import check_never_begun
 from understudy.engine.state import owed_file
 from understudy.graph.errors import JournalDamagedError, JournalError

@@ -10,6 +10,7 @@ import pytest
 from export.bundle import export_bundle
 from export.errors import ExportError, StaleError
 from export.options import ExportOptions
+from export.student.blocks import weighting_of
 from tests.unit.training.samples import NODES, small_graph
 from training.calibration import Calibration
 from training.config import DistillOptions, Epoch, StudentConfig, Training
@@ -17,6 +18,7 @@ from training.distill import checkpoint_config
 from training.encoders.features import embeddings_file
 from training.errors import EncoderError
 from training.student.checkpoint import build_student, save_checkpoint
+from understudy.bundle.manifest import WEIGHTINGS
 from understudy.cli import main
 from understudy.graph import save_graph
 
@@ -120,3 +122,7 @@ def test_options_that_nothing_reads_are_refused(
         main(["export", *words])
     assert stopped.value.code == 1
     assert f": leave {unread}" in capsys.readouterr().err
+
+
+def test_a_bundle_s_reader_knows_the_weightings_that_are_exported() -> None:
+    assert {kind: weighting_of(kind) for kind in WEIGHTINGS} == WEIGHTINGS

@@ -88,6 +88,21 @@ def test_a_broken_model_is_alive_but_not_ready(
     assert "retry-after" in response.headers
 
 
+def test_a_change_that_a_lost_log_refuses_tells_no_folder(
+    tiny_bundle: TinyBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tmp_path / "data"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        data.rename(tmp_path / "moved")
+        refused = ask(engine, "DELETE", "/nodes/node-3")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "journal_failed")
+        assert refused.json()["error"]["message"].startswith("journal.sqlite, or its -wal or -shm")
+        assert str(tmp_path) not in refused.text
+        assert f"a change was not acknowledged: {data}/journal.sqlite" in caplog.text
+        (tmp_path / "moved").rename(data)
+        assert ask(engine, "DELETE", "/nodes/node-3").status_code == 200
+
+
 def test_a_service_that_cannot_follow_the_log_answers_and_is_not_ready(
     tiny_bundle: TinyBundle, tmp_path: Path
 ) -> None:

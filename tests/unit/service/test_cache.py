@@ -130,6 +130,32 @@ def test_a_clock_of_redis_that_was_put_back_makes_nobody_wait_for_it(redis: Redi
     asyncio.run(ask())
 
 
+@pytest.mark.parametrize("command", ["SET {} theirs", "RPUSH {} theirs"])
+def test_another_program_s_data_in_a_count_s_place_is_named_and_left(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture, command: str
+) -> None:
+    async def ask(limiter: RedisRateLimiter) -> None:
+        assert await limiter.wait_seconds("key:a") == 0
+        client: Any = redis.client
+        (key,) = client.keys("understudy:rate:*")
+        client.delete(key)
+        client.execute_command(*command.format(key.decode()).split())
+        kind = client.type(key)
+        assert await limiter.wait_seconds("key:a") == 0
+        assert await limiter.wait_seconds("key:a") > 0  # by this process's own bucket
+        assert client.type(key) == kind
+        (line,) = caplog.messages
+        assert f"the key {key.decode()} holds no time stamp: remove it" in line
+
+    async def use() -> None:
+        link = link_to(redis, Metrics())
+        await ask(RedisRateLimiter(RateLimit(0.001, burst=1), link))
+        assert link.up
+        await link.close()
+
+    asyncio.run(use())
+
+
 def test_a_full_redis_is_not_down(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     """It refuses writes and answers reads; that is told once, not at every write."""
 

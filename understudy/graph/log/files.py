@@ -107,6 +107,8 @@ def reading_files(path: Path) -> Iterator[None]:
         written = error.filename2 if full else None  # if two files are named, this is the copy
         where = written or error.filename or path
         what = "make room on its disk" if full else WRITABLE
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            what = "a file is in the way, so choose another place"
         raise JournalError(f"cannot use {where}: {error.strerror or error}; {what}") from error
 
 

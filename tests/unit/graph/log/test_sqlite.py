@@ -297,3 +297,11 @@ def read_only_problems(folder: Path) -> list[str]:
         else:
             messages.append("it was opened")
     return messages
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path, below: str) -> None:
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(JournalError, match="a file is in the way"):
+        opened(tmp_path / "data" / below / "journal.sqlite")
+    assert (tmp_path / "data").read_text() == "mine"

@@ -37,6 +37,8 @@ AWAY = (RedisConnectionError, RedisTimeoutError, OSError, ReadOnlyError, Cluster
 # As contained in a script's errors; Redis before 7 has no specific error for them.
 READ_ONLY = "READONLY You can't write"
 OUT_OF_MEMORY = "OOM command not allowed"
+WRONG_TYPE = "WRONGTYPE"
+RECORDS = ":records"  # how the key of the stream ends; the others are hashes
 Argument = str | bytes | int
 Result = TypeVar("Result")
 
@@ -116,7 +118,8 @@ class Server:
 
     def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
         """The result of an idempotent script, which may be sent repeatedly."""
-        return self.ask(lambda client: evaluate(client, script, keys, arguments))
+        with self.naming(keys):
+            return self.ask(lambda client: evaluate(client, script, keys, arguments))
 
     def write(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Runs a script once, and waits until its writes are as safe as the options require.
@@ -126,7 +129,7 @@ class Server:
             LogAwayError: it may have been written.
             JournalError: it was not written.
         """
-        with self.talking():
+        with self.naming(keys), self.talking():
             waits = self.waiting()
             answer, lack = evaluate_and_wait(self.client, script, keys, arguments, waits)
         if lack:
@@ -135,6 +138,25 @@ class Server:
                 "(--log-wait-disk, --log-wait-replicas); send it again with the same key"
             )
         return answer
+
+    @contextmanager
+    def naming(self, keys: Sequence[str]) -> Iterator[None]:
+        """Names the keys if one holds another program's data, because Redis does not."""
+        try:
+            yield
+        except JournalError as error:
+            if WRONG_TYPE not in str(error):
+                raise
+            kinds = self.ask(lambda client: [text(client.type(key)) for key in keys])
+            wrong = [
+                f"{key} ({kind})"
+                for key, kind in zip(keys, kinds, strict=True)
+                if kind not in ("none", "stream" if key.endswith(RECORDS) else "hash")
+            ]
+            raise JournalError(
+                f"Redis at {self.where} holds other data where the log should be: remove or rename "
+                f"{', '.join(wrong)}, or give the log another database"
+            ) from error
 
     def waiting(self) -> tuple[Argument, ...]:
         """The command that waits for a write to be safe; empty if none is required."""

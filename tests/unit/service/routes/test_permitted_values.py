@@ -1,0 +1,69 @@
+"""Where a field takes one of some words, the error for another value lists them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+from tests.bundles import TinyBundle
+from understudy.engine import Engine
+
+NODES = [{"id": "node-1"}]
+ROUTES = "one of auto, student, teacher"
+KINDS = "one of add_edge, delete_node, remove_edge, upsert_node"
+
+
+@pytest.fixture(scope="module")
+def client(tiny_bundle: TinyBundle) -> Iterator[TestClient]:
+    with Engine.open(tiny_bundle.folder) as engine:
+        app = create_app(engine, Settings())
+        with TestClient(app, base_url="http://localhost") as client:
+            yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "words"),
+    [
+        ("/classify", {"nodes": NODES, "route": "best"}, "route", ROUTES),
+        ("/classify", {"nodes": NODES, "route": None}, "route", ROUTES),
+        ("/classify", {"nodes": NODES, "route": "a" * 1_000}, "route", ROUTES),
+        ("/mutations", {"mutations": [{"kind": "x"}]}, "mutations.0.kind", KINDS),
+        ("/mutations", {"mutations": [{"id": "x"}]}, "mutations.0.kind", KINDS),
+        (
+            "/v1/embeddings",
+            {"model": "", "input": "json", "encoding_format": "x"},
+            "encoding_format",
+            "one of base64, float",
+        ),
+        (
+            "/v1/decisions",
+            {"model": "", "input": "json", "questions": [{"type": "choise"}]},
+            "questions.0.type",
+            "one of choice, predicate, score",
+        ),
+    ],
+)
+def test_an_error_lists_the_values(
+    client: TestClient, path: str, body: dict[str, Any], field: str, words: str
+) -> None:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["message"].startswith(f"{field}: ")
+    assert error["message"].endswith(words)
+
+
+def test_an_unknown_field_is_no_matter_of_values(client: TestClient) -> None:
+    change = {"kind": "delete_node", "id": "x", "label": "y"}
+    error = client.post("/mutations", json={"mutations": [change]}).json()["error"]
+    assert error["message"] == "mutations.0.label: object contains unknown field `label`"
+
+
+def test_a_question_among_named_ones_has_values_too(client: TestClient) -> None:
+    body = {"model": "", "state": "json", "questions": {"which": {"type": "choise"}}}
+    answer = client.post("/v1/systemone", json=body)
+    assert answer.status_code == 422
+    assert "invalid value 'choise': one of choice, noul, score" in answer.text
