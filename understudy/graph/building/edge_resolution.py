@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.building.node_checks import NodeColumns, trimmed
+from understudy.graph.building.node_checks import NodeColumns, changed_rows, trimmed
 from understudy.graph.building.records import EdgeTable
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.building.rounded_ids import ADVICE, is_shortened, rounded, rounded_from
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
+from understudy.graph.formulas import column_without_formulas
 from understudy.graph.missing import missing_words
 from understudy.graph.names import look_alike
 from understudy.graph.numerals import WHOLE_FLOAT, as_integers, number_of, same_number
@@ -39,7 +40,7 @@ def resolve_edges(
     Raises:
         BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
     """
-    tables = [without_missing(table, records.ids) for table in tables]
+    tables = [without_missing(without_formulas(table, log), records.ids) for table in tables]
     found = first_found(tables, records.ids)
     place = position.astype(np.int32)
     pairs = [endpoints(table, found, records, place, log) for table in tables]
@@ -63,6 +64,18 @@ def resolve_edges(
         rows = [np.flatnonzero(mask) for mask in usable]
         log_repeats(tables, rows, together, num_nodes, log)
     return adjacency
+
+
+def without_formulas(table: EdgeTable, log: RepairLog) -> EdgeTable:
+    """The edges with the texts of a spreadsheet's formulas, such as `="007"`."""
+    for end in ("sources", "targets"):
+        before = getattr(table, end)
+        after = column_without_formulas(before) if named(before) else before
+        if after is not before:
+            rows = changed_rows(before, after)
+            log.add("formulas", len(rows), at(table, rows[0]))
+            table = replace(table, **{end: after})
+    return table
 
 
 def without_missing(table: EdgeTable, ids: pa.LargeStringArray) -> EdgeTable:
