@@ -254,10 +254,12 @@ def rounding_problem(value: str, columns: Sequence[str], records: NodeColumns) -
 def other_ids(records: NodeColumns) -> str:
     """The hint if no edge of a file joins two nodes: another column may hold the ids."""
     columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
-    taken = f" from column {', '.join(columns)}" if columns else ""
+    example = repr(records.ids[0].as_py())
+    if not columns:
+        return f"; no edge joins two nodes, whose ids look like {example}"
     return (
-        "; no edge of the file joins two nodes, whose ids look like "
-        f"{records.ids[0].as_py()!r}{taken}: perhaps another column holds the ids (--id-field)"
+        f"; no edge of the file joins two nodes, whose ids look like {example} from column "
+        f"{', '.join(columns)}: perhaps another column holds the ids (--id-field)"
     )
 
 
