@@ -64,9 +64,7 @@ def test_how_a_split_is_drawn_is_not_said_where_one_is_given(rules: Rules, optio
         "split": ["train", "val", "test"],
     }
     edges = {"source": ["a"], "target": ["b"]}
-    with pytest.raises(
-        BadInputError, match=rf"^{option} would .*\(column split\).*=.none.$"
-    ):
+    with pytest.raises(BadInputError, match=rf"^{option} would .*\(column split\).*=.none.$"):
         TextGraph.from_pandas(nodes, edges, rules=rules)
     drawn = TextGraph.from_pandas(nodes, edges, split_field="none", rules=rules)
     assert "drawn at random" in drawn.reading["split"]
