@@ -17,7 +17,13 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.formulas import column_without_formulas
 from understudy.graph.missing import missing_words
 from understudy.graph.names import look_alike
-from understudy.graph.numerals import WHOLE_FLOAT, as_integers, number_of, same_number
+from understudy.graph.numerals import (
+    WHOLE_FLOAT,
+    as_integers,
+    grouped_alike,
+    number_of,
+    same_number,
+)
 
 UNKNOWN = -2  # no record has this id
 LEFT_OUT = -1  # the record was left out of the graph
@@ -226,6 +232,8 @@ def written_otherwise(value: str, ids: pa.LargeStringArray) -> str:
         return f"though {known!r} is, and {apart}"
     if (known := same_number(value, ids)) is not None:
         return f"though {known!r} is, which is the same number"
+    if (known := grouped_alike(value, ids)) is not None:
+        return f"though {known!r} is, which is the same number with its thousands set apart"
     return ""
 
 

@@ -1,6 +1,7 @@
 """Ids as spreadsheets and pandas write them: as formulas, rounded, and as floats."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -132,6 +133,19 @@ def test_an_edge_of_a_rounded_id_is_told_why(
 ) -> None:
     with pytest.raises(BadInputError, match=rf"edges\.csv:2: .*no node's id.*{problem}.*text"):
         import_text(nodes, f"source,target\n{edge}\n")
+
+
+@pytest.mark.parametrize(
+    ("node", "end"), [("1,234", "1234"), ("1234567", "1 234 567"), ("1\u00a0234", "1234")]
+)
+def test_an_id_whose_thousands_are_set_apart_is_told(
+    import_text: Import, node: str, end: str
+) -> None:
+    told = re.escape(f"though {node!r} is, which is the same number with its thousands set apart")
+    with pytest.raises(BadInputError, match=told):
+        import_text(f'id,text\n"{node}",a\n3,b\n', f'source,target\n3,"{end}"\n')
+    with pytest.raises(BadInputError, match="no node's id; add the node"):
+        import_text(f'id,text\n"{node}",a\n3,b\n', 'source,target\n3,"12,34"\n')
 
 
 def test_whole_floats_beside_words_are_whole_numbers(import_text: Import) -> None:
