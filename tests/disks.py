@@ -27,5 +27,7 @@ def mounted(folder: Path, words: list[str]) -> Iterator[None]:
         pytest.skip("there is no `mount` here")
     if run.returncode:
         pytest.skip(f"mounting is not allowed here: {run.stderr.strip()}")
-    yield
-    subprocess.run(["umount", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

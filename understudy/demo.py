@@ -10,6 +10,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from rich.json import JSON
 from rich.table import Table
 
 from understudy.command_line.subcommands import run_command
+from understudy.folders.errors import cache_errors
+from understudy.graph.files import cache_folder
 
 REPEATS = 200  # requests a kind, for the table of times
 console = Console()
@@ -77,6 +80,7 @@ def demo(
 ) -> None:
     """Build a graph, ask a teacher, distil a student, export it, serve it, and ask it."""
     started = time.monotonic()
+    check_cache()
     make_graph(dataset, nodes, out)
     run("teach", out / "graph", out / "teacher", *QUICK_TEACHER)
     taught = ("--teacher", out / "teacher", "--encoder", encoder, *QUICK_TRAINING)
@@ -104,6 +108,19 @@ def demo(
 QUICK_TEACHER = ("--frozen", "--hops", "0,1", "--tokens", "64", "--max-nodes", "3000")
 QUICK_TRAINING = ("--epochs", "100", "--patience", "20")
 QUICK_EXPORT = ("--encoder-precision", "fp32")
+
+
+def check_cache() -> None:
+    """Tries to write to the cache, which the student's training needs after minutes.
+
+    Raises:
+        OutputUnwritableError, SourceError: it cannot be written, or there is no place for it.
+    """
+    folder = cache_folder()
+    with cache_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(b"trial")
 
 
 def make_graph(dataset: Dataset, nodes: int, out: Path) -> None:

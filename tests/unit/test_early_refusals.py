@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.absent_packages import command_without
+from training.evaluation.evaluate import check_plan
+from training.evaluation.plan import EvaluationOptions
 from understudy.cli import main
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -55,6 +57,29 @@ def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
     paths = (str(tmp_path / "g"), str(tmp_path / "out"))
     assert told in told_without_torch(capsys, "evaluate", *paths, option, "combind")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--epochs", "7", "--hidden", "32"), "other settings (hidden, training.epochs)"),
+        (("--split-kind", "20-per-class"), "other settings (split_kind)"),
+        (("--trials", "3", "--patience", "4"), "other settings (trials, training.patience)"),
+    ],
+)
+def test_runs_of_other_settings_are_told_without_loading_torch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
+    save_graph(graph, tmp_path / "g")
+    (tmp_path / "out").mkdir()
+    check_plan(tmp_path / "out", graph, EvaluationOptions())
+    paths = (str(tmp_path / "g"), str(tmp_path / "out"))
+    problem = told_without_torch(capsys, "evaluate", *paths, *words)
+    assert f"{tmp_path / 'out'} holds an evaluation with {told}; choose another folder" in problem
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=1)), tmp_path / "h")
+    problem = told_without_torch(capsys, "evaluate", str(tmp_path / "h"), str(tmp_path / "out"))
+    assert "other settings (graph_hash); choose" in problem
 
 
 @pytest.mark.parametrize("command", ["teach", "evaluate"])

@@ -24,6 +24,7 @@ from training.config import (
 from training.devices import check_device
 from training.errors import EvaluationError
 from training.evaluation.splits import OWN, check_own, check_splits
+from training.evaluation.stored import check_begun
 from training.evaluation.teachers import check_teacher
 from training.recipe_names import LANGUAGE_FREE, recipe_names
 from training.teacher.defaults import model_folder, reader_kind
@@ -204,6 +205,18 @@ def check_paths(graph: Path, out: Path, flags: EvaluationFlags) -> None:
     check_figures(graph, meta, ("train", "val") if flags.split_kind == OWN else ())
     if flags.split_kind == OWN:
         check_own(meta["name"], meta["splits"])
+    if not flags.report_only:
+        about = (flags.split_kind, flags.hidden, flags.trials, training_config(flags))
+        check_begun(out, meta["content_hash"], *about)
+
+
+def training_config(flags: EvaluationFlags) -> TrainingConfig:
+    return TrainingConfig(
+        epochs=flags.epochs,
+        patience=flags.patience,
+        device=flags.device,
+        precision=flags.student_precision,
+    )
 
 
 def evaluation_options(
@@ -229,12 +242,7 @@ def evaluation_options(
         encoders=cast(tuple[EncoderKind, ...], encoders),
         recipes=recipes,
         hidden=flags.hidden,
-        training=TrainingConfig(
-            epochs=flags.epochs,
-            patience=flags.patience,
-            device=flags.device,
-            precision=flags.student_precision,
-        ),
+        training=training_config(flags),
         teacher=TeacherChoices(
             teacher=flags.teacher,
             nested=flags.nested,

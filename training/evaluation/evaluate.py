@@ -1,8 +1,7 @@
 """The whole evaluation: splits, teachers, searches, runs, report; resumes after an interruption."""
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from training.config import ENCODER_KINDS
 from training.devices import found_device
 from training.errors import EvaluationError
-from training.evaluation.folder import Evaluation, EvaluationFolder, read_result, run_path
+from training.evaluation.folder import Evaluation, EvaluationFolder, run_path
 from training.evaluation.map import write_map
 from training.evaluation.plan import EvaluationOptions, keys_of, run_keys
 from training.evaluation.processes import run_apart
@@ -19,6 +18,13 @@ from training.evaluation.report import REPORT_FILE, write_report
 from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_rows
 from training.evaluation.run import Finish
 from training.evaluation.splits import OWN, check_own, split_graph
+from training.evaluation.stored import (
+    PLAN_FILE,
+    named_settings,
+    read_plan,
+    read_result,
+    refuse_other_settings,
+)
 from training.losses.objectives import MAKERS
 from training.recipe_names import COMBINED
 from training.recipes import RECIPES
@@ -192,27 +198,12 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     An option that did not exist when `out` was created had its default then.
     """
     plan = {"graph_hash": graph.content_hash, **options.fingerprint}
-    path = out / "plan.json"
-    if not path.is_file():
-        write_json(path, plan)
+    kept = read_plan(out)
+    if kept is None:
+        write_json(out / PLAN_FILE, plan)
         return
-    there = read_result(path, f"choose another folder, or remove {out}")
-    kept, wanted = (dict(named_settings(value)) for value in (there, plan))
+    wanted = dict(named_settings(plan))
     usual = dict(named_settings(EvaluationOptions().fingerprint))
     assumed = {name: value for name, value in usual.items() if "." in name}
     names = sorted((assumed | kept).items() ^ (assumed | wanted).items())
-    if names:
-        differing = ", ".join(dict.fromkeys(name for name, _ in names))
-        raise EvaluationError(
-            f"{out} holds an evaluation with other settings ({differing}); choose another folder, "
-            "or remove it"
-        )
-
-
-def named_settings(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Yields every setting by its full name, such as teacher.tuning.epochs, as JSON."""
-    for name, setting in settings.items():
-        if isinstance(setting, dict) and setting:
-            yield from named_settings(setting, f"{before}{name}.")
-        else:
-            yield before + name, json.dumps(setting)
+    refuse_other_settings(out, list(dict.fromkeys(name for name, _ in names)))

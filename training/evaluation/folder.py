@@ -1,6 +1,5 @@
 """Resources shared by the runs of an evaluation: splits, features, teachers, hyperparameters."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from training.evaluation.run import (
     trained_run,
 )
 from training.evaluation.splits import split_graph
+from training.evaluation.stored import read_result
 from training.loop import predict
 from training.recipe_names import (
     GRAPH,
@@ -49,23 +49,6 @@ GRAPH_TEACHER = RunKey(0, 999, "minilm", "sage", VANILLA)  # of every split; no 
 def run_path(out: Path, key: RunKey) -> Path:
     """The path of a run's result in the evaluation folder `out`."""
     return out / "runs" / f"{key.name}.json"
-
-
-def read_result(
-    path: Path, remedy: str = "remove it, and the same command runs it again"
-) -> dict[str, Any]:
-    """Reads a stored file, such as a run's result.
-
-    Raises:
-        EvaluationError: it is damaged.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EvaluationError(f"{path} is damaged: {error}; {remedy}") from error
-    if not isinstance(value, dict):
-        raise EvaluationError(f"{path} is not a result; {remedy}")
-    return value
 
 
 @dataclass(frozen=True, slots=True)

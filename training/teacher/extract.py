@@ -129,8 +129,12 @@ def extract(
     progress: Progress = silent,
     part_prompts: int = PART_PROMPTS,
     ask_parts: AskParts = ask_here,
+    check_room: Callable[[int], None] = lambda missing: None,
 ) -> HopAnswers:
     """Asks all prompts; parts that `folder` already holds are not asked again.
+
+    Args:
+        check_room: is called before any is asked, with how many are missing.
 
     Parts and batches depend on the prompts alone, so that a resumed run, or one on a cluster, gives
     the same bytes.
@@ -143,6 +147,7 @@ def extract(
         for number, part in enumerate(parts)
         if not is_whole(part_path(folder, number))
     }
+    check_room(sum(map(len, missing.values())))
     done = len(prompts) - sum(map(len, missing.values()))
 
     def report(count: int) -> None:

@@ -49,6 +49,7 @@ from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.reading import model_change
+from training.teacher.space import answer_bytes, check_answers_fit, keeping
 from training.teacher.tuning import (
     Examples,
     TuningProgress,
@@ -57,7 +58,7 @@ from training.teacher.tuning import (
     tuning_nodes,
 )
 from understudy.endpoint.opening import open_asker
-from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
+from understudy.folders import atomic_folder, check_output, check_space, reserved, unfinished_folder
 from understudy.folders.errors import cache_errors
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
@@ -133,10 +134,13 @@ def taught(
         examples = tuning_examples(graph, options)
         teacher = with_chosen_scores(teacher, examples, options.tuning)
         options = replace(options, causal=replace(options.causal, scores=teacher.options.scores))
-    tuning = tune_local(teacher, graph, options, work, progress)
-    started = time.monotonic()
+    # Before hours of tuning; how much more unfinished answers take is known after it.
+    check_space(out, len(options.hops) * len(nodes) * answer_bytes(teacher, graph.num_classes))
     ask_parts = ask_here if elsewhere is None else elsewhere(options)
-    answers = ask_local(teacher, graph, options, nodes, work, progress, ask_parts)
+    with keeping(out, work):
+        tuning = tune_local(teacher, graph, options, work, progress)
+        started = time.monotonic()
+        answers = ask_local(teacher, graph, options, nodes, out, work, progress, ask_parts)
     asking_seconds = time.monotonic() - started
     answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
@@ -171,13 +175,8 @@ def put_out(out: Path, work: Path, unfinished: bool = True) -> Iterator[Path]:
     Raises:
         TeacherError: `out` can no longer be written; the work is kept.
     """
-    try:
-        with atomic_folder(out) as folder:
-            yield folder
-    except FolderError as error:
-        raise TeacherError(
-            f"{error}; finished work is kept in {work}, and the same command resumes from there"
-        ) from error
+    with keeping(out, work), atomic_folder(out) as folder:
+        yield folder
     if unfinished:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -216,6 +215,7 @@ def ask_local(
     graph: TextGraph,
     options: TeachOptions,
     nodes: NDArray[np.int64],
+    out: Path,
     work: Path,
     progress: Progress,
     ask_parts: AskParts,
@@ -233,9 +233,14 @@ def ask_local(
         model = f"{frozen.digest} {frozen.reading}"
         digest = prompts_digest(questions.prompts, model, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
+    each = answer_bytes(teacher, graph.num_classes)
+
+    def check_room(missing: int) -> None:
+        check_answers_fit(out, folder, questions.which.size * each, missing * each)
+
     sizes = options.tokens_per_batch, progress, options.part_prompts
     with nullcontext() if folder == work else cache_errors(folder):
-        answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
+        answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts, check_room)
     if (width := answers.log_probabilities.shape[-1]) != graph.num_classes:
         raise TeacherError(
             f"the teacher answers with {width} labels, but {graph.name} has {graph.num_classes}"

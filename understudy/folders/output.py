@@ -60,7 +60,8 @@ def check_space(out: Path, needed: int) -> None:
             the end.
     """
     place = real_place(out)
-    free = shutil.disk_usage(place if place.is_dir() else place.parent).free
+    there = next(path for path in (place, *place.parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
     if free < needed:
         raise OutputUnwritableError(
             f"{out} needs about {megabytes(needed)}, but only {megabytes(free)} are free there"

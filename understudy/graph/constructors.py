@@ -1,8 +1,7 @@
 """Constructors of a graph from data in memory; `TextGraph` inherits them.
 
 The rules for labels, missing values, ids and splits are those of `understudy data import`: see
-docs/guides/data.md. An error names the row and the column. If it advises an option, such as
-`--missing-text id`, use the argument of that name, or the field of `Rules`.
+docs/guides/data.md. An error names the row and the column.
 """
 
 from collections.abc import Mapping, Sequence

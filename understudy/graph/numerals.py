@@ -12,6 +12,7 @@ from understudy.graph.text_graph import string_array
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,499})(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
 DIGITS = r"^[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?$"  # may have leading zeros
 PLAIN = r"^(?:0|-?[1-9][0-9]*)$"  # the usual form of a whole number
+GROUPED = "^[1-9][0-9]{0,2}(?:[,.' \u00a0\u202f][0-9]{3})+$"  # thousands set apart
 WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0*$"  # pandas' form of a whole number in a column with gaps
 EXACT_FLOATS = 2**53 - 1  # up to here, a double represents every whole number exactly
 
@@ -64,6 +65,24 @@ def same_number(name: str, others: pa.LargeStringArray) -> str | None:
         return None
     written = others.filter(pc.match_substring_regex(others, DIGITS)).to_pylist()
     return next((other for other in written if Decimal(other) == wanted), None)
+
+
+def grouped_alike(name: str, others: pa.LargeStringArray) -> str | None:
+    """The first of many names (large_string [n]) that writes the same whole number with its
+    thousands set apart where `name` does not, or the other way round, such as `1,234` for 1234.
+    """
+    digits = ungrouped(name)
+    if digits is None:
+        return None
+    wanted = others.filter(pc.match_substring_regex(others, PLAIN if digits != name else GROUPED))
+    return next((other for other in wanted.to_pylist() if ungrouped(other) == digits), None)
+
+
+def ungrouped(name: str) -> str | None:
+    """The digits of a whole number, possibly with its thousands set apart; None if it is none."""
+    if re.match(GROUPED, name):
+        return re.sub(r"[^0-9]", "", name)
+    return name if re.match(r"^[0-9]+$", name) else None
 
 
 def written_plainly(names: pa.LargeStringArray) -> pa.LargeStringArray:

@@ -9,6 +9,7 @@ from understudy.graph.building import cells
 from understudy.graph.building.cells import CellError
 from understudy.graph.building.reading import Reading
 from understudy.graph.errors import BadInputError
+from understudy.graph.formulas import text_of_formula, texts_of_formulas
 from understudy.graph.missing import is_blank, is_missing
 from understudy.graph.readers.fields import (
     NOT_READ,
@@ -142,8 +143,8 @@ class Columns:
 
         identifier = read(at.id, cells.name_of)
         texts = [read(index, cells.text_of) for index in at.text]
-        neighbors = read(at.neighbors, cells.neighbors_of) or []
-        identifier = (identifier or "").strip() or None  # "nan" may be an id, as in an import
+        neighbors = texts_of_formulas(read(at.neighbors, cells.neighbors_of) or [])
+        identifier = text_of_formula(identifier or "").strip() or None  # an import allows "nan"
         text = cells.joined(texts) if texts else None
         if text is not None and (is_blank(text) or is_missing(text)):
             text = None

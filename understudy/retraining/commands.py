@@ -88,6 +88,8 @@ def from_service(
             typer.echo(
                 f"labels: no node has the label {gone} any more, so it is left out of the graph"
             )
+        if untrained := joining.labels_untrained(used):
+            typer.echo(f"labels: {untrained}")
         return Built(used, (), random_split=False)
 
     inputs = [] if by_url else [Path(source), *([bundle] if bundle else [])]

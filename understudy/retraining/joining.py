@@ -1,5 +1,6 @@
 """Adds nodes that were labelled after the import, and are in no split, to train."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.splits import untrained_members
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 HELD_OUT = ("val", "test")
@@ -69,3 +71,22 @@ def like_held_out(graph: TextGraph, nodes: NDArray[np.int64]) -> NDArray[np.bool
 def labels_gone(known: TextGraph, kept: TextGraph) -> str:
     """Lists the labels that the second graph lacks, for a message; empty if none."""
     return ", ".join(repr(name) for name in known.label_names if name not in kept.label_names)
+
+
+def labels_untrained(graph: TextGraph) -> str:
+    """Describes labels that nodes have, but none of train, in words; empty if there are none.
+
+    A graph without train nodes has none, since it may get a split later.
+    """
+    if not len(graph.splits.get("train", ())):
+        return ""
+    unseen = untrained_members(graph)
+    counts = Counter(graph.label_names[label] for label in graph.labels[unseen])
+    found = ", ".join(f"{name!r} ({count:,} nodes)" for name, count in sorted(counts.items()))
+    if not found:
+        return ""
+    return (
+        f"no node of train has the label {found} any more, so no student can be trained: label "
+        "another node so through the service and add it with --join-train, or remove the label "
+        "from those nodes there"
+    )

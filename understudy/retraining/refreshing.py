@@ -28,7 +28,7 @@ from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph, with_used_labels
 from understudy.progress import terminal_progress
 from understudy.retraining.errors import BundleRefusedError, RefreshError, WorseModelError
-from understudy.retraining.joining import join_train, labels_gone
+from understudy.retraining.joining import join_train, labels_gone, labels_untrained
 from understudy.retraining.options import (
     RefreshOptions,
     asks_the_hard_ones,
@@ -188,6 +188,8 @@ class Refresh:
         known, graph = graph, with_used_labels(graph)
         if gone := labels_gone(known, graph):
             self.tell(f"labels: {gone} has no node any more, so the new model will not know it")
+        if untrained := labels_untrained(graph):
+            self.tell(f"labels: {untrained}")
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
             self.tell("a model of this graph was already refused (--unchanged trains anyway)")
             raise NothingChanged

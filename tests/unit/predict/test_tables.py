@@ -1,5 +1,7 @@
 """Which columns of a table are read, and as what, as `understudy predict` is told it."""
 
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +159,45 @@ def test_a_title_above_the_header_is_told_before_every_row_is_a_bad_one(
     status, output = call(tiny_bundle.folder, source, tmp_path / "out.csv")
     assert status == 1
     assert says(output, "no column of ids or of texts; the columns are: Answers of May")
+
+
+def test_formulas_that_keep_zeros_name_nodes_as_in_an_import(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    (tmp_path / "in.csv").write_text('id\n="node-1"\n"=""node-2"""\n')
+    assert call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "a.jsonl")[0] == 0
+    pq.write_table(pa.table({"id": ['="node-1"', "node-2"]}), tmp_path / "in.parquet")
+    assert call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "b.jsonl")[0] == 0
+    for name in ("a.jsonl", "b.jsonl"):
+        answers = jsonl(tmp_path / name)
+        assert [row["id"] for row in answers] == ["node-1", "node-2"]
+        assert [row["error"] for row in answers] == [None, None]
+    row = json.dumps({"text": "http socket", "neighbors": ['="node-1"']})
+    (tmp_path / "in.jsonl").write_text(row + "\n")
+    assert call(tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "c.jsonl")[0] == 0
+    (answer,) = jsonl(tmp_path / "c.jsonl")
+    (best,) = expected(tiny_bundle, [Node(text="http socket", neighbors=("node-1",))])
+    assert [(answer["label"], answer["score"])] == best
+
+
+def test_ids_that_begin_like_formulas_are_given_back_as_they_are(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    ids = ["=1+1", "+7", "-7", "@home", '=HYPERLINK("x")', "'=1"]
+    rows = [{"id": name, "text": f"{name} http socket"} for name in ids]
+    with (tmp_path / "in.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["id", "text"])
+        writer.writeheader()
+        writer.writerows(rows)
+    for suffix in ("csv", "tsv", "jsonl"):
+        out = tmp_path / f"out.{suffix}"
+        assert call(tiny_bundle.folder, tmp_path / "in.csv", out)[0] == 0
+        with out.open(newline="") as file:
+            delimiter = "," if suffix == "csv" else "\t"
+            answers = (
+                jsonl(out) if suffix == "jsonl" else list(csv.DictReader(file, delimiter=delimiter))
+            )
+        assert [row["id"] for row in answers] == ids
+    best = expected(tiny_bundle, [Node(text=row["text"]) for row in rows])
+    found = [[(row["label"], row["score"])] for row in jsonl(tmp_path / "out.jsonl")]
+    assert found == best

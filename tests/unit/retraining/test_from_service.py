@@ -104,6 +104,26 @@ def test_a_label_that_no_node_has_any_more_is_named(
     assert gone not in load_graph(tmp_path / "graph").label_names
 
 
+def test_a_label_that_left_train_is_named(
+    tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = tiny_bundle.graph
+    named = graph.label_names[1]
+    train = graph.splits["train"]
+    members = [graph.ids[row].as_py() for row in train[graph.labels[train] == 1]]
+    others = int((graph.labels == 1).sum()) - len(members)
+    data = tmp_path / "data"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        engine.apply([DeleteNode(name) for name in members])
+    assert status(data, tmp_path / "graph") == 0
+    told = f"labels: no node of train has the label {named!r} ({others} nodes) any more"
+    assert told in capsys.readouterr().out
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        engine.apply([UpsertNode("new", "red ink", label=named)])
+    assert status(data, tmp_path / "joined", "--join-train") == 0
+    assert "no node of train" not in capsys.readouterr().out
+
+
 def test_what_is_no_graph_is_refused_in_a_line(
     tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

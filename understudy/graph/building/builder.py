@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.class_losses import class_losses
 from understudy.graph.building.edge_resolution import resolve_edges
 from understudy.graph.building.labels import NEGATIVE_LABELS, encode_labels
 from understudy.graph.building.node_checks import (
@@ -172,7 +173,8 @@ def build_graph(
     progress("build the graph", 4, 4)
     alike = alike_ids(ids, lambda node: records.at(int(kept[node])))
     rounded = rounded_remark(ids, lambda node: records.id_at(int(kept[node])))
-    remarks = *what_to_know(graph, drawn), *alike, *rounded
+    losses = class_losses(graph, records, kept, rules.missing_text)
+    remarks = *losses, *what_to_know(graph, drawn), *alike, *rounded
     return Built(graph, tuple(log.repairs.values()), drawn, remarks)
 
 

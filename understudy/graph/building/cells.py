@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from uuid import UUID
 
+from understudy.graph.formulas import text_of_formula
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import EXACT_FLOATS
 
@@ -173,7 +174,7 @@ def neighbors_of(value: object) -> list[str]:
         CellError: an item is no id.
     """
     if isinstance(value, str):
-        value = neighbors_in(value.strip())
+        value = neighbors_in(text_of_formula(value).strip())
     if value is None or (isinstance(value, float) and value != value):
         return []
     items = value if isinstance(value, list | tuple) else [value]

@@ -8,15 +8,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.building.node_checks import NodeColumns, trimmed
+from understudy.graph.building.node_checks import NodeColumns, changed_rows, trimmed
 from understudy.graph.building.records import EdgeTable
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.building.rounded_ids import ADVICE, is_shortened, rounded, rounded_from
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
+from understudy.graph.formulas import column_without_formulas
 from understudy.graph.missing import missing_words
 from understudy.graph.names import look_alike
-from understudy.graph.numerals import WHOLE_FLOAT, as_integers, number_of, same_number
+from understudy.graph.numerals import (
+    WHOLE_FLOAT,
+    as_integers,
+    grouped_alike,
+    number_of,
+    same_number,
+)
 
 UNKNOWN = -2  # no record has this id
 LEFT_OUT = -1  # the record was left out of the graph
@@ -39,7 +46,7 @@ def resolve_edges(
     Raises:
         BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
     """
-    tables = [without_missing(table, records.ids) for table in tables]
+    tables = [without_missing(without_formulas(table, log), records.ids) for table in tables]
     found = first_found(tables, records.ids)
     place = position.astype(np.int32)
     pairs = [endpoints(table, found, records, place, log) for table in tables]
@@ -63,6 +70,18 @@ def resolve_edges(
         rows = [np.flatnonzero(mask) for mask in usable]
         log_repeats(tables, rows, together, num_nodes, log)
     return adjacency
+
+
+def without_formulas(table: EdgeTable, log: RepairLog) -> EdgeTable:
+    """The edges with the texts of a spreadsheet's formulas, such as `="007"`."""
+    for end in ("sources", "targets"):
+        before = getattr(table, end)
+        after = column_without_formulas(before) if named(before) else before
+        if after is not before:
+            rows = changed_rows(before, after)
+            log.add("formulas", len(rows), at(table, rows[0]))
+            table = replace(table, **{end: after})
+    return table
 
 
 def without_missing(table: EdgeTable, ids: pa.LargeStringArray) -> EdgeTable:
@@ -213,6 +232,8 @@ def written_otherwise(value: str, ids: pa.LargeStringArray) -> str:
         return f"though {known!r} is, and {apart}"
     if (known := same_number(value, ids)) is not None:
         return f"though {known!r} is, which is the same number"
+    if (known := grouped_alike(value, ids)) is not None:
+        return f"though {known!r} is, which is the same number with its thousands set apart"
     return ""
 
 
@@ -241,10 +262,12 @@ def rounding_problem(value: str, columns: Sequence[str], records: NodeColumns) -
 def other_ids(records: NodeColumns) -> str:
     """The hint if no edge of a file joins two nodes: another column may hold the ids."""
     columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
-    taken = f" from column {', '.join(columns)}" if columns else ""
+    example = repr(records.ids[0].as_py())
+    if not columns:
+        return f"; no edge joins two nodes, whose ids look like {example}"
     return (
-        "; no edge of the file joins two nodes, whose ids look like "
-        f"{records.ids[0].as_py()!r}{taken}: perhaps another column holds the ids (--id-field)"
+        f"; no edge of the file joins two nodes, whose ids look like {example} from column "
+        f"{', '.join(columns)}: perhaps another column holds the ids (--id-field)"
     )
 
 

@@ -14,6 +14,7 @@ from understudy.graph.building.records import NodeTable
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.building.rounded_ids import ADVICE, is_shortened
 from understudy.graph.errors import BadInputError
+from understudy.graph.formulas import column_without_formulas
 from understudy.graph.ids import first_unusable, id_problem
 from understudy.graph.numerals import all_whole, as_integers
 
@@ -69,7 +70,7 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
         name: trimmed(pa.concat_arrays([getattr(table, name) for table in tables]))
         for name in names
     }
-    records = NodeColumns(tables, **columns)
+    records = without_formulas(NodeColumns(tables, **columns), log)
     if not len(records):
         files = ", ".join(table.source.file for table in tables)
         raise BadInputError(f"{files}: contains no nodes; a graph needs at least one")
@@ -83,6 +84,25 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
     labels = read_labels(records.labels, negative_labels, log, records.at)
     texts = visible_texts(records, log)
     return replace(records, ids=plain_ids(records, log), texts=texts, labels=labels)
+
+
+def without_formulas(records: NodeColumns, log: RepairLog) -> NodeColumns:
+    """The records with the texts of a spreadsheet's formulas, such as `="007"`."""
+    names = ("ids", "texts", "labels", "splits", "groups")
+    columns = {name: getattr(records, name) for name in names}
+    for name, column in columns.items():
+        columns[name] = column_without_formulas(column)
+        if columns[name] is not column:
+            rows = changed_rows(column, columns[name])
+            log.add("formulas", len(rows), records.at(int(rows[0])))
+    return replace(records, **columns)
+
+
+def changed_rows(before: pa.LargeStringArray, after: pa.LargeStringArray) -> NDArray[np.int64]:
+    """int64: the rows of a column that became another text, or null."""
+    kept = pc.fill_null(pc.equal(before, after), False)
+    changed = pc.and_(before.is_valid(), pc.invert(kept))
+    return np.flatnonzero(changed.to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
 def visible_texts(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:

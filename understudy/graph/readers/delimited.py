@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError
+from understudy.graph.formulas import text_of_formula, texts_of_formulas
 from understudy.graph.readers.dialects import (
     Dialect,
     find_dialect,
@@ -14,7 +15,6 @@ from understudy.graph.readers.dialects import (
     split_raw,
 )
 from understudy.graph.readers.fields import listed
-from understudy.graph.readers.formulas import text_of_formula, texts_of_formulas
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 from understudy.progress import Progress, silent
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.readers.formulas import SIGN
+from understudy.graph.formulas import SIGN
 from understudy.graph.readers.packed import open_bytes
 from understudy.graph.readers.text_lines import read_lines
 

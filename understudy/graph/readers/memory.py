@@ -48,6 +48,7 @@ from understudy.graph.readers.pyg_values import (
     find_labels,
     find_texts,
 )
+from understudy.graph.readers.python_words import in_python, told_in_python
 from understudy.graph.readers.tables import read_edge_rows, read_node_rows
 from understudy.graph.readers.torch_files import graph_values
 from understudy.graph.text_graph import TextGraph
@@ -62,7 +63,7 @@ def announced(built: Built, name: str) -> TextGraph:
     """Logs everything that an import would print; returns the graph."""
     graph = replace(built.graph, name=name)
     for remark in (*map(str, built.repairs), *built.remarks):
-        logger.warning("%s: %s", name, remark)
+        logger.warning("%s: %s", name, in_python(remark))
     if built.random_split and graph.label_names:
         sizes = ", ".join(f"{part} {len(members):,}" for part, members in graph.splits.items())
         logger.warning("%s: split %s (%s)", name, graph.reading["split"], sizes)
@@ -78,6 +79,7 @@ def tell_found(reading: Reading, given: Collection[str], name: str) -> None:
             return
 
 
+@told_in_python
 def graph_from_arrays(
     texts: Sequence[str | None],
     edges: Any,
@@ -111,6 +113,9 @@ def graph_from_arrays(
         splits=null_strings(count),
         groups=group_names(values["groups"], count),
     )
+    pairs = edge_table(data, ids is not None)
+    if ids is not None:
+        check_ends_are_ids(data.array("edges"), pairs, nodes.ids)
     split = None if splits is None else named_split(splits, count)
     if ids is not None and splits is not None and may_be_ids(splits, nodes.ids):
         logger.warning(
@@ -120,7 +125,7 @@ def graph_from_arrays(
         )
     built = build_graph(
         [nodes],
-        [edge_table(data, ids is not None)],
+        [pairs],
         name=name,
         source="arrays in memory",
         rules=rules,
@@ -164,6 +169,25 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
         columns = [column.astype(np.int64) for column in columns]
     numbers = np.arange(len(pairs), dtype=np.int64)
     return EdgeTable(Source(str(ARRAYS), "edge"), numbers, *columns)
+
+
+def check_ends_are_ids(given: NDArray[Any], table: EdgeTable, ids: pa.LargeStringArray) -> None:
+    """Refuses edges between positions of nodes that have ids.
+
+    Raises:
+        BadInputError: every end is a position, and none is an id.
+    """
+    if given.dtype.kind not in "iu" or not given.size:
+        return
+    if given.min() < 0 or given.max() >= len(ids):
+        return
+    ends = pa.concat_arrays([table.sources, table.targets])
+    if not pc.any(pc.is_in(ends, value_set=pc.utf8_trim_whitespace(ids))).as_py():
+        raise BadInputError(
+            f"{ARRAYS}: 'edges' must be pairs of ids, since there are 'ids', and none of their "
+            f"ends is one: such as {given.flat[0]}, where ids look like {ids[0].as_py()!r}; if "
+            "they are positions, give the ids at them: [(ids[a], ids[b]) for a, b in edges]"
+        )
 
 
 def half_character(pairs: NDArray[Any]) -> BadInputError:
@@ -246,6 +270,7 @@ def is_empty(part: Any) -> bool:
         return False
 
 
+@told_in_python
 def graph_from_tables(
     nodes: Any,
     edges: Any,
@@ -287,6 +312,7 @@ def checked(table: NodeTable, fields: NodeFields) -> NodeTable:
     return with_class_names([table])[0]
 
 
+@told_in_python
 def graph_from_networkx(
     graph: Any, node_fields: NodeFields, name: str, rules: Rules | None
 ) -> TextGraph:
@@ -310,6 +336,7 @@ def graph_from_networkx(
     return announced(with_unread_splits(built, [node_table], fields), name)
 
 
+@told_in_python
 def graph_from_pyg(
     data: Any, texts: Sequence[str | None] | None, keys: PygKeys, name: str, rules: Rules | None
 ) -> TextGraph:

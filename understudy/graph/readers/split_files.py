@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from understudy.graph.building.split_names import NO_SPLIT, SPLIT_SYNONYMS, named_parts
 from understudy.graph.errors import BadInputError
+from understudy.graph.formulas import column_without_formulas
 from understudy.graph.numerals import EXACT_FLOATS, all_whole, as_integers
 from understudy.graph.readers.fields import listed
 from understudy.graph.readers.jsonl import read_value
@@ -134,8 +135,9 @@ def locate(
 ) -> tuple[dict[str, NDArray[np.int64]], str]:
     """int64 record positions, and the meaning of the members, decided for the whole split."""
     values = [value for part in members.values() for value in part]
-    names = pc.utf8_trim_whitespace(string_array([str(value) for value in values]))
-    ids = pc.utf8_trim_whitespace(ids)
+    names = column_without_formulas(string_array([str(value) for value in values]))
+    names = pc.utf8_trim_whitespace(names)
+    ids = pc.utf8_trim_whitespace(column_without_formulas(ids))
     if all_whole(ids):  # the graph will have 3 for 3.0
         names, ids = as_integers(names), as_integers(ids)
     positions = pc.index_in(names, value_set=ids)

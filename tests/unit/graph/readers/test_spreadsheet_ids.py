@@ -1,14 +1,18 @@
 """Ids as spreadsheets and pandas write them: as formulas, rounded, and as floats."""
 
+import json
+import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
-from understudy.graph import BadInputError
+from understudy.graph import BadInputError, TextGraph
 from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
-from understudy.graph.readers.files import import_graph
+from understudy.graph.readers.files import SplitFile, import_graph
 
 ROUNDED = "id,text\n1.23457E+11,a pump\n1.23458E+11,a valve\n"
 
@@ -29,6 +33,52 @@ def test_formulas_in_a_tsv_whose_quotes_are_letters(import_text: Import) -> None
     built = import_text(nodes, "source,target\n007,008\n", node_name="nodes.tsv")
     assert built.graph.ids.to_pylist() == ["007", "008"]
     assert built.graph.texts[0].as_py() == 'an "owl"'
+
+
+FORMULAS = [
+    {"id": '="007"', "text": "an owl", "label": '="1"', "neighbors": ['="008"']},
+    {"id": ' ="008"', "text": '="say ""no"""', "label": "2", "neighbors": None},
+    {"id": "9", "text": 'a b="c"', "label": '=""', "neighbors": ["007"]},
+]
+
+
+def check_formulas(graph: TextGraph) -> None:
+    assert graph.ids.to_pylist() == ["007", "008", "9"]
+    assert graph.texts.to_pylist() == ["an owl", 'say "no"', 'a b="c"']
+    assert names(graph) == ["1", "2", None]
+    assert graph.adjacency.edges().tolist() == [[0, 1], [0, 2]]
+    assert graph.notes["formulas"] == 7
+
+
+def test_formulas_are_what_they_mean_in_json_and_parquet(
+    import_text: Import, tmp_path: Path
+) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in FORMULAS)
+    check_formulas(import_text(lines, None, node_name="nodes.jsonl").graph)
+    pq.write_table(pa.Table.from_pylist(FORMULAS), tmp_path / "n.parquet")
+    content = (tmp_path / "n.parquet").read_bytes()
+    built = import_text(content, None, node_name="nodes.parquet")
+    check_formulas(built.graph)
+    formulas = next(repair for repair in built.repairs if repair.kind == "formulas")
+    assert str(formulas).endswith("nodes.parquet row 1)")
+
+
+def test_formulas_are_what_they_mean_in_python() -> None:
+    check_formulas(TextGraph.from_pandas(pa.Table.from_pylist(FORMULAS)))
+    graph = TextGraph.from_arrays(["a", "b"], [("007", '="008"')], ids=['="007"', "008"])
+    assert graph.ids.to_pylist() == ["007", "008"]
+    assert graph.adjacency.edges().tolist() == [[0, 1]]
+
+
+def test_a_split_may_name_ids_as_formulas(import_text: Import, tmp_path: Path) -> None:
+    parts = {"train": ['="1"', "2"], "val": ["3"]}
+    (tmp_path / "splits.json").write_text(json.dumps(parts))
+    nodes = NODES.replace("\n3,", '\n"=""3""",')
+    built = import_text(nodes, EDGES, splits=SplitFile(tmp_path / "splits.json"))
+    assert {name: rows.tolist() for name, rows in built.graph.splits.items()} == {
+        "train": [0, 1],
+        "val": [2],
+    }
 
 
 def test_no_formula_is_looked_for_where_there_is_none(import_text: Import) -> None:
@@ -83,6 +133,19 @@ def test_an_edge_of_a_rounded_id_is_told_why(
 ) -> None:
     with pytest.raises(BadInputError, match=rf"edges\.csv:2: .*no node's id.*{problem}.*text"):
         import_text(nodes, f"source,target\n{edge}\n")
+
+
+@pytest.mark.parametrize(
+    ("node", "end"), [("1,234", "1234"), ("1234567", "1 234 567"), ("1\u00a0234", "1234")]
+)
+def test_an_id_whose_thousands_are_set_apart_is_told(
+    import_text: Import, node: str, end: str
+) -> None:
+    told = re.escape(f"though {node!r} is, which is the same number with its thousands set apart")
+    with pytest.raises(BadInputError, match=told):
+        import_text(f'id,text\n"{node}",a\n3,b\n', f'source,target\n3,"{end}"\n')
+    with pytest.raises(BadInputError, match="no node's id; add the node"):
+        import_text(f'id,text\n"{node}",a\n3,b\n', 'source,target\n3,"12,34"\n')
 
 
 def test_whole_floats_beside_words_are_whole_numbers(import_text: Import) -> None:

@@ -1,0 +1,91 @@
+"""What a folder of an evaluation holds; read without the libraries that training needs."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from training.config import TrainingConfig
+from training.errors import EvaluationError
+
+PLAN_FILE = "plan.json"  # the settings that all runs of a folder share
+
+
+def read_result(
+    path: Path, remedy: str = "remove it, and the same command runs it again"
+) -> dict[str, Any]:
+    """Reads a stored file, such as a run's result.
+
+    Raises:
+        EvaluationError: it is damaged.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EvaluationError(f"{path} is damaged: {error}; {remedy}") from error
+    if not isinstance(value, dict):
+        raise EvaluationError(f"{path} is not a result; {remedy}")
+    return value
+
+
+def read_plan(out: Path) -> dict[str, str] | None:
+    """The settings of the runs in `out` by their full names, as JSON; None if there are none.
+
+    Raises:
+        EvaluationError: they are damaged.
+    """
+    path = out / PLAN_FILE
+    if not path.is_file():
+        return None
+    return dict(named_settings(read_result(path, f"choose another folder, or remove {out}")))
+
+
+def check_begun(
+    out: Path,
+    content_hash: str,
+    split_kind: str,
+    hidden: int,
+    trials: int,
+    training: TrainingConfig,
+) -> None:
+    """Refuses a folder whose runs have other settings than these, which are most of them; the
+    teacher's are checked with the whole plan.
+
+    Raises:
+        EvaluationError: names the settings that differ.
+    """
+    kept = read_plan(out)
+    if kept is None:
+        return
+    wanted = {
+        "graph_hash": content_hash,
+        "split_kind": split_kind,
+        "hidden": hidden,
+        "trials": trials,
+        "training": training.settings,
+    }
+    refuse_other_settings(
+        out, [name for name, value in named_settings(wanted) if kept.get(name, value) != value]
+    )
+
+
+def refuse_other_settings(out: Path, differing: list[str]) -> None:
+    """Refuses a folder of other settings.
+
+    Raises:
+        EvaluationError: some differ.
+    """
+    if differing:
+        raise EvaluationError(
+            f"{out} holds an evaluation with other settings ({', '.join(differing)}); choose "
+            "another folder, or remove it"
+        )
+
+
+def named_settings(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yields every setting by its full name, such as teacher.tuning.epochs, as JSON."""
+    for name, setting in settings.items():
+        if isinstance(setting, dict) and setting:
+            yield from named_settings(setting, f"{before}{name}.")
+        else:
+            yield before + name, json.dumps(setting)
