@@ -46,6 +46,7 @@ PLACE_ERRORS = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a file is in the way",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ELOOP: "it is a symbolic link to itself",
     errno.EIO: "the disk reports an error",
