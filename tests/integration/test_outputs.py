@@ -251,10 +251,16 @@ def test_a_disk_that_runs_full_is_one_line_and_leaves_the_old_graph(
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "problem"),
     [
-        ("distill", "{graph}", "{out}", "--encoder", "minilm", "--epochs", "1"),
-        ("teach", "{graph}", "{out}", "--frozen", "--hops", "0", "--no-show-labels"),
+        (
+            ("distill", "{graph}", "{out}", "--encoder", "minilm", "--epochs", "1"),
+            "cannot be written: no space is left there",
+        ),
+        (
+            ("teach", "{graph}", "{out}", "--frozen", "--hops", "0", "--no-show-labels"),
+            "but only 0.01 MB are free there",
+        ),
     ],
 )
 def test_a_cache_that_is_full_is_told_by_its_own_name_and_not_by_the_outputs(
@@ -264,16 +270,14 @@ def test_a_cache_that_is_full_is_told_by_its_own_name_and_not_by_the_outputs(
     refused: Call,
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
+    problem: str,
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_CACHE", str(small_disk / "cache"))
     (small_disk / "ballast").write_bytes(bytes(2**20 - 2**13))
     places = {"graph": made / "graph", "out": tmp_path / "out"}
     line = refused(*(word.format(**places) for word in words))
     assert line.startswith(f"error: {small_disk / 'cache'}/")
-    assert line.endswith(
-        "cannot be written: no space is left there; set UNDERSTUDY_CACHE to a writable folder "
-        "with enough space"
-    )
+    assert line.endswith(f"{problem}; set UNDERSTUDY_CACHE to a writable folder with enough space")
     assert not (tmp_path / "out").exists()
 
 
