@@ -1,15 +1,9 @@
 """Names of any length: those that are kept or told back are bounded, and no error repeats them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-
-from service.app import create_app
-from service.settings import Settings
-from tests.bundles import TinyBundle
-from understudy.engine import Engine
 
 LONG = "a" * 1_000_000
 MOST_TOLD = 2_000  # bytes
@@ -20,14 +14,6 @@ CHOICES = [{"value": "games"}, {"value": "net"}]
 
 def question(name: str) -> dict[str, Any]:
     return {"type": "choice", "name": name, "instructions": "Which?", "choices": CHOICES}
-
-
-@pytest.fixture(scope="module")
-def client(tiny_bundle: TinyBundle) -> Iterator[TestClient]:
-    with Engine.open(tiny_bundle.folder) as engine:
-        app = create_app(engine, Settings())
-        with TestClient(app, base_url="http://localhost") as client:
-            yield client
 
 
 @pytest.mark.parametrize(

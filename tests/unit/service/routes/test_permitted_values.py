@@ -1,27 +1,13 @@
 """Where a field takes one of some words, the error for another value lists them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.settings import Settings
-from tests.bundles import TinyBundle
-from understudy.engine import Engine
-
 NODES = [{"id": "node-1"}]
 ROUTES = "one of auto, student, teacher"
 KINDS = "one of add_edge, delete_node, remove_edge, upsert_node"
-
-
-@pytest.fixture(scope="module")
-def client(tiny_bundle: TinyBundle) -> Iterator[TestClient]:
-    with Engine.open(tiny_bundle.folder) as engine:
-        app = create_app(engine, Settings())
-        with TestClient(app, base_url="http://localhost") as client:
-            yield client
 
 
 @pytest.mark.parametrize(
