@@ -254,6 +254,20 @@ def test_no_current_folder_and_no_home(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(other_places())  # a trained student is not lost for want of a home
 
 
+def test_an_empty_home_is_not_the_root_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_CACHE", raising=False)
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(SourceError, match="HOME is empty"):
+        cache_folder()
+    assert list(other_places())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache/understudy"
+    monkeypatch.setenv("UNDERSTUDY_CACHE", "~/kept")  # as no shell has expanded it
+    assert cache_folder() == tmp_path / "kept"
+
+
 def test_a_path_that_is_no_text_is_refused_before_any_work(tmp_path: Path) -> None:
     strange = tmp_path / os.fsdecode(b"graph\xff")
     with pytest.raises(OutputUnwritableError, match="its path is not UTF-8"):

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.graph.building.class_losses import class_losses
+from understudy.graph.building.dated_ids import dated_remark
 from understudy.graph.building.edge_resolution import resolve_edges
 from understudy.graph.building.labels import NEGATIVE_LABELS, encode_labels
 from understudy.graph.building.node_checks import (
@@ -172,9 +173,13 @@ def build_graph(
     graph = replace(with_notes(graph, log), reading={"files": readings, "split": origin})
     progress("build the graph", 4, 4)
     alike = alike_ids(ids, lambda node: records.at(int(kept[node])))
-    rounded = rounded_remark(ids, lambda node: records.id_at(int(kept[node])))
+    spoiled = [
+        words
+        for remark in (rounded_remark, dated_remark)
+        for words in remark(ids, lambda node: records.id_at(int(kept[node])))
+    ]
     losses = class_losses(graph, records, kept, rules.missing_text)
-    remarks = *losses, *what_to_know(graph, drawn), *alike, *rounded
+    remarks = *losses, *what_to_know(graph, drawn), *alike, *spoiled
     return Built(graph, tuple(log.repairs.values()), drawn, remarks)
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.dated_ids import could_be_dated, first_dated, is_dated
 from understudy.graph.building.node_checks import NodeColumns, changed_rows, trimmed
 from understudy.graph.building.records import EdgeTable
 from understudy.graph.building.repairs import RepairLog
@@ -73,13 +74,17 @@ def resolve_edges(
 
 
 def without_formulas(table: EdgeTable, log: RepairLog) -> EdgeTable:
-    """The edges with the texts of a spreadsheet's formulas, such as `="007"`."""
+    """The edges with the texts of a spreadsheet's formulas, such as `="007"`.
+
+    The source of a node's neighbour is the node's own id, which was counted among the nodes.
+    """
     for end in ("sources", "targets"):
         before = getattr(table, end)
         after = column_without_formulas(before) if named(before) else before
         if after is not before:
             rows = changed_rows(before, after)
-            log.add("formulas", len(rows), at(table, rows[0]))
+            if not (table.of_nodes and end == "sources"):
+                log.add("formulas", len(rows), at(table, rows[0]))
             table = replace(table, **{end: after})
     return table
 
@@ -215,8 +220,11 @@ def unknown_endpoint(
             "or drop such edges with --skip-unknown"
         )
     end = f"{end} {value!r:.100} is no node's id{others}"
-    if rounding := rounding_problem(value, table.reading.used.get(side, ()), records):
-        return f"{end}{rounding}: {ADVICE}"
+    columns = table.reading.used.get(side, ())
+    if problem := rounding_problem(value, columns, records) or date_problem(
+        value, columns, records
+    ):
+        return f"{end}{problem}: {ADVICE}"
     if like := written_otherwise(value, records.ids):
         return f"{end}, {like}; write both in the same way"
     advice = "add the node, or drop such edges with --skip-unknown"
@@ -257,6 +265,20 @@ def rounding_problem(value: str, columns: Sequence[str], records: NodeColumns) -
         f", and nodes' ids, such as {records.ids[first].as_py()!r} ({records.id_at(first)}), are "
         "numbers that a spreadsheet has rounded"
     )
+
+
+def date_problem(value: str, columns: Sequence[str], records: NodeColumns) -> str:
+    """What a spreadsheet has made a date of if an unknown id, or the nodes' own, look so; or ""."""
+    count, first = first_dated(records.ids)
+    if is_dated(value) and not count:
+        where = f" in column {columns[0]!r}" if columns else ""
+        return f"; it is a date{where}, perhaps a spreadsheet's, which was no date before"
+    if count and could_be_dated(value):
+        return (
+            f", and nodes' ids, such as {records.ids[first].as_py()!r} ({records.id_at(first)}), "
+            "are dates, perhaps a spreadsheet's, which were no dates before"
+        )
+    return ""
 
 
 def other_ids(records: NodeColumns) -> str:
