@@ -153,7 +153,10 @@ def test_plain_edge_lists(import_text: Import, content: str, name: str) -> None:
 
 
 def test_a_plain_edge_list_with_one_id_in_a_line(import_text: Import) -> None:
-    with pytest.raises(BadInputError, match=r"edges\.txt:2: expected two node ids, .*found '3'; let the name of a table"):
+    with pytest.raises(
+        BadInputError,
+        match=r"edges\.txt:2: expected two node ids, .*found '3'; let the name of a table",
+    ):
         import_text(NODES, "1 2\n3\n", edge_name="edges.txt")
 
 
