@@ -23,7 +23,7 @@ from training.student.network import Student
 from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from training.teacher.defaults import STUDENT_WEIGHTS
 from understudy.folders import atomic_folder, unchanged
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph.files import check_readable, write_json
 from understudy.graph.lineage import Lineage, parse_lineage
 
@@ -113,7 +113,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     path = folder / "config.json"
     if not path.is_file():
-        problem = url_problem(folder) or (
+        problem = path_problem(folder) or (
             f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
         )
         raise CheckpointError(problem)

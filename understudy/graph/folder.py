@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from understudy.folders import atomic_folder, unchanged
 from understudy.folders.names import character_problem
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph.csr import build_adjacency
 from understudy.graph.errors import GraphFormatError, SourceError
 from understudy.graph.files import write_json
@@ -101,7 +101,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / "meta.json"
     if not path.is_file():
-        problem = url_problem(folder) or (
+        problem = path_problem(folder) or (
             f"{folder} is not a graph folder (no meta.json); make one with `understudy data "
             "import`, `data debian` or `data synthetic`"
         )

@@ -27,7 +27,7 @@ from understudy.folders import (
 )
 from understudy.folders.errors import place_errors
 from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
-from understudy.graph import load_graph
+from understudy.graph import TextGraph, load_graph, save_graph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import cache_folder
 
@@ -218,6 +218,23 @@ def test_a_url_is_refused_in_words_and_no_folder_is_made_of_it(
         open_bundle("s3://bucket/bundle")
     assert entries(tmp_path) == set()
     check_output(tmp_path / "s3:" / "graph", GRAPH)  # an odd name, and a place on a disk
+
+
+def test_a_home_that_nobody_has_put_in_is_no_folder_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputUnwritableError, match=r"^~/graph begins with ~.*the whole path"):
+        check_output(Path("~/graph"), GRAPH)
+    with pytest.raises(OutputUnwritableError, match=r"^~/graph begins with ~"):
+        save_graph(TextGraph.from_arrays(["a", "b"], [(0, 1)]), "~/graph")
+    with pytest.raises(SourceError, match=r"^~/graph begins with ~"):
+        load_graph("~/graph")
+    with pytest.raises(BundleMissingError, match=r"^~/bundle begins with ~"):
+        open_bundle("~/bundle")
+    assert entries(tmp_path) == set()
+    check_output(tmp_path / "~" / "graph", GRAPH)
+    check_output(Path("~graph"), GRAPH)
 
 
 def test_a_library_in_rust_that_cannot_write_names_the_place(tmp_path: Path) -> None:
