@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.cells import SPLITTING
 from understudy.graph.building.dated_ids import could_be_dated, first_dated, is_dated
 from understudy.graph.building.node_checks import NodeColumns, changed_rows, trimmed
 from understudy.graph.building.records import EdgeTable
@@ -227,10 +228,22 @@ def unknown_endpoint(
         return f"{end}{problem}: {ADVICE}"
     if like := written_otherwise(value, records.ids):
         return f"{end}, {like}; write both in the same way"
+    if table.of_nodes and (example := first_match(records.ids, SPLITTING)) is not None:
+        return (
+            f"{end}; a list of neighbours is split at blanks and at ; , and |, which ids such as "
+            f'{example!r:.100} contain: write it as a list of strings, ["a b", "c"]'
+        )
     advice = "add the node, or drop such edges with --skip-unknown"
     if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
         advice += ", or, if the line names the columns, say so with --header"
     return f"{end}; {advice}" + (other_ids(records) if unknown.all() else "")
+
+
+def first_match(ids: pa.LargeStringArray, pattern: str) -> str | None:
+    """The first of the ids in which a pattern is found."""
+    mask = pc.match_substring_regex(ids, pattern)
+    place = pc.index(mask, pa.scalar(True)).as_py()
+    return None if place < 0 else str(ids[place].as_py())
 
 
 def written_otherwise(value: str, ids: pa.LargeStringArray) -> str:

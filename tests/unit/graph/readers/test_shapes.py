@@ -279,6 +279,24 @@ def test_an_unknown_neighbor_is_refused_with_the_line_of_its_node(import_text: I
         import_text(nodes, None, node_name="nodes.jsonl")
 
 
+def test_neighbors_whose_ids_hold_what_splits_a_list_are_told_how_to_be_written(
+    import_text: Import,
+) -> None:
+    told = r"target 'New' is no node's id.*split at blanks.*'New York'.*a list of strings"
+    with pytest.raises(BadInputError, match=told):
+        import_text("id,text,neighbors\nNew York,a,Boston\nBoston,b,New York\n", None)
+    quoted = 'id,text,neighbors\nNew York,a,Boston\nBoston,b,"[""New York""]"\n'
+    assert edges(import_text(quoted, None)) == [[0, 1]]
+
+
+@pytest.mark.parametrize("value", ['{"2": 0.5}', '[{"id": 2}]'])
+def test_neighbors_that_are_no_ids_are_told_to_be_a_list_of_them(
+    import_text: Import, value: str
+) -> None:
+    with pytest.raises(BadInputError, match="'neighbors' must be a list of ids"):
+        import_text(f'{{"id": 1, "text": "a", "neighbors": {value}}}\n', None, node_name="n.jsonl")
+
+
 @pytest.mark.parametrize("word", ["nan", "NaN", "NULL", "None", "N/A"])
 def test_a_text_that_only_says_that_it_is_missing(import_text: Import, word: str) -> None:
     with pytest.raises(BadInputError, match=r"nodes\.csv:2: node 'a' has no text"):
