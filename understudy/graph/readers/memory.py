@@ -40,6 +40,7 @@ from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
 from understudy.graph.readers.memory_tables import arrow_columns, plain
 from understudy.graph.readers.networkx_files import edge_rows, node_rows
+from understudy.graph.readers.pandas_index import check_same_index
 from understudy.graph.readers.pyg import PygKeys, built_of
 from understudy.graph.readers.pyg_values import (
     Attributes,
@@ -98,6 +99,7 @@ def graph_from_arrays(
             f"{ARRAYS}: 'label_names' are the names of class numbers; give 'labels', too"
         )
     arrays = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
+    check_same_index({key: arrays[key] for key in ("texts", "ids", "labels", "groups")})
     values = {key: plain(value) for key, value in arrays.items()}
     values["label_names"] = named_classes(label_names)
     data = Attributes(ARRAYS, values, RepairLog())
