@@ -25,7 +25,8 @@ from training.config import (
     TrainingConfig,
 )
 from training.devices import StudentPrecision
-from training.evaluation.plan import EvaluationOptions, names
+from training.errors import EvaluationError, TeacherError, TrainingError
+from training.evaluation.plan import EvaluationOptions
 from training.evaluation.splits import SPLIT_KINDS
 from training.evaluation.teachers import check_teacher
 from training.recipes import RECIPES
@@ -43,12 +44,14 @@ from understudy.extras import needed
 from understudy.graph.cached_graph import GraphSource, graph_folder
 from understudy.graph.folder import read_meta
 from understudy.graph.readers.label_descriptions import checked_descriptions
+from understudy.plain_arguments import plain_arguments
 from understudy.progress import Progress, silent
 
 DISTILL = DistillChoices()
 CAUSAL = CausalOptions()
 
 
+@plain_arguments(TeacherError)
 def teach(
     graph: GraphSource,
     out: Path | str,
@@ -104,8 +107,7 @@ def teach(
         label_descriptions: a line about each label, shown in prompts.
         max_nodes: nodes to ask about; 0 asks about all.
         budget: number of questions to ask, one per node and hop; 0 is no limit.
-        budget_choice: which nodes to ask about first: those that labels leave uncertain, or
-            random ones; by default random for `max_nodes`, otherwise uncertain.
+        budget_choice: nodes to ask first: random (by default for `max_nodes`) or uncertain ones.
         budget_hard: difficulty of each node by id, used instead of the labels' uncertainty.
         tuned_layers: number of upper encoder layers to tune; 0 tunes all.
         frozen: tune only an encoder's head: the cheapest teacher.
@@ -128,8 +130,7 @@ def teach(
     Raises:
         ClusterError: no cluster can be joined, or its workers fail.
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
-            `understudy.graph.errors` and `training.errors`; an argument that this teacher does not
-            read is refused.
+            `understudy.graph.errors` and `training.errors`; also for an unread argument.
     """
     check_cluster(ray, workers)
     check_order(bool(budget or max_nodes), budget_hard is not None, budget_choice)
@@ -182,6 +183,7 @@ def teach(
         return teaching.teach(folder, Path(out), choices.options(), progress, force, place)
 
 
+@plain_arguments(TrainingError)
 def distill(
     graph: GraphSource,
     out: Path | str,
@@ -292,6 +294,7 @@ def distill(
         return distilling.distill(folder, Path(out), options, progress, force, place)
 
 
+@plain_arguments(EvaluationError)
 def evaluate(
     graph: GraphSource,
     out: Path | str,
@@ -384,9 +387,9 @@ def evaluate(
         splits=splits,
         seeds=seeds,
         split_kind=split_kind,
-        students=names("students", students),
-        encoders=names("encoders", encoders),
-        recipes=names("recipes", recipes),
+        students=tuple(students),
+        encoders=tuple(encoders),
+        recipes=tuple(recipes),
         hidden=hidden,
         training=TrainingConfig(
             epochs=epochs, patience=patience, device=device, precision=student_precision

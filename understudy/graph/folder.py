@@ -17,12 +17,13 @@ from understudy.folders import atomic_folder, unchanged
 from understudy.folders.names import character_problem
 from understudy.folders.places import path_problem
 from understudy.graph.csr import build_adjacency
-from understudy.graph.errors import GraphFormatError, SourceError
+from understudy.graph.errors import BadInputError, GraphFormatError, SourceError
 from understudy.graph.files import write_json
 from understudy.graph.lineage import Lineage, lineage_of, lineage_value, parse_lineage
 from understudy.graph.names import check_name
 from understudy.graph.settled import settled
 from understudy.graph.text_graph import TextGraph, string_array
+from understudy.plain_arguments import plain_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Meta(Format):
     reading: dict[str, Any] = msgspec.field(default_factory=dict)  # missing in older graphs
 
 
+@plain_arguments(BadInputError)
 def save_graph(graph: TextGraph, folder: Path | str) -> None:
     """Writes `graph` to `folder`, replacing what is there once the new one is complete.
 
@@ -57,6 +59,8 @@ def save_graph(graph: TextGraph, folder: Path | str) -> None:
         BadInputError: the graph's name is not allowed, or one of its fields does not fit the others
             (see `understudy.graph.settled`).
     """
+    if not isinstance(graph, TextGraph):
+        raise BadInputError(f"graph must be a Graph, not {type(graph).__name__}")
     check_name(graph.name, "the graph's name")
     graph = settled(graph)
     split_names = [*graph.splits, NO_SPLIT]
@@ -125,6 +129,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+@plain_arguments(SourceError)
 def load_graph(folder: Path | str) -> TextGraph:
     """Reads a graph folder and verifies its content hash.
 

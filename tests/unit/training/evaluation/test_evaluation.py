@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from training import interface
 from training.errors import EvaluationError, TrainingError
 from training.evaluation.evaluate import check_plan, check_splits, evaluate, whole_sets
 from training.evaluation.folder import EvaluationFolder
-from training.evaluation.plan import Choice, EvaluationOptions, names, run_keys
+from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
 from training.evaluation.splits import (
     OWN,
@@ -113,10 +114,9 @@ def test_unknown_names_are_told() -> None:
         EvaluationOptions(split_kind="thirds")
 
 
-def test_one_word_is_not_read_as_the_names_of_its_letters() -> None:
-    assert names("students", ["sage", "mlp"]) == ("sage", "mlp")
-    with pytest.raises(EvaluationError, match=r"students takes several names, such as \['sage'\]"):
-        names("students", "sage")
+def test_one_word_is_not_read_as_the_names_of_its_letters(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"students takes several values, such as \['sage'\]"):
+        interface.evaluate(tmp_path / "graph", tmp_path / "out", students="sage")
 
 
 def test_reliability_counts_every_node() -> None:
