@@ -106,7 +106,7 @@ def with_hints(built: Built, tables: Sequence[NodeTable], fields: NodeFields) ->
             "with --label-field"
         )
     files = built.graph.reading.get("files", ())
-    if not (fields.neighbors or used & {"neighbors"} or any("source" in f["used"] for f in files)):
+    if len(files) == len(tables) and not fields.neighbors and "neighbors" not in used:
         hints.append(
             "no edges are given; name a file of them with --edges, or a column of neighbours with "
             "--neighbors-field"

@@ -224,4 +224,6 @@ def test_labels_and_edges_that_may_have_been_forgotten_are_told(import_text: Imp
     assert "--neighbors-field" in given
     assert hints(team, EDGES.replace("2,3\n", ""), NodeFields(label="team")) == []
     assert hints(team, None, NodeFields(label="none", neighbors="none")) == []
-    assert len(hints("id,text\n1,oak\n2,elm\n", "source,target\n")) == 0
+    for name, links in (("edges.csv", "source,target\n"), ("edges.txt", "# none\n")):
+        built = import_text("id,text\n1,oak\n2,elm\n", links, edge_name=name)
+        assert [words for words in built.remarks if "--" in words] == []
