@@ -123,6 +123,7 @@ def test_wrong_paths_are_told_without_loading_torch(
             ("teach", "{g}", "t", "--teacher", "encodr"),
             "the folder 'encodr' does not exist; give gemma",
         ),
+        (("teach", "{g}", "t", "--teacher", ""), "--teacher is empty; give gemma"),
         (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
         (
             ("evaluate", "{g}", "e", "--teacher", "./nowhere"),
