@@ -171,12 +171,15 @@ def read_table(path: Path) -> pa.Table:
 
     Raises:
         SourceError: it may not be read.
-        OSError, ArrowException: it is missing or damaged.
+        GraphFormatError: it is missing.
+        OSError, ArrowException: it is damaged.
     """
     try:
         return pq.read_table(path)
     except PermissionError as error:  # Arrow's own message lacks the name
         raise SourceError(f"{path}: {os.strerror(errno.EACCES)}") from error
+    except FileNotFoundError as error:
+        raise GraphFormatError(f"{path.parent} is damaged: {path.name} is missing") from error
 
 
 def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:
