@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.graph.building.absent_names import absent_names
+from understudy.graph.building.broken_characters import broken_characters
 from understudy.graph.building.class_losses import class_losses
 from understudy.graph.building.dated_ids import dated_remark
 from understudy.graph.building.edge_resolution import resolve_edges
@@ -195,13 +196,17 @@ def remarks_on(
         drawn: whether the split was drawn here.
     """
 
+    def record(node: int) -> str:
+        return records.at(int(kept[node]))
+
     def place(node: int) -> str:
         return records.id_at(int(kept[node]))
 
     yield from class_losses(graph, records, kept, missing_text)
     yield from what_to_know(graph, drawn)
     yield from absent_names(graph, place)
-    yield from alike_ids(graph.ids, lambda node: records.at(int(kept[node])))
+    yield from broken_characters(graph, record)
+    yield from alike_ids(graph.ids, record)
     yield from rounded_remark(graph.ids, place)
     yield from dated_remark(graph.ids, place)
 
