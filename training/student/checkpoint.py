@@ -123,12 +123,16 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             student = build_student(config)
             student.load_state_dict(load_file(check_readable(folder / STUDENT_WEIGHTS)))
             metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+            if config.format_version > 1:
+                check_readable(folder / "calibration.json")
             calibration = read_calibration(folder / "calibration.json")
             served = read_served(folder / SERVED_FILE)
     except CheckpointError:
         raise
     except PermissionError as error:
         raise CheckpointError(f"{error.filename}: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} is damaged: {error.filename} is missing") from error
     except DAMAGE as error:
         raise CheckpointError(f"{folder} is damaged: {' '.join(str(error).split())}") from error
     except safetensors.SafetensorError as error:
