@@ -266,6 +266,8 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
         (("refresh", ".", "b", "w", "--tolerance", "nan"), "'--tolerance': nan is not a finite"),
         (("data", "synthetic", "g", "--nodes", str(2**63)), f"'--nodes': {2**63} is more than"),
         (("export", "s", "b", "--workers", str(2**70)), f"'--workers': {2**70} is more than"),
+        (("distill", "g", "s", "--epochs", "1e3"), "'--epochs': '1e3' is not a whole number."),
+        (("distill", "g", "s", "--dropout", "0,5"), "'--dropout': '0,5' is not a number."),
     ],
 )
 def test_what_passes_for_a_number_and_is_none_is_refused_by_name_before_any_work(
