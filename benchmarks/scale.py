@@ -11,7 +11,7 @@ The service runs on one core, its client on the other.
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ import typer
 from benchmarks.common.command import check_programs, run_script
 from benchmarks.common.graphs import described
 from benchmarks.common.machine import memory_bytes
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.serving.questions import Questions, classify_body, mutation_body
 from benchmarks.serving.sequential import Times, one_by_one, times_of
@@ -90,8 +90,7 @@ def scale(
             with step(progress, f"{nodes:,} nodes"):
                 rows.append(measure_size(synthetic_bundle(folder, nodes), plan))
     text = report(rows)
-    typer.echo(text)
-    write_results("scale", asdict(ScaleResults(plan, rows)), text)
+    publish_results("scale", ScaleResults(plan, rows), text)
 
 
 def parse_sizes(text: str) -> list[int]:

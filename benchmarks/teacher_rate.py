@@ -21,7 +21,7 @@ import typer
 from torch import Tensor
 
 from benchmarks.common.command import run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.common.timing import side_by_side
 from training.encoders.minilm import length_batches
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
@@ -72,8 +72,7 @@ def main(
     title += f"{source.num_classes} labels, {sum(lengths) / len(lengths):.0f} tokens each:\n\n"
     own = f"_{Path(model).name}" if model else ""
     results = {"model": model or "minilm", "rates": rates, "ratios": ratios}
-    write_results(f"teacher_rate{own}", results, title + text)
-    typer.echo(title + text)
+    publish_results(f"teacher_rate{own}", results, title + text)
 
 
 def report(

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from benchmarks.common.command import run_script
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from training.config import LABELS, ObjectiveOptions, StudentConfig
 from training.data import Batch, GraphData, Targets
 from training.distill import fit
@@ -151,9 +151,8 @@ def main(
     with terminal_progress() as progress:
         results = list(try_all(EvaluationFolder(whole, work, options, progress), progress))
     text = f"{described(whole)}; {splits} splits at 20 labels a class.\n\n{summary(results)}"
-    typer.echo(text)
     rows = [{name: getattr(result, name) for name in Result.__slots__} for result in results]
-    write_results(f"tried_{graph.name}", {"graph": whole.name, "runs": rows}, text)
+    publish_results(f"tried_{graph.name}", {"graph": whole.name, "runs": rows}, text)
 
 
 def try_all(evaluation: EvaluationFolder, progress: Progress) -> Iterator[Result]:

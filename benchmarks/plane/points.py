@@ -10,7 +10,6 @@ above. Decision models are lines, since their makers publish a latency and nobod
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from scipy import stats
 
 from benchmarks.accuracy.page import FOLDER, SEEN, UNSEEN, committed
 from benchmarks.common.command import check_programs
-from benchmarks.common.results import RESULTS, markdown_table, read_results, write_results
+from benchmarks.common.results import RESULTS, markdown_table, publish_results, read_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.latency import Latencies, Latency
 from benchmarks.plane.picture import draw
@@ -67,8 +66,7 @@ def main(
     draw(RESULTS / "plane.png", points, without, title, timed)
     results = PlaneResults(title, timed, points, without)
     text = report(results)
-    write_results("plane", asdict(results), text)
-    typer.echo(text)
+    publish_results("plane", results, text)
 
 
 def of_graph(records: Mapping[str, Record], graph: str, labels: str) -> list[Record]:
