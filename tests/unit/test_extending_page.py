@@ -89,6 +89,6 @@ def test_a_route_answers_and_is_in_the_document(
 
         answer, document = asyncio.run(ask())
     assert answer == {"labels": list(LABELS)}
-    told = document["paths"]["/labels"]["get"]["responses"]["200"]["content"]["application/json"]
-    assert told["example"] == answer
-    assert told["schema"] == {"$ref": "#/components/schemas/Labels"}
+    content = document["paths"]["/labels"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert content["example"] == answer
+    assert content["schema"] == {"$ref": "#/components/schemas/Labels"}

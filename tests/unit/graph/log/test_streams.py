@@ -131,9 +131,9 @@ def test_who_starts_says_once_that_it_waits_for_redis(
             hold()
     finally:
         redis.start()
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert f"127.0.0.1:{redis.port} is unavailable (" in told
-    assert told.endswith("): waiting for it up to 0.2 s")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert f"127.0.0.1:{redis.port} is unavailable (" in message
+    assert message.endswith("): waiting for it up to 0.2 s")
 
 
 @pytest.mark.parametrize(
