@@ -57,7 +57,7 @@ class WireRequest(Protocol):
             InvalidFieldError: the node is invalid.
         """
 
-    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+    def select(self, questions: Raw, positions: Sequence[int]) -> Raw:
         """Selects some of the questions, undecoded.
 
         Args:
@@ -174,7 +174,7 @@ class DecisionProxy:
         self, request: WireRequest, manifest: Manifest, large: bool
     ) -> Mapping[int, Columns]:
         reader = label_reader(manifest.label_names)
-        return await self.run(large, request.questions.own, reader)
+        return await self.run(large, request.questions.choices, reader)
 
     async def run(
         self,
@@ -218,5 +218,5 @@ def forwarded(request: WireRequest, positions: Sequence[int] | None, model: str)
     if model:
         fields["model"] = Raw(encode(model))
     if positions is not None:
-        fields["questions"] = request.some(fields["questions"], positions)
+        fields["questions"] = request.select(fields["questions"], positions)
     return encode(fields)

@@ -56,7 +56,7 @@ HANGS = "the teacher did not answer within the time that requests wait for it"
 Identity = Callable[[], Awaitable[str]]
 
 
-async def untold() -> str:
+async def unidentified() -> str:
     """Returns the identity of a teacher that reports none."""
     return ""
 
@@ -73,7 +73,7 @@ class Teacher:
         cache: Cache,
         options: TeacherOptions,
         metrics: Metrics,
-        identity: Identity = untold,
+        identity: Identity = unidentified,
     ) -> None:
         self.identity = identity
         self.cache = cache

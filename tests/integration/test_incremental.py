@@ -297,9 +297,9 @@ def test_a_removed_node_leaves_no_sum(bundle: StudentBundle, student: Student) -
     hub = np.array([0])
     writer.apply([UpsertNode("n5", "mail kernel")])  # beside the hub, whose sums are kept from now
     if student.weighting in LINEAR:
-        assert all(sums.kept(hub).all() for sums in incremental_of(writer).reach.sums)
+        assert all(sums.has(hub).all() for sums in incremental_of(writer).reach.sums)
         writer.apply([DeleteNode("n0")])
-        assert not any(sums.kept(hub).any() for sums in incremental_of(writer).reach.sums)
+        assert not any(sums.has(hub).any() for sums in incremental_of(writer).reach.sums)
 
 
 def test_any_changes_give_what_a_full_computation_gives(

@@ -155,7 +155,7 @@ def test_a_hub_is_never_left(weighting: Weighting, layers: int) -> None:
         assert stale_ids(writer.state) >= {"n2", "n4"}
         assert stale_ids(writer.state).isdisjoint({"n0", "n1"})
         if weighting in LINEAR and number:
-            assert incremental.reach.sums[-1].kept(hubs).all()
+            assert incremental.reach.sums[-1].has(hubs).all()
         found = writer.state.tables.logits.newest(hubs)
         expected = full_logits(student, writer.state)[hubs]
         behind = np.abs(found - expected).max(axis=1)

@@ -257,10 +257,10 @@ def test_another_bundle_has_the_teacher_tell_at_once_who_it_is() -> None:
         other = msgspec.structs.replace(
             manifest(changed(weights="c" * 64)), files={"other": FileInfo(0, "")}
         )
-        assert identity_check.known(manifest()) == Verdict("same")
-        assert identity_check.known(other) is None
+        assert identity_check.latest_verdict(manifest()) == Verdict("same")
+        assert identity_check.latest_verdict(other) is None
         found += [await identity_check.identified(bundle) for bundle in (manifest(), other)]
-        assert identity_check.known(other) == Verdict("same")
+        assert identity_check.latest_verdict(other) == Verdict("same")
         await identity_check.close()
         return [identity[-1] for identity in found]
 

@@ -130,7 +130,7 @@ class Incremental:
     @property
     def owes(self) -> bool:
         """Whether `update` with `settling` would compute anything."""
-        return self.deferred.count > 0 or self.reach.debts.there
+        return self.deferred.count > 0 or self.reach.debts.outstanding
 
     @property
     def waiting(self) -> int:
