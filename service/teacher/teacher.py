@@ -10,9 +10,10 @@ from time import perf_counter
 import msgspec
 
 from service.averages import running_mean
-from service.cache import Cache, SingleFlight
+from service.cache import Cache
 from service.errors import TeacherBusyError, TeacherError
 from service.inference.deadlines import hopeless_wait
+from service.single_flight import SingleFlight
 from service.teacher.breaker import Breaker
 from service.teacher.client import Opinion, TeacherBackend
 from service.telemetry.logs import RareLog

@@ -6,9 +6,10 @@ import logging
 import msgspec
 import pytest
 
-from service.cache import Cache, CacheOptions, SingleFlight
+from service.cache import Cache, CacheOptions
 from service.errors import SettingsError, TeacherBusyError, TeacherError
 from service.settings import load_settings
+from service.single_flight import SingleFlight
 from service.teacher.breaker import Breaker, Permit
 from service.teacher.client import Opinion, endpoint_teacher
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
