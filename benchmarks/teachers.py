@@ -34,7 +34,7 @@ SECONDS = ("tuning_seconds", "asking_seconds")
 
 @dataclass(frozen=True, slots=True)
 class StudentResult:
-    """Of one student; accuracies are shares."""
+    """The result of one student; accuracies are shares."""
 
     teacher: str  # name of its folder, or ALONE
     encoder: str
@@ -78,7 +78,7 @@ def main(
 def students(
     graph: Path, teachers: list[Path], seeds: int, progress: Progress
 ) -> Iterator[StudentResult]:
-    """One student a teacher, none included, an encoder and a seed: its accuracies."""
+    """Trains a student per teacher (or none), encoder and seed; yields its accuracies."""
     for teacher in (None, *teachers):
         for encoder in ENCODER_KINDS:
             for seed in range(seeds):

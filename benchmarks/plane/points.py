@@ -70,7 +70,7 @@ def main(
 
 
 def of_graph(records: Mapping[str, Record], graph: str, labels: str) -> list[Record]:
-    """The evaluations of a graph and a kind of split, but those of unseen nodes.
+    """Selects the evaluations of a graph and a kind of split, except those of unseen nodes.
 
     Raises:
         BenchmarkError: there is none.
@@ -91,7 +91,7 @@ def of_graph(records: Mapping[str, Record], graph: str, labels: str) -> list[Rec
 
 
 def student_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]:
-    """Trained alone, taught without a language model, and by every teacher there is."""
+    """Yields students trained alone, taught without a language model, and by each teacher."""
     ways = dict.fromkeys((row.encoder, row.student, row.recipe, row.teacher) for row in rows)
     for way in ways:
         encoder, student, recipe, teacher = way
@@ -107,7 +107,7 @@ def student_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]
 
 
 def teacher_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]:
-    """Language models as they answer, not smoothed over the edges, on the students' splits."""
+    """Yields language models, not smoothed over the edges, on the students' splits."""
     for teacher in dict.fromkeys(row.teacher for row in rows if row.recipe == UNSMOOTHED):
         own = [row for row in rows if row.recipe == UNSMOOTHED and row.teacher == teacher]
         timed = TEACHERS.get(teacher.partition(",")[0].lower())
@@ -121,7 +121,7 @@ def teacher_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]
 def own_split_teachers(
     path: Path, latencies: Latencies, points: Sequence[Point]
 ) -> Iterator[Point]:
-    """Tuned teachers that were asked on the graph's own split alone, in their best view."""
+    """Yields tuned teachers that were asked on the graph's own split alone, in their best view."""
     if not path.is_file():
         return
     found = read_results(path, TeachersResults, "python -m benchmarks.teachers")
@@ -145,7 +145,7 @@ def point(
     accuracies: Sequence[float],
     times: Latency,
 ) -> Point:
-    """Adds a t-interval of the mean over splits, where there are two or more."""
+    """Makes a point, with a t-interval of the mean over splits if there are several."""
     values = 100 * np.array(accuracies)
     low = high = None
     if len(values) > 1:
