@@ -63,9 +63,15 @@ def distill(
         student: sage, gcn, gat, gin or mlp.
         encoder: minilm: a transformer; hashing: n-grams, much faster.
         encoder_path: MiniLM's folder, if it is not installed.
+        layers: number of layers, which is the number of hops that the student sees.
         hidden: width of every layer.
+        dropout: probability, on every activation.
+        input_dropout: probability, on the input features.
+        residual: adds a layer's input to its output.
+        normalization: after the input and after every layer: layer or none.
         epochs: maximum number of epochs.
         patience: epochs without a better validation accuracy before training stops.
+        learning_rate, weight_decay: of AdamW.
         batch_size: nodes per step, with drawn neighbours; 0: the whole graph; None: the whole
             graph if it fits into memory, or 1,024 per worker with `ray`.
         fanout: neighbours drawn per node and hop, in batches.
@@ -75,9 +81,11 @@ def distill(
         temperature: of the teacher's soft labels.
         auto_accuracy: target accuracy of the student's own answers; once it is reached, `route:
             auto` does not ask the teacher.
+        seed: of weights, dropout and batches.
         start: a student folder to start from; its network, its text encoder and the weights of
             labels known to both are taken over.
         ray, workers: train on a Ray cluster, see `teach`.
+        progress: called as work advances, with a stage, the amount done and the total.
         force: replace `out` even if it is another kind of folder.
 
     Returns:

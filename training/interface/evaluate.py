@@ -68,13 +68,18 @@ def evaluate(
         splits: number of splits; each has its own teacher.
         seeds: initialisations per split.
         split_kind: 60/20/20, 20-per-class, 5-per-class, or own: the graph's own split.
+        students: networks, see `distill`.
+        encoders: text encoders, see `distill`.
         recipes: objectives and controls, see docs/concepts/accuracy.md.
         trials: of the search on validation; the same number for every recipe.
+        hidden: width of every layer, unless `trials` searches for it.
         epochs: maximum number of epochs of a student.
+        patience: see `distill`.
         teacher: this and all arguments up to `tokens_per_batch`: see `teach`; neither an endpoint
             nor a student.
         device, student_precision: of the students, see `distill`.
         processes: number of processes that share the splits, and the cores.
+        progress: see `teach`.
 
     Returns:
         The report's path.

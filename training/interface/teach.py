@@ -72,11 +72,12 @@ def teach(
             the teacher.
         nested: a hop's description extends that of the hop before by one ring.
         show_labels: show neighbours' training labels in prompts.
+        label_descriptions: a line about each label, shown in prompts.
         epochs: maximum number of tuning epochs.
         batch_size: prompts per step.
         accumulate: number of parts in which a step reads its prompts, to save memory.
+        learning_rate: peak; by default 2e-5 for an encoder, 2e-4 for a causal model.
         max_train_nodes: training nodes to tune a transformer on; 0 takes all.
-        label_descriptions: a line about each label, shown in prompts.
         max_nodes: nodes to ask about; 0 asks about all.
         budget: number of questions to ask, one per node and hop; 0 is no limit.
         budget_choice: which nodes to ask about first: those that labels leave uncertain, or
@@ -92,9 +93,11 @@ def teach(
         four_bit: load a causal model's weights in 4 bits, on CUDA.
         gradient_checkpointing: of a causal model: less memory for more time.
         tokens_per_batch: when asking.
+        seed: of tuning and of all random choices.
         ray: ask on a Ray cluster: local for one on this machine, auto for the running one, or
             HOST:PORT of its head; empty: in this process.
         workers: number of concurrent `ray` workers; 0: one per GPU, or per core without GPUs.
+        progress: called as work advances, with a stage, the amount done and the total.
         force: replace `out` even if it is another kind of folder.
 
     Returns:
