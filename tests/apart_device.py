@@ -1,4 +1,4 @@
-"""A device whose tensors no operator may mix with the processor's, as on CUDA, without a GPU.
+"""A device without a GPU that, like CUDA, refuses to mix its tensors with the processor's.
 
 Each tensor of it holds one of the processor, which computes. `install` makes it known to torch, for
 good, so whoever uses it does so in a process of its own.

@@ -1,4 +1,4 @@
-"""A bundle with the folder of the student that is in it, as benchmarks of rivals want them."""
+"""A bundle and the folder of its student, as the benchmarks of rivals require them."""
 
 from pathlib import Path
 

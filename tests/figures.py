@@ -1,4 +1,4 @@
-"""Which figures a page of Markdown tells, and whether the files that it names hold them.
+"""Finds the figures in a page of Markdown, and checks them against the files that it names.
 
 A block is a paragraph, an item of a list or a row of a table. Its figures have to stand in one of
 the committed results that the block itself links, the Markdown that a benchmark wrote; and those of

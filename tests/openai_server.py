@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server whose answers a test decides, or that has none."""
+"""A small OpenAI-compatible server with scripted answers."""
 
 import json
 import threading

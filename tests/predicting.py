@@ -1,4 +1,4 @@
-"""What tests of `understudy predict` read of what it writes and says."""
+"""Helpers that read the output of `understudy predict`."""
 
 import csv
 import io

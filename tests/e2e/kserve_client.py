@@ -1,4 +1,4 @@
-"""What users of KServe's Python client do, run by a Python that has it.
+"""Calls of KServe's Python client, run by an interpreter that has it.
 
     python kserve_client.py URL MODEL
 

@@ -1,4 +1,4 @@
-"""More nodes than one request takes: the client parts them, and puts the answers together."""
+"""More nodes than a request may hold: the client splits them and joins the answers."""
 
 import asyncio
 from collections.abc import Iterator

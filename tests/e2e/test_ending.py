@@ -1,4 +1,4 @@
-"""A service that is told to end while it works: what runs is answered, and it does end."""
+"""A service that is stopped while it works answers running requests, and ends."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""What goes wrong around a service, for real."""
+"""Faults around a real service."""
 
 import itertools
 import json

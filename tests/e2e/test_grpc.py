@@ -1,4 +1,4 @@
-"""`understudy serve --grpc-port`: both wires of one process, and its end."""
+"""`understudy serve --grpc-port`: HTTP and gRPC in one process, and its end."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""KServe's client, where a Python with it is named."""
+"""KServe's client, if an interpreter with it is configured."""
 
 import json
 import os

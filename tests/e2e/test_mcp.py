@@ -1,4 +1,4 @@
-"""`understudy serve --mcp`: an assistant's client on the service's own wire, and its end."""
+"""`understudy serve --mcp`: an assistant's client over HTTP, and the end of the service."""
 
 import asyncio
 import signal

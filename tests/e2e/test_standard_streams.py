@@ -1,4 +1,4 @@
-"""A service whose stdout or stderr takes nothing, or is not there."""
+"""A service whose stdout or stderr is closed or accepts nothing."""
 
 import fcntl
 import json

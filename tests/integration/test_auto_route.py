@@ -1,4 +1,4 @@
-"""`route: auto` over HTTP, with bundles that tell what deferring brings and a teacher beside."""
+"""`route: auto` over HTTP: bundles with a measured effect of deferring, and a teacher."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

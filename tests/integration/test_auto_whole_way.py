@@ -1,4 +1,4 @@
-"""From a teacher's answers to a served bundle that defers, or does not, by what they were worth."""
+"""From a teacher's answers to a served bundle that defers only if they are worth it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

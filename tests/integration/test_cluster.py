@@ -1,4 +1,4 @@
-"""Stages on a local cluster of Ray with two workers of one core: the results of one process."""
+"""Stages on a local Ray cluster of two workers give the results of one process."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Clients that others wrote ask a served bundle in the words that they know."""
+"""Third-party clients of other APIs ask a served bundle."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""After any changes, the engine's numbers are those of a full computation, and PyG's."""
+"""After any changes, the engine's values equal a full computation, and PyG's."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an answer of a student of any kind rests on, against asking without a neighbour."""
+"""Explanations of every kind of student, against requests without a neighbour."""
 
 from pathlib import Path
 

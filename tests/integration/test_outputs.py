@@ -1,4 +1,4 @@
-"""Outputs as commands write them: refused before any work, replaced whole, or kept elsewhere."""
+"""Outputs of commands: refused before any work, replaced whole, or kept elsewhere."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""`understudy predict` as a process of its own: pipes, and an end in the middle."""
+"""`understudy predict` as a process: pipes, and interruption."""
 
 import csv
 import io

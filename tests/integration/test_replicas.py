@@ -1,4 +1,4 @@
-"""Services with data folders of their own, as on several machines, on the log of one Redis."""
+"""Services with separate data folders, as on several machines, on one log in Redis."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""Retraining while it is served: the graph goes out, a new model comes in, and changes go on."""
+"""Retraining during service: export of the graph, a new model, and changes meanwhile."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Inputs in other people's shapes, where somebody has put them beside the project.
+"""Inputs in the formats of other projects, if they lie beside this one.
 
 Every case has a graph that it must give, in part or whole, or the words of its error.
 """

@@ -1,4 +1,4 @@
-"""A tiny Llama goes the whole way: tuned, asked, distilled, exported, and its student answers."""
+"""A tiny Llama is tuned, asked, distilled, exported, and its student answers."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command refuses before torch is loaded, which takes seconds."""
+"""Refusals before torch is loaded, which takes seconds."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""docs/guides/extending.md: a reader and a route of its own, run as they are written there."""
+"""docs/guides/extending.md: its reader and its route, run as they are shown."""
 
 import asyncio
 import re

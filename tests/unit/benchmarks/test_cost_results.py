@@ -1,4 +1,4 @@
-"""docs/results.md's part on cost from the files that are there."""
+"""The section on cost of docs/results.md, from the existing files."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the benchmark of the whole line tells of sizes that were not measured."""
+"""Estimates of the benchmark of the whole line for sizes that were not measured."""
 
 import json
 from pathlib import Path

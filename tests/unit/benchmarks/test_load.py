@@ -1,4 +1,4 @@
-"""Requests that start at their time, whatever the answers do; how loads are told and reported."""
+"""Open-loop requests that start at set times; how loads are parsed and reported."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How rivals are asked, found and reported."""
+"""How rivals are asked, selected and reported."""
 
 import os
 import subprocess

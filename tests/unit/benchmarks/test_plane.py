@@ -1,4 +1,4 @@
-"""The plane of accuracy and latency from committed files, and what a million answers cost."""
+"""The picture of accuracy over latency from committed files; the cost of a million answers."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long after its acknowledgement a change is seen elsewhere."""
+"""The delay between a change's acknowledgement and its visibility elsewhere."""
 
 from pathlib import Path
 from threading import Thread

@@ -1,4 +1,4 @@
-"""The pages of docs/reference say what the code says, and the code has words for all of it."""
+"""The generated pages of docs/reference are up to date, and no description is missing."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every command that a page shows is one, with options that it has."""
+"""Every command in the documentation exists, and has the options shown."""
 
 import re
 from collections.abc import Iterator

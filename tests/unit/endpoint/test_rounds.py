@@ -1,4 +1,4 @@
-"""Two rounds are one question where an option's weight is its own."""
+"""Two rounds give the result of one question if weights are independent of the options."""
 
 import numpy as np
 import pytest

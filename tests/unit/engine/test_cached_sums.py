@@ -1,4 +1,4 @@
-"""Sums that are kept up by differences stay those of a fresh sum, however many there were."""
+"""Sums updated by differences equal fresh sums, after any number of updates."""
 
 from collections.abc import Callable
 from pathlib import Path

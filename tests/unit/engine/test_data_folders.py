@@ -1,4 +1,4 @@
-"""Changes across restarts, and what an engine finds when it opens."""
+"""Changes across restarts, and the states of a data folder at opening."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""What answers rest on, against asking about each node without the part."""
+"""Explanations, against asking about each node without the part."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A graph outlives its models: any bundle of its lineage serves it, also in another's place."""
+"""A graph outlives its models: any bundle of its lineage can serve it, also as a replacement."""
 
 import logging
 import shutil

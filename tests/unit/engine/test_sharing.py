@@ -1,4 +1,4 @@
-"""Several engines on one data folder: each writes, all see it, and all come to the same graph."""
+"""Several engines on one data folder: all may write, and all reach the same graph."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Snapshots: what is needed is never removed, nor anything that is not ours, and debts go along."""
+"""Snapshots: needed or foreign folders are never removed, and debts are saved."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Logits that a change left: whoever asks gets what a full computation gives, of every version."""
+"""Stale logits: every reader gets the values of a full computation, at every version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Snapshots in a store, from which replicas start that have none."""
+"""Snapshots in a store, from which replicas without any start."""
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""How a folder is replaced: whole, or not at all."""
+"""A folder is replaced whole, or not at all."""
 
 import errno
 import mmap

@@ -1,4 +1,4 @@
-"""What a prompt holds, and what it never holds."""
+"""The contents of a prompt, and what it never contains."""
 
 import hashlib
 import unicodedata

@@ -1,4 +1,4 @@
-"""`understudy predict` with a bundle that is opened in process."""
+"""`understudy predict` with a bundle opened in process."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The nodes of a request put to the teacher: what blocks nobody, and what is refused at once."""
+"""Asking the teacher about a request's nodes: nothing blocks, hopeless ones are refused."""
 
 import asyncio
 import threading

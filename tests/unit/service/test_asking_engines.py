@@ -1,4 +1,4 @@
-"""Another bundle takes over: each has its own words, labels and teacher."""
+"""After a reload, the new bundle's own prompts, labels and teacher are used."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Caches: what they keep, for how long, and that Redis may come and go."""
+"""Caches: their content, lifetimes, and a Redis that comes and goes."""
 
 import asyncio
 import socket

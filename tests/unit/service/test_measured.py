@@ -1,4 +1,4 @@
-"""The teacher that is asked is the one that was measured, and is asked as it was."""
+"""The asked teacher is the measured one, and is asked in the same way."""
 
 import asyncio
 import logging

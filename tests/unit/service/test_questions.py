@@ -1,4 +1,4 @@
-"""Prompts about a graph that changes: whose label they show, and what they keep alive."""
+"""Prompts about a changing graph: whose labels they show, and what memory they keep."""
 
 import gc
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Flags before environment before defaults, and what may be listened on."""
+"""Precedence of flags, environment and defaults; which addresses may be used."""
 
 import re
 import sys

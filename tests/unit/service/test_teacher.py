@@ -1,4 +1,4 @@
-"""The teacher on call: what its breaker learns, what is asked once, and what is remembered."""
+"""The teacher on call: circuit breaker, shared questions, and cached answers."""
 
 import asyncio
 import logging

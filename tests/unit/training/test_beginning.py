@@ -1,4 +1,4 @@
-"""A student that begins with the weights of an earlier one, perhaps for other labels."""
+"""A student that starts from the weights of an earlier one, possibly for other labels."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What may be said of a distillation, and what is refused of it before anything is read."""
+"""The choices of `distill`, and their refusals before anything is read."""
 
 import inspect
 from dataclasses import fields, replace

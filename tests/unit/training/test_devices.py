@@ -1,4 +1,4 @@
-"""Students on a GPU are those of the processor; a device that is not here is refused."""
+"""Students on a GPU equal those of the processor; missing devices are refused."""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is planned grows with the work, and names its units."""
+"""Estimates grow with the work, and name their units."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Shards of runs of nodes become one table, and what is said of a cluster is checked first."""
+"""Shards of ranges of nodes form one table; options of a cluster are checked first."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Embeddings of the served encoder in the cache: read if they are whole, and made again if not."""
+"""Cached embeddings of the served encoder: read if intact, otherwise computed again."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Idempotency keys: which ones count depends on the records, and not on how they were grouped."""
+"""Idempotency keys: which ones are known depends on the records, not on their groups."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The log in Redis: what an outage, a lost answer, a lossy server and a trimmed stream lead to."""
+"""The log in Redis: outages, lost answers, a lossy server and a trimmed stream."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Neighbour lists after any batches of edges, and every version of them for good."""
+"""Neighbour lists after any batches of edges; every version keeps its own."""
 
 from unittest.mock import patch
 

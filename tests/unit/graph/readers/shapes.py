@@ -1,4 +1,4 @@
-"""What the tests of files in many shapes share."""
+"""Helpers for tests of files in many formats."""
 
 from collections.abc import Callable
 

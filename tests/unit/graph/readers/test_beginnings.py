@@ -1,4 +1,4 @@
-"""What the first lines of files tell is told before any file is read whole."""
+"""Problems in the first lines of files are reported before any file is read whole."""
 
 import io
 import json

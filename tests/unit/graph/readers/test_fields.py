@@ -1,4 +1,4 @@
-"""Which column of a file holds what, and columns that might mean the same."""
+"""How columns get their roles, and columns that could have the same role."""
 
 import io
 import json

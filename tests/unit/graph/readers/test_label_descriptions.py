@@ -1,4 +1,4 @@
-"""A line about each label: read, refused with its place, and put into every prompt."""
+"""Descriptions of labels: read, refused with their place, and shown in every prompt."""
 
 import json
 import logging

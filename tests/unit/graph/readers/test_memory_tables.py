@@ -1,4 +1,4 @@
-"""Tables in memory: columns that hold several types, and what is no table."""
+"""Tables in memory: columns of mixed types, and values that are no table."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Graphs from arrays and columns of every type that NumPy, pandas, Polars and torch have."""
+"""Graphs from arrays and columns of every type of NumPy, pandas, Polars and torch."""
 
 from typing import Any
 

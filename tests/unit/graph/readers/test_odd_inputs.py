@@ -1,4 +1,4 @@
-"""Values and files that mean something else than they seem to, and what is said of each."""
+"""Values and files that do not mean what they seem to, and the remarks about them."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""What somebody is told who calls from Python, and gives arguments instead of options."""
+"""Errors and remarks for Python callers name arguments instead of options."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What would be lost, rounded or put in another order without a word, and what is told too late."""
+"""Values that could be lost, rounded or reordered silently, and problems reported too late."""
 
 import io
 import json

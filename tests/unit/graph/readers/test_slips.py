@@ -1,4 +1,4 @@
-"""What people and programs do to files without meaning it, and what would change a graph unseen."""
+"""Accidental damage by people and programs that would change a graph unnoticed."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""A split that comes under another name is read, or named where one is drawn in its place."""
+"""Splits under unusual names are read, or mentioned if one is drawn instead."""
 
 import json
 from pathlib import Path

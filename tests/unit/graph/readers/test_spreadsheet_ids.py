@@ -1,4 +1,4 @@
-"""Ids as spreadsheets and pandas write them: as formulas, rounded, and as floats."""
+"""Ids as spreadsheets and pandas write them: formulas, rounded numbers, and floats."""
 
 import json
 import re

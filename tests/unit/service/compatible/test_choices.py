@@ -1,4 +1,4 @@
-"""Which choices are the student's, and what it says of their options."""
+"""Which choices the student answers, and the probabilities it gives."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Chats whose answer is held to labels."""
+"""Chat completions whose answer is constrained to labels."""
 
 import json
 from math import exp

@@ -1,4 +1,4 @@
-"""The student's answers on /v1/decisions and /v1/systemone, and what is none of its business."""
+"""/v1/decisions and /v1/systemone: the student's answers, and what it does not answer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Questions that are asked again and again are taken apart once, and mean the same as before."""
+"""Repeated questions are decoded once, and keep their meaning."""
 
 import msgspec
 import pytest

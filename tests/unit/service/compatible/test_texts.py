@@ -1,4 +1,4 @@
-"""Bodies of text-embeddings-inference and of vLLM, which are told from ours by their fields."""
+"""Requests of text-embeddings-inference and vLLM, recognised by their fields."""
 
 from pathlib import Path
 from typing import Any

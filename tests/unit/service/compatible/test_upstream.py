@@ -1,4 +1,4 @@
-"""What the student does not answer: who is asked it, how, and what comes back."""
+"""Questions that the student does not answer are forwarded to the upstream."""
 
 import asyncio
 import json

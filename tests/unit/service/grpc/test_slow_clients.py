@@ -1,4 +1,4 @@
-"""Clients of gRPC that hold what they do not use: calls without messages, unused connections."""
+"""gRPC clients that hold resources unused: calls without messages, idle connections."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""An error in the words of each wire."""
+"""Errors in the form of each API."""
 
 from typing import Any
 

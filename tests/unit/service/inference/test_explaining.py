@@ -1,4 +1,4 @@
-"""`explain` over HTTP: what the engine tells, in few batches, within limits."""
+"""`explain` over HTTP: the engine's explanations, in few batches, within limits."""
 
 from typing import Any
 

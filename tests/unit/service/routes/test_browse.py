@@ -1,4 +1,4 @@
-"""Nodes in pages, by words and around a node, over the routes."""
+"""Pages of nodes, search, and surroundings of a node, over HTTP."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What no route reads is refused: parameters, bodies, and what is said twice."""
+"""Parameters, bodies and repeated fields that no route reads are refused."""
 
 import re
 

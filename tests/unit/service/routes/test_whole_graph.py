@@ -1,4 +1,4 @@
-"""The whole graph: how many read it at a time, and whether what they read is of one version."""
+"""Streams of the whole graph: their number is limited, and each is of one version."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""Figures of several processes as those of one service."""
+"""The metrics of several processes merged into those of one service."""
 
 import msgspec
 

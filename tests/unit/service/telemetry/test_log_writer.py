@@ -1,4 +1,4 @@
-"""The log's writer: what waits, what is left out and what tells of it."""
+"""The log's writer: what waits, what is left out, and the line that says so."""
 
 import logging
 import mmap

@@ -1,4 +1,4 @@
-"""What one of several workers gets of what is set for all."""
+"""How settings of the whole service are divided among workers."""
 
 import pytest
 

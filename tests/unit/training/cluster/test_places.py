@@ -1,4 +1,4 @@
-"""What is said of a cluster is checked alike from the command line and from Python."""
+"""Options of a cluster are checked alike on the command line and in Python."""
 
 from pathlib import Path
 

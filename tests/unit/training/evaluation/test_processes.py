@@ -1,4 +1,4 @@
-"""In which order processes are given what evaluations have to do."""
+"""The order in which an evaluation's work is given to processes."""
 
 import multiprocessing
 import signal

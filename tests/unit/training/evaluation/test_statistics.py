@@ -1,4 +1,4 @@
-"""Differences over splits, against answers that are known."""
+"""Differences over splits, against known results."""
 
 import math
 

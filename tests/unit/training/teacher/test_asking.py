@@ -1,4 +1,4 @@
-"""Asking an endpoint of any form: bounded, retried, kept, and stopped."""
+"""Asking an endpoint: limited, retried, cached, and stopped."""
 
 import asyncio
 import re

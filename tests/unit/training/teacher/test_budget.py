@@ -1,4 +1,4 @@
-"""Which nodes are asked about, where not all can be."""
+"""Which nodes are asked about under a budget."""
 
 import json
 from collections.abc import Sequence

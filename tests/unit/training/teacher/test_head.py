@@ -1,4 +1,4 @@
-"""A head that is fitted to kept features."""
+"""A head fitted to cached features."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""How sure a teacher is, where it answered about a few validation nodes alone."""
+"""The certainty of a teacher that answered about only a few validation nodes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The teacher that is served is the one that was measured: one hop, the model's own answers."""
+"""The served teacher is the measured one: one hop, the model's own answers."""
 
 from dataclasses import asdict, replace
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""What is read of a teacher's folder is one teacher's, though another is put in its place."""
+"""A teacher's folder is read consistently while another one replaces it."""
 
 import shutil
 from dataclasses import replace

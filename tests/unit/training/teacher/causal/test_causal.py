@@ -1,4 +1,4 @@
-"""The causal teacher against what one would compute without any sharing or caching."""
+"""The causal teacher, against computation without any sharing or caching."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Prompts and labels as tokens: as the whole text is tokenised, and with nothing smuggled in."""
+"""Prompts and labels as tokens: equal to tokenising the whole text, and not injectable."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""How an untuned model's labels compare, and how that is chosen."""
+"""How an untuned model compares labels, and how the method is chosen."""
 
 from dataclasses import replace
 
