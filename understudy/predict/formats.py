@@ -49,11 +49,11 @@ class Format:
         return f".{self.base}{self.packing}"
 
 
-def format_of(path: Path, argument: str) -> Format:
+def format_of(path: Path, what: str) -> Format:
     """Finds the format from a file's name.
 
     Args:
-        argument: IN or OUT, for the message.
+        what: IN or OUT, for the message.
 
     Raises:
         OptionError: the name has no known suffix.
@@ -64,8 +64,8 @@ def format_of(path: Path, argument: str) -> Format:
         if suffix in suffixes:
             return Format(base, packing)
     raise OptionError(
-        f"{argument} is {path}: its name must end in .csv, .tsv, .jsonl or .parquet"
-        f"{' or .json' if argument == 'IN' else ''}, and may be packed as .gz, .bz2 or .xz"
+        f"{what} is {path}: its name must end in .csv, .tsv, .jsonl or .parquet"
+        f"{' or .json' if what == 'IN' else ''}, and may be packed as .gz, .bz2 or .xz"
     )
 
 
