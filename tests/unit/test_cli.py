@@ -220,11 +220,11 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_CAHCE", "1")
     monkeypatch.setenv("UNDERSTUDY_RATE_LIMITS", "1")
     monkeypatch.setenv("UNDERSTUDY_ZZZ", "1")
-    told = "the environment variable UNDERSTUDY_"
+    message = "the environment variable UNDERSTUDY_"
     assert list(unread_variables()) == [
-        f"{told}CAHCE is unknown and ignored; did you mean UNDERSTUDY_CACHE?",
-        f"{told}RATE_LIMITS is unknown and ignored; did you mean UNDERSTUDY_RATE_LIMIT?",
-        f"{told}ZZZ is unknown and ignored",
+        f"{message}CAHCE is unknown and ignored; did you mean UNDERSTUDY_CACHE?",
+        f"{message}RATE_LIMITS is unknown and ignored; did you mean UNDERSTUDY_RATE_LIMIT?",
+        f"{message}ZZZ is unknown and ignored",
     ]
 
 
@@ -249,7 +249,7 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("teach", "g", "t", "--learning-rate", "nan"), "'--learning-rate': nan is not a finite"),
         (("distill", "g", "s", "--dropout", "nan"), "'--dropout': nan is not a finite number"),
@@ -272,7 +272,7 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
 )
 def test_what_passes_for_a_number_and_is_none_is_refused_by_name_before_any_work(
     words: tuple[str, ...],
-    told: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -280,7 +280,7 @@ def test_what_passes_for_a_number_and_is_none_is_refused_by_name_before_any_work
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_graph_that_no_memory_can_hold_is_told_as_that(

@@ -1,4 +1,4 @@
-"""Bundles that must not be served: each refused by name."""
+"""Bundles that must not be served; each error names the reason."""
 
 import json
 import math
