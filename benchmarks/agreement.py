@@ -11,7 +11,7 @@ mean ± t s √(1 + 1/n)).
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from scipy import stats
 
 from benchmarks.accuracy.page import FOLDER
 from benchmarks.common.command import run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.errors import BenchmarkError
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.tables import ENCODERS, STUDENTS
@@ -66,8 +66,7 @@ def main(
     machines = machine(own.rows), machine(others.rows)
     results = AgreementResults(folder.name, splits, machines, ways)
     text = report(results)
-    write_results(f"agreement_{folder.name}", asdict(results), text)
-    typer.echo(text)
+    publish_results(f"agreement_{folder.name}", results, text)
 
 
 def keys_of(rows: Sequence[Row]) -> list[Key]:

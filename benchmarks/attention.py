@@ -17,7 +17,7 @@ from torch_geometric.nn import GATConv
 
 from benchmarks.common.command import run_script
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.common.timing import side_by_side
 from training.config import StudentConfig
 from training.data import edges
@@ -60,8 +60,7 @@ def main(
     markdown = f"One layer of width {width}, {described(source)}:\n\n"
     markdown += markdown_table(["", *layers, "times faster"], rows)
     results = {"graph": described(source), "width": width, "seconds": seconds, "ratios": ratios}
-    write_results("attention", results, markdown)
-    typer.echo(markdown)
+    publish_results("attention", results, markdown)
 
 
 @torch.no_grad()

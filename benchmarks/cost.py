@@ -22,8 +22,8 @@ from benchmarks.common.results import (
     RESULTS,
     made_on,
     markdown_table,
+    publish_results,
     read_results,
-    write_results,
 )
 from benchmarks.errors import BenchmarkError
 from benchmarks.http import Throughput
@@ -90,8 +90,7 @@ def cost(
     hosted = HostedPrice(HOSTED.name, published=True, dollars=(low * tokens, high * tokens))
     results = CostResults(machine_hour, cores, tokens, ways, hosted)
     text = report(results)
-    typer.echo(text)
-    write_results("cost", asdict(results), text)
+    publish_results("cost", results, text)
 
 
 def measured(folder: Path) -> tuple[list[Answers], int]:

@@ -17,7 +17,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.common.command import check_bundle, run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.errors import BenchmarkError
 from service.inference.routing import rule_of, unsure_nodes
 from service.messages import STUDENTS, Node
@@ -136,8 +136,7 @@ def main(
     ]
     header = ["graph", "test nodes", "student", "teacher", "deferred", "auto", "the bundle's rule"]
     table = markdown_table(header, rows)
-    typer.echo(table)
-    write_results("deferral", {"results": [asdict(found) for found in results]}, table)
+    publish_results("deferral", {"results": [asdict(found) for found in results]}, table)
 
 
 if __name__ == "__main__":

@@ -93,8 +93,9 @@ def epoch_of(kind: str, drawn: GraphData, epochs: int, way: Way) -> float:
 
 
 def teacher_rate(count: int, folder: Path | None, way: Way) -> float:
-    """Prompts per second. Some prompts before are not counted: on a device that prepares itself for
-    every new shape of a batch, all prompts are asked once before."""
+    """Prompts per second. A warm-up is not counted; on a device, which prepares itself for every
+    new shape of a batch, it asks all prompts once.
+    """
     source = synthetic_graph(SyntheticOptions(nodes=count, classes=10))
     prompts, _ = ask_for(source, count, nested=False)
     teacher = load_encoder_teacher(folder, source.num_classes, EncoderOptions(bf16=way[1]))

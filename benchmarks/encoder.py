@@ -19,7 +19,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.common.command import run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.common.timing import side_by_side
 from export.checks.gates import judge
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
@@ -137,9 +137,8 @@ def main(
         rows = times(encoder, rounds)
     text = f"# Text encoder\n\nOne text, one thread, medians.\n\n{time_table(rows)}\n"
     text += f"int8 features instead of fp32:\n\n{gate_table(gates)}"
-    typer.echo(text)
     results = {"times": list(map(asdict, rows)), "accuracy": list(map(asdict, gates))}
-    write_results(out, results, text)
+    publish_results(out, results, text)
 
 
 def time_table(rows: list[LengthResult]) -> str:

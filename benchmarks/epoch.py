@@ -25,7 +25,7 @@ from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 
 from benchmarks.common.command import run_script
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.errors import BenchmarkError
 from training.config import LABELS, StudentConfig
 from training.data import Edges, GraphData, graph_data, whole_graph
@@ -115,8 +115,7 @@ def main(
     costs = {
         kind: {way: asdict(cost) for way, cost in by_way.items()} for kind, by_way in found.items()
     }
-    write_results("epoch", {"graph": source, "students": costs}, markdown)
-    typer.echo(markdown)
+    publish_results("epoch", {"graph": source, "students": costs}, markdown)
 
 
 def in_process(graph: Path, kind: str, epochs: int, way: str) -> EpochCost:

@@ -10,7 +10,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,7 @@ import typer
 
 from benchmarks.common.command import check_bundle, run_script
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.serving.questions import id_bodies
 from benchmarks.serving.servers import CLASSIFY, Served, served, service
 from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
@@ -108,10 +108,9 @@ def report(graph: str, runs: dict[str, list[LoadRun]]) -> None:
     table = f"Bundle of {graph}.\n\n"
     table += markdown_table(["request", "requests/s", "processor µs a request"], rows)
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.2f}"] for k, v in ratios.items()])
-    typer.echo(table)
     rounded = {name: round(value, 3) for name, value in ratios.items()}
     results = Throughput(graph, rates, costs, rounded, runs)
-    write_results("http", asdict(results), table)
+    publish_results("http", results, table)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ neighbourhood of two hops in the prompt, as `understudy teach` asks it.
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ import typer
 
 from benchmarks.common.command import check_bundle, run_script
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.serving.nodes import MOST_NEIGHBORS, STRIDE, json_node, node_makers
 from benchmarks.serving.servers import client_core, service
@@ -266,10 +266,9 @@ def latency(
             teachers = measure_teachers(graphs[0], loaders, rounds, seconds, threads)
     table, ratios = report(students, teachers)
     table = f"Bundles of {described(graphs[0])}.\n\n{table}"
-    typer.echo(table)
     values = {", ".join(key): found for key, found in (students | teachers).items()}
     results = Latencies(Settings(described(graphs[0]), threads, HOPS), values, ratios)
-    write_results("latency", asdict(results), table)
+    publish_results("latency", results, table)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.common.command import check_bundle, run_script
 from benchmarks.common.graphs import described_bundle
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.serving.event_loop import run_to_end
 from benchmarks.serving.nodes import json_node, student_nodes
 from benchmarks.serving.open_loop import Tally, arrivals_of, open_loop, send, steady_times
@@ -174,8 +174,7 @@ def overload(
     results = asdict(result)
     table = f"Bundle of {requests.graph}.\n\n"
     table += markdown_table(["unseen nodes", ""], [[k, v] for k, v in results.items()])
-    typer.echo(table)
-    write_results("overload", {"graph": requests.graph, "seconds": seconds, **results}, table)
+    publish_results("overload", {"graph": requests.graph, "seconds": seconds, **results}, table)
 
 
 if __name__ == "__main__":

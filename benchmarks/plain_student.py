@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.common.command import run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from training.config import EncoderKind
 from training.data import graph_data
 from training.encoders.features import encoder_spec, graph_features
@@ -83,10 +83,9 @@ def main(
     results.sort(key=lambda part: part.split)
     students = [asdict(part) for part in results]
     table = report(source.name, encoder, results)
-    write_results(
+    publish_results(
         "plain_student", {"graph": source.name, "encoder": encoder, "students": students}, table
     )
-    typer.echo(table)
 
 
 def searched(network: str, inputs: TrainingInputs, trials: int) -> Choice:

@@ -11,7 +11,7 @@ reported as well. The results of other evaluations, from earlier calls, are kept
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.common.command import run_script
-from benchmarks.common.results import RESULTS, markdown_table, read_results, write_results
+from benchmarks.common.results import RESULTS, markdown_table, publish_results, read_results
 from training.config import EncoderKind, StudentKind
 from training.data import Targets, graph_data
 from training.encoders.features import encoder_spec, graph_features
@@ -121,8 +121,7 @@ def publish(results: list[ReachedRun]) -> None:
         earlier = read_results(path, ReachedResults, "python -m benchmarks.reached").runs
         results = [run for run in earlier if run.evaluation not in new] + results
     table = report(results)
-    write_results("reached", asdict(ReachedResults(results)), table)
-    typer.echo(table)
+    publish_results("reached", ReachedResults(results), table)
 
 
 def report(results: list[ReachedRun]) -> str:

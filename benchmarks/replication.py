@@ -265,7 +265,7 @@ def change(number: int, base: Sequence[str]) -> list[Mutation]:
 def figures_of(
     sent: NDArray[np.float64], acknowledged: NDArray[np.float64], seen: NDArray[np.float64]
 ) -> RateResult:
-    """Milliseconds; float64 [changes] each, in seconds of one clock."""
+    """Computes milliseconds from times float64 [changes], in seconds of one clock."""
     later = np.maximum(seen - acknowledged, 0.0) * 1_000
     answered = (acknowledged - sent) * 1_000
     span = acknowledged.max() - sent.min()

@@ -11,7 +11,7 @@ The service runs on one core, its client on the other.
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ import typer
 from benchmarks.common.command import check_programs, run_script
 from benchmarks.common.graphs import described
 from benchmarks.common.machine import memory_bytes
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.serving.questions import Questions, classify_body, mutation_body
 from benchmarks.serving.sequential import Times, one_by_one, times_of
@@ -32,7 +32,7 @@ from understudy.progress import step, terminal_progress
 
 SIZES = "10000,100000,1000000"
 BODIES = 1_000  # stored nodes that are asked about in turn, all over the graph
-WARM = 20  # requests of each sort that are not told
+WARM = 20  # requests of each sort that are not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class SizeResult:
-    """Of a graph of one size."""
+    """The figures of one size of the graph."""
 
     graph: str  # in words
     nodes: int
@@ -90,12 +90,11 @@ def scale(
             with step(progress, f"{nodes:,} nodes"):
                 rows.append(measure_size(synthetic_bundle(folder, nodes), plan))
     text = report(rows)
-    typer.echo(text)
-    write_results("scale", asdict(ScaleResults(plan, rows)), text)
+    publish_results("scale", ScaleResults(plan, rows), text)
 
 
 def parse_sizes(text: str) -> list[int]:
-    """Numbers of nodes.
+    """Parses numbers of nodes, separated by commas.
 
     Raises:
         BenchmarkError: something else.
@@ -110,7 +109,7 @@ def parse_sizes(text: str) -> list[int]:
 
 
 def synthetic_bundle(folder: Path, nodes: int) -> Path:
-    """The bundle of a size, drawn unless it is there.
+    """Makes the bundle of a size, unless it exists.
 
     Raises:
         BenchmarkError: this is no checkout: the random students are those of the tests.
@@ -126,7 +125,7 @@ def synthetic_bundle(folder: Path, nodes: int) -> Path:
 
 
 def measure_size(bundle: Path, plan: Plan) -> SizeResult:
-    """Everything about one size."""
+    """Measures start, memory, reads and changes at one size."""
     graph = load_snapshot(bundle / "graph")
     questions = Questions(graph)
     seconds = [start_seconds(bundle) for _ in range(plan.starts - 1)]
@@ -153,7 +152,7 @@ def measure_size(bundle: Path, plan: Plan) -> SizeResult:
 
 
 def start_seconds(bundle: Path) -> float:
-    """From the command to an answer that it is ready, the files in the system's cache."""
+    """Seconds from the command to readiness, with the files in the system's cache."""
     started = time.perf_counter()
     with service(bundle, *NO_CACHE) as server:
         httpx.get(f"{server.url}/health/ready").raise_for_status()
@@ -172,7 +171,7 @@ def ask_unseen(server: Served, questions: Questions, plan: Plan) -> Times:
 
 
 def make_changes(server: Served, questions: Questions, plan: Plan) -> Times:
-    """Edges are added one after the other, and then removed."""
+    """Times edges that are added one after the other, and then removed."""
     edges = questions.edges(plan.changes)
     bodies = [mutation_body(edge, kind) for kind in ("add_edge", "remove_edge") for edge in edges]
     return times_of([one_by_one(server, MUTATIONS, bodies)])

@@ -21,7 +21,7 @@ import typer
 from torch import Tensor
 
 from benchmarks.common.command import run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.common.timing import side_by_side
 from training.encoders.minilm import length_batches
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
@@ -72,14 +72,13 @@ def main(
     title += f"{source.num_classes} labels, {sum(lengths) / len(lengths):.0f} tokens each:\n\n"
     own = f"_{Path(model).name}" if model else ""
     results = {"model": model or "minilm", "rates": rates, "ratios": ratios}
-    write_results(f"teacher_rate{own}", results, title + text)
-    typer.echo(title + text)
+    publish_results(f"teacher_rate{own}", results, title + text)
 
 
 def report(
     rates: dict[str, int], teachers: dict[str, EncoderTeacher | CausalTeacher]
 ) -> tuple[str, dict[str, float]]:
-    """The table, and asking's rate over the others'."""
+    """Makes the table, and the ratios of the rate of asking to the other rates."""
     table = markdown_table(["", "tokens a second"], [[k, f"{v:,}"] for k, v in rates.items()])
     ratios = {}
     for precision, teacher in teachers.items():
@@ -96,7 +95,7 @@ def report(
 def load(
     source: TextGraph, model: str, precision: Precision
 ) -> dict[str, EncoderTeacher | CausalTeacher]:
-    """The teacher by its precision, ready to be tuned."""
+    """Loads the teacher in a precision, ready to be tuned."""
     if model:
         options = CausalOptions(precision=precision)
         teacher = load_causal_teacher(model, source.label_names, options, tuned=True)
@@ -128,7 +127,7 @@ def ask_for(source: TextGraph, nodes: int, nested: bool) -> tuple[list[Prompt], 
 def bucketed(
     teacher: EncoderTeacher | CausalTeacher, prompts: Sequence[Prompt]
 ) -> list[dict[str, Any]]:
-    """Padded batches of asking's sizes."""
+    """Makes padded batches of the sizes that asking uses."""
     lengths = teacher.lengths(prompts)
     order = sorted(range(len(prompts)), key=lambda index: lengths[index])
     return [
@@ -155,7 +154,7 @@ def forward(teacher: EncoderTeacher | CausalTeacher, batches: Sequence[dict[str,
 
 
 def pass_a_prompt(teacher: CausalTeacher, prompts: Sequence[Prompt]) -> None:
-    """Answers that share nothing but the first token."""
+    """Answers prompts that share nothing but the first token."""
     teacher.module.eval()
     chains = [
         Chain(
@@ -171,7 +170,7 @@ def pass_a_prompt(teacher: CausalTeacher, prompts: Sequence[Prompt]) -> None:
 def backward(
     teacher: EncoderTeacher | CausalTeacher, prompts: Sequence[Prompt], labels: Tensor
 ) -> None:
-    """Gradients of one epoch over the prompts, a batch at a time."""
+    """Computes the gradients of one epoch over the prompts, batch by batch."""
     kind = "encoder" if isinstance(teacher, EncoderTeacher) else "causal"
     order = np.argsort(teacher.lengths(prompts))
     teacher.module.train()

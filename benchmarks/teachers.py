@@ -11,14 +11,14 @@ chosen on validation. One split tells nothing about another: `understudy evaluat
 import statistics
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmarks.common.command import run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from training.config import ENCODER_KINDS, DistillOptions, EncoderKind, TrainingConfig
 from training.distill import distill
 from training.teacher.answers.folder import TeacherInfo, read_info
@@ -34,7 +34,7 @@ SECONDS = ("tuning_seconds", "asking_seconds")
 
 @dataclass(frozen=True, slots=True)
 class StudentResult:
-    """Of one student; accuracies are shares."""
+    """The result of one student; accuracies are shares."""
 
     teacher: str  # name of its folder, or ALONE
     encoder: str
@@ -69,17 +69,16 @@ def main(
     name = load_graph(graph).name
     text = f"{name}, its own split; {seeds} initialisations a student.\n\n"
     text += teacher_table(infos) + "\n" + student_table(runs)
-    typer.echo(text)
     metrics = {folder: dict(info.metrics) for folder, info in infos.items()}
     models = {folder: info.model for folder, info in infos.items()}
     results = TeachersResults(name, models, metrics, runs)
-    write_results(f"teachers_{name}", asdict(results), text)
+    publish_results(f"teachers_{name}", results, text)
 
 
 def students(
     graph: Path, teachers: list[Path], seeds: int, progress: Progress
 ) -> Iterator[StudentResult]:
-    """One student a teacher, none included, an encoder and a seed: its accuracies."""
+    """Trains a student per teacher (or none), encoder and seed; yields its accuracies."""
     for teacher in (None, *teachers):
         for encoder in ENCODER_KINDS:
             for seed in range(seeds):

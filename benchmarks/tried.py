@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from benchmarks.common.command import run_script
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from training.config import LABELS, ObjectiveOptions, StudentConfig
 from training.data import Batch, GraphData, Targets
 from training.distill import fit
@@ -105,8 +105,8 @@ def energy_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 class Energy(Objective):
-    """Student and teacher alike as distributions of nodes, and not node by node: their energy
-    distance, after a linear map into the teacher's space, both of unit norm.
+    """Energy distance of the student's and the teacher's nodes as distributions, not node by node,
+    after a linear map into the teacher's space, both of unit norm.
     """
 
     def __init__(
@@ -151,9 +151,8 @@ def main(
     with terminal_progress() as progress:
         results = list(try_all(EvaluationFolder(whole, work, options, progress), progress))
     text = f"{described(whole)}; {splits} splits at 20 labels a class.\n\n{summary(results)}"
-    typer.echo(text)
     rows = [{name: getattr(result, name) for name in Result.__slots__} for result in results]
-    write_results(f"tried_{graph.name}", {"graph": whole.name, "runs": rows}, text)
+    publish_results(f"tried_{graph.name}", {"graph": whole.name, "runs": rows}, text)
 
 
 def try_all(evaluation: EvaluationFolder, progress: Progress) -> Iterator[Result]:
@@ -165,7 +164,7 @@ def try_all(evaluation: EvaluationFolder, progress: Progress) -> Iterator[Result
 
 
 def try_split(evaluation: EvaluationFolder, split: int) -> Iterator[Result]:
-    """Every idea, from the same initialisation."""
+    """Tries every idea on one split, from the same initialisation."""
     inputs, _ = evaluation.shared(split, "hashing")
     one, several = teachers(evaluation, split)
     for idea, weights in IDEAS.items():
@@ -180,7 +179,7 @@ def try_split(evaluation: EvaluationFolder, split: int) -> Iterator[Result]:
 
 
 def teachers(evaluation: EvaluationFolder, split: int) -> tuple[Targets, Targets]:
-    """What one GraphSAGE on MiniLM says, and the mean of three; smoothed."""
+    """The smoothed answers of one GraphSAGE on MiniLM, and the mean of three."""
     _, graph = evaluation.split(split)
     inputs, _ = evaluation.shared(split, GRAPH_TEACHER.encoder)
     logits, hidden = [], []
@@ -207,7 +206,7 @@ def student(
     targets: Targets,
     weights: Mapping[str, float],
 ) -> Tensor:
-    """The logits of a student that was taught so, float32 [N, C]."""
+    """Trains a student; returns its logits, float32 [N, C]."""
     key = RunKey(split, 0, "hashing", "sage", VANILLA)
     config = replace(run_config(key, inputs, options, options.default_choice), terms=weights)
     data = replace(inputs.data, targets=targets)
@@ -241,7 +240,7 @@ def summary(results: list[Result]) -> str:
 
 
 def difference(gains: NDArray[np.float64]) -> str:
-    """With the interval of Student's t over splits, as if they were independent."""
+    """Formats a mean with the interval of Student's t, as if splits were independent."""
     if np.ptp(gains) < SAME:
         return f"{100 * gains.mean():+.1f} on every split"
     low, high = stats.t.interval(1 - LEVEL, len(gains) - 1, gains.mean(), stats.sem(gains))

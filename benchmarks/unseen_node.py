@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from benchmarks.common.command import run_script
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.common.timing import side_by_side
 from service.messages import Node
 from understudy.bundle import open_bundle
@@ -64,8 +64,7 @@ def main(
         f"median of {ROUNDS * REPEATS}:\n\n"
     )
     table += markdown_table(header, rows)
-    write_results("unseen_node", {"graph": graph.name, "texts": results}, table)
-    typer.echo(table)
+    publish_results("unseen_node", {"graph": graph.name, "texts": results}, table)
 
 
 def questions(graph: TextGraph) -> dict[str, Node]:

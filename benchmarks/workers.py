@@ -14,7 +14,7 @@ import os
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,7 @@ import typer
 
 from benchmarks.common.command import check_bundle, run_script
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.serving.questions import id_bodies
 from benchmarks.serving.servers import CLASSIFY, Served, service
 from benchmarks.serving.wrk import CONNECTIONS, LoadRun, wrk
@@ -190,10 +190,9 @@ def report(
     header = ["", "one process", "--workers 2", "two services that are alone"]
     table += markdown_table(header, [[*row, *[""] * (len(header) - len(row))] for row in rows])
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.3f}"] for k, v in ratios.items()])
-    typer.echo(table)
     rounded = {name: round(value, 4) for name, value in ratios.items()}
     results = WorkersResults(graph, rounded, lookups, unseen, UNSEEN_NODES, memory)
-    write_results("workers", asdict(results), table)
+    publish_results("workers", results, table)
 
 
 def median(runs: Sequence[LoadRun], figure: str) -> float:

@@ -259,8 +259,8 @@ def worst_first(info: VariantInfo) -> tuple[float, float]:
     return info.accuracy_change, info.cosine
 
 
-def refusal(what: str, verdict: Verdict) -> GateError:
-    return GateError(f"{what} was not written: {verdict.complaint}")
+def refusal(part: str, verdict: Verdict) -> GateError:
+    return GateError(f"{part} was not written: {verdict.complaint}")
 
 
 def save_activations(folder: Path, activations: Activations) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakValueDictionary
 
-from service.cache import Cache, RedisLink
+from service.cache import Cache
 from service.compatible.proxy import DecisionProxy
 from service.compatible.upstream import Upstream
 from service.directory import Directory
@@ -28,6 +28,7 @@ from service.inference.embedding_cache import EmbeddingCache
 from service.inference.freshness import Freshness
 from service.inference.routing import AutoRoute
 from service.inference.streams import Streams
+from service.redis_link import RedisLink
 from service.settings import Settings
 from service.teacher.asking import Asking, TeacherSetup
 from service.teacher.client import EndpointTeacher, endpoint_teacher

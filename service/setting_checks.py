@@ -3,9 +3,9 @@
 import re
 from typing import TYPE_CHECKING
 
-from service.cache import open_client
 from service.errors import SettingsError
 from service.http.guard import is_local
+from service.redis_link import open_client
 from service.setting_names import check_extra, check_log
 from service.teacher.client import check_endpoint
 

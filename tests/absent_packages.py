@@ -1,4 +1,4 @@
-"""The project as it is where a package is not installed, without a program's start."""
+"""Hides an installed package from the project, in this process."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A device whose tensors no operator may mix with the processor's, as on CUDA, without a GPU.
+"""A device without a GPU that, like CUDA, refuses to mix its tensors with the processor's.
 
 Each tensor of it holds one of the processor, which computes. `install` makes it known to torch, for
 good, so whoever uses it does so in a process of its own.
@@ -128,12 +128,12 @@ def computed(operator: Any, *values: Any, **options: Any) -> Any:
         return found
     own = [one for one in given if not is_apart(one)]
 
-    def told(value: Any) -> Any:
+    def wrapped(value: Any) -> Any:
         if not isinstance(value, Tensor) or any(value is one for one in own):
             return value
         return holders.get(id(value)) if id(value) in holders else Apart(value)
 
-    return tree_map(told, found)
+    return tree_map(wrapped, found)
 
 
 def held(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A bundle with the folder of the student that is in it, as benchmarks of rivals want them."""
+"""A bundle and the folder of its student, as the benchmarks of rivals require them."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def bundle_and_student(folder: Path, kind: StudentKind, nodes: int = 60) -> tupl
     """A random student's bundle, and its folder."""
     config = small_student(kind)  # the shape of other tests, which export it once for all
     made = write_student_bundle(folder / "bundle", hub_graph(nodes), config)
-    told = CheckpointConfig(
+    checkpoint_config = CheckpointConfig(
         student=config,
         training=TrainingConfig(),
         encoder=hashing_spec(made.hashing),
@@ -24,5 +24,7 @@ def bundle_and_student(folder: Path, kind: StudentKind, nodes: int = 60) -> tupl
         label_names=made.graph.label_names,
     )
     untrained = Training([], 0, 0.0)
-    save_checkpoint(folder / "student", told, made.student, untrained, {}, Calibration())
+    save_checkpoint(
+        folder / "student", checkpoint_config, made.student, untrained, {}, Calibration()
+    )
     return folder / "bundle", folder / "student"

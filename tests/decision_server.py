@@ -60,9 +60,9 @@ class DecisionServer:
     async def systemone(self, request: Request) -> Response:
         body = await self.note(request)
         answers = {
-            name: {"type": "choice", "choice": "-", "confidence": 0, "probabilities": told}
+            name: {"type": "choice", "choice": "-", "confidence": 0, "probabilities": shares}
             for name, question in body["questions"].items()
-            if (told := self.decide(body["state"], list(question["criteria"]))) is not None
+            if (shares := self.decide(body["state"], list(question["criteria"]))) is not None
         }
         value = {"model": body["model"], "answers": answers, "usage": USAGE}
         return self.answer or JSONResponse(value)
@@ -76,10 +76,10 @@ class DecisionServer:
     def listed(self, text: str, question: Mapping[str, Any]) -> dict[str, Any]:
         labels = [choice["value"] for choice in question["choices"]]
         assert 2 <= len(labels) == len(set(labels)) <= MOST_CHOICES
-        told = self.decide(text, labels)
-        if told is None:
+        decided = self.decide(text, labels)
+        if decided is None:
             return {"type": "refusal", "name": None}
-        listed = [{"value": label, "probability": p} for label, p in told.items()]
+        listed = [{"value": label, "probability": p} for label, p in decided.items()]
         # Confidence and choice are what no client should go by.
         chosen = {"choice": labels[-1], "confidence": 0.0, "probabilities": listed}
         return {"type": "choice", "name": None, **chosen}

@@ -1,4 +1,4 @@
-"""File systems of their own, where mounting is allowed."""
+"""Separate file systems, where mounting is allowed."""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which figures a page of Markdown tells, and whether the files that it names hold them.
+"""Finds the figures in a page of Markdown, and checks them against the files that it names.
 
 A block is a paragraph, an item of a list or a row of a table. Its figures have to stand in one of
 the committed results that the block itself links, the Markdown that a benchmark wrote; and those of
@@ -92,15 +92,15 @@ class Block:
 
     def clauses(self) -> Iterator[list[Figure]]:
         """The figures that are told, by clause, with what is no figure blanked out."""
-        told = self.text
+        blanked = self.text
         for pattern in (CODE, NAMES, PROTOCOL):
-            told = pattern.sub(lambda m: " " * len(m[0]), told)
-        told = LINK.sub(lambda m: f" {m[1]} ".ljust(len(m[0])), told)
-        for clause in CLAUSE.finditer(told):
+            blanked = pattern.sub(lambda m: " " * len(m[0]), blanked)
+        blanked = LINK.sub(lambda m: f" {m[1]} ".ljust(len(m[0])), blanked)
+        for clause in CLAUSE.finditer(blanked):
             yield [
                 Figure(match[0], unit[1] if unit else "", self.start + match.start())
-                for match in NUMBER.finditer(told, *clause.span())
-                for unit in [UNIT.match(told, match.end())]
+                for match in NUMBER.finditer(blanked, *clause.span())
+                for unit in [UNIT.match(blanked, match.end())]
             ]
 
 
@@ -122,9 +122,9 @@ def blocks(text: str) -> Iterator[Block]:
 
 def unfounded(root: Path, page: Path, text: str | None = None) -> list[str]:
     """The figures of a page that stand in no result that their block links, and why."""
-    root, told = root.resolve(), page.read_text(encoding="utf-8") if text is None else text
+    root, contents = root.resolve(), page.read_text(encoding="utf-8") if text is None else text
     missing = []
-    for block in blocks(told):
+    for block in blocks(contents):
         results = block.results(root, page.resolve())
         names = ", ".join(result.name for result in results)
         lines = [line for result in results for line in lines_of(result)]

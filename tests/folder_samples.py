@@ -1,4 +1,4 @@
-"""Small folders that look like those which commands write."""
+"""Small folders that look like the outputs of commands."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a process does that is going to be killed: it writes, and says what was acknowledged."""
+"""A process to be killed: it changes a graph, and prints what was acknowledged."""
 
 from collections.abc import Sequence
 from contextlib import suppress

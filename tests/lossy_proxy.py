@@ -1,4 +1,4 @@
-"""A way to a server that loses an answer now and then."""
+"""A proxy that loses single answers of a server."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A plugin for workers of a cluster: the last one dies behind its second epoch, when told to."""
+"""A plugin for workers of a cluster: the last one dies after its second epoch, on demand."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server whose answers a test decides, or that has none."""
+"""A small OpenAI-compatible server with scripted answers."""
 
 import json
 import threading
@@ -63,8 +63,8 @@ class OpenAIServer:
         try:
             handler.send_response(self.status)
             headers = {"content-type": "application/json", "content-length": str(len(body))}
-            for name, told in (headers | self.headers).items():
-                handler.send_header(name, told)
+            for name, header in (headers | self.headers).items():
+                handler.send_header(name, header)
             handler.end_headers()
             if not self.trickle:
                 handler.wfile.write(body)

@@ -1,4 +1,4 @@
-"""What a user sees who may not read all that root may."""
+"""Runs code as a user with fewer rights than root."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What tests of `understudy predict` read of what it writes and says."""
+"""Helpers that read the output of `understudy predict`."""
 
 import csv
 import io
@@ -13,9 +13,9 @@ from understudy.engine import Engine, Node
 Ended = tuple[int, str]  # exit status, what stderr says
 
 
-def says(told: str, words: str) -> bool:
+def says(printed: str, words: str) -> bool:
     """Whether stderr says so, however a terminal's width has cut the lines."""
-    return "".join(words.split()) in "".join(told.split())
+    return "".join(words.split()) in "".join(printed.split())
 
 
 def jsonl(path: Path) -> list[dict[str, Any]]:

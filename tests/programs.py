@@ -1,4 +1,4 @@
-"""Programs of Debian that tests run beside the service, where they are installed."""
+"""Programs of Debian that tests run beside the service, if installed."""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""A folder that all workers of a run of the tests see, so that one makes what others want, too.
+"""A folder shared by all workers of a test run, so that costly inputs are made once.
 
 A benchmark that draws its random students from the tests is no such run: it has a folder of its
 own, which goes with its process.

@@ -67,7 +67,7 @@ def difference(own: CheckpointConfig, data: GraphData) -> float:
     return max(float((here[name] - there[name]).abs().max()) for name in here)
 
 
-def told(own: CheckpointConfig, data: GraphData) -> float | str:
+def difference_or_error(own: CheckpointConfig, data: GraphData) -> float | str:
     """The difference, or the error that two devices were mixed by."""
     try:
         return difference(own, data)
@@ -92,7 +92,7 @@ def main() -> None:
         own, of = cases[name]
         batches = replace(own, training=replace(own.training, batch_size=40))
         cases[f"{name} in batches"] = batches, of
-    json.dump({name: told(*case) for name, case in cases.items()}, sys.stdout)
+    json.dump({name: difference_or_error(*case) for name, case in cases.items()}, sys.stdout)
 
 
 if __name__ == "__main__":

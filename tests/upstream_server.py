@@ -1,4 +1,4 @@
-"""A small server behind the service, for what the student does not answer."""
+"""A small upstream server, for questions that the student does not answer."""
 
 from collections.abc import Callable
 from typing import Any

@@ -317,8 +317,13 @@ Entry = TypeVar("Entry")
 class Registry(Generic[Entry]):
     """Entries by name, in the order in which they were registered."""
 
-    def __init__(self, what: str) -> None:
-        self.what, self.entries = what, dict[str, Entry]()
+    def __init__(self, kind: str) -> None:
+        """Starts empty.
+
+        Args:
+            kind: of its entries, for messages: "student".
+        """
+        self.kind, self.entries = kind, dict[str, Entry]()
 
     def register(self, name: str, entry: Entry) -> None:
         """Adds an entry.
@@ -327,7 +332,7 @@ class Registry(Generic[Entry]):
             TrainingError: the name is taken.
         """
         if name in self.entries:
-            raise TrainingError(f"the {self.what} {name!r} exists already; choose another name")
+            raise TrainingError(f"the {self.kind} {name!r} exists already; choose another name")
         self.entries[name] = entry
 
     def __getitem__(self, name: str) -> Entry:
@@ -339,7 +344,7 @@ class Registry(Generic[Entry]):
         if name not in self.entries:
             known = ", ".join(self.entries)
             raise TrainingError(
-                f"unknown {self.what} {name!r}; choose from {known}, or register it first "
+                f"unknown {self.kind} {name!r}; choose from {known}, or register it first "
                 "(docs/guides/extending.md)"
             )
         return self.entries[name]

@@ -11,7 +11,9 @@ from understudy.extras import needed
 
 if TYPE_CHECKING:
     from export.interface import export
-    from training.interface import distill, evaluate, teach
+    from training.interface.distill import distill
+    from training.interface.evaluate import evaluate
+    from training.interface.teach import teach
     from understudy.client import AsyncClient, Client, Node
     from understudy.engine import Engine, Limits
     from understudy.graph.building.builder import Rules
@@ -32,12 +34,12 @@ NAMES = {
     "RemoveEdge": ("understudy.graph.mutations", "RemoveEdge", ""),
     "Rules": ("understudy.graph.building.builder", "Rules", ""),
     "UpsertNode": ("understudy.graph.mutations", "UpsertNode", ""),
-    "distill": ("training.interface", "distill", "training"),
-    "evaluate": ("training.interface", "evaluate", "training"),
+    "distill": ("training.interface.distill", "distill", "training"),
+    "evaluate": ("training.interface.evaluate", "evaluate", "training"),
     "export": ("export.interface", "export", "export"),
     "load_graph": ("understudy.graph.folder", "load_graph", ""),
     "save_graph": ("understudy.graph.folder", "save_graph", ""),
-    "teach": ("training.interface", "teach", "training"),
+    "teach": ("training.interface.teach", "teach", "training"),
 }
 
 __all__ = [

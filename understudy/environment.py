@@ -1,6 +1,6 @@
 """`understudy collect-env`: versions and machine facts, for bug reports.
 
-No name of a user, a host or a folder, and no value of a variable is in it.
+The report holds no names of users, hosts or folders, and no values of variables.
 """
 
 import os
@@ -24,9 +24,9 @@ MEMORY_LIMITS = (  # of a container, by the second and the first version of cont
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-NO_LIMIT = 1 << 60  # bytes; what the first version says where there is none
+NO_LIMIT = 1 << 60  # bytes; the first version reports at least this if there is none
 GPU_QUERY = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
-GPU_SECONDS = 10.0  # a driver that hangs is a finding as well
+GPU_SECONDS = 10.0  # then the driver hangs, which the report says
 REQUIREMENT = re.compile(r"([\w.-]+)(?:\[([\w,\s-]+)\])?")
 EXTRA = re.compile(r"extra == [\"']([\w-]+)[\"']")
 
@@ -51,7 +51,7 @@ def collect_env(
 
 
 def environment() -> dict[str, Any]:
-    """All of it, as JSON."""
+    """Collects the report, as JSON."""
     total, available = memory()
     return {
         "understudy": installed(PROJECT) or "run from its source folder, not installed",
@@ -79,7 +79,7 @@ def processor() -> str:
 
 
 def installed(package: str) -> str | None:
-    """A package's version, or None."""
+    """The version of an installed package; None if it is missing."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -87,7 +87,7 @@ def installed(package: str) -> str | None:
 
 
 def memory() -> tuple[str, str]:
-    """All of the machine's memory, and what of it is free, in words."""
+    """The machine's memory in total and the part that is available, in words."""
     lines = MEMORY.read_text(encoding="utf-8").splitlines() if MEMORY.is_file() else []
     values = dict(line.split(":", 1) for line in lines)
     total, available = (
@@ -98,7 +98,7 @@ def memory() -> tuple[str, str]:
 
 
 def memory_limit() -> str:
-    """What a container may use, in words; empty without a limit."""
+    """The memory limit of the container, in words; empty if there is none."""
     for path in MEMORY_LIMITS:
         value = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
         if value.isdecimal() and int(value) < NO_LIMIT:
@@ -111,7 +111,7 @@ def gibibytes(count: int) -> str:
 
 
 def gpus() -> list[str]:
-    """Name, memory and driver of every NVIDIA GPU; or why they cannot be told."""
+    """Name, memory and driver of every NVIDIA GPU; or the reason why they cannot be listed."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -127,7 +127,7 @@ def gpus() -> list[str]:
 
 
 def providers() -> list[str]:
-    """What onnxruntime can run networks on; or why it cannot be loaded."""
+    """The execution providers of onnxruntime; or the reason why it cannot be loaded."""
     try:
         from understudy.bundle.runtime import onnxruntime
     except ModuleNotFoundError:
@@ -138,7 +138,7 @@ def providers() -> list[str]:
 
 
 def extras() -> dict[str, str]:
-    """Every extra, and whether all that it brings is there."""
+    """Each extra, and which of its packages are missing."""
     return {extra: missing_of(needed) for extra, needed in by_extra().items() if extra}
 
 
@@ -148,13 +148,13 @@ def missing_of(needed: Iterable[str]) -> str:
 
 
 def packages() -> dict[str, str]:
-    """The versions of all packages that the project names and that are installed."""
+    """The versions of the installed packages that the project requires."""
     names = sorted({package for needed in by_extra().values() for package in needed})
     return {name: found for name in names if (found := installed(name)) is not None}
 
 
 def by_extra() -> dict[str, list[str]]:
-    """Extra → the packages it brings, with those of the extras it includes; "" is the core."""
+    """Packages by extra, with those of the extras it includes; "" is the core."""
     try:
         lines = requires(PROJECT) or []
     except PackageNotFoundError:
@@ -171,10 +171,12 @@ def by_extra() -> dict[str, list[str]]:
             included[extra] = [part.strip() for part in (name[2] or "").split(",")]
         else:
             own[extra].append(name[1])
-    return {extra: everything(extra, own, included) for extra in own}
+    return {extra: with_included(extra, own, included) for extra in own}
 
 
-def everything(extra: str, own: dict[str, list[str]], included: dict[str, list[str]]) -> list[str]:
-    """An extra's packages with those of the extras that it includes."""
+def with_included(
+    extra: str, own: dict[str, list[str]], included: dict[str, list[str]]
+) -> list[str]:
+    """The packages of an extra and of the extras that it includes."""
     inner: Sequence[str] = included.get(extra, [])
-    return [*own.get(extra, []), *(p for name in inner for p in everything(name, own, included))]
+    return [*own.get(extra, []), *(p for name in inner for p in with_included(name, own, included))]

@@ -3,14 +3,18 @@
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import msgspec
 import typer
 
 from benchmarks.common.machine import MachineFacts, machine_facts
 from benchmarks.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 RESULTS = Path(__file__).parents[1] / "results"
 Contents = TypeVar("Contents")
@@ -35,6 +39,14 @@ def check_writable() -> None:
         raise BenchmarkError(
             f"results are written to {RESULTS}, and cannot be: {error.strerror}"
         ) from error
+
+
+def publish_results(
+    name: str, results: "Mapping[str, object] | DataclassInstance", markdown: str
+) -> None:
+    """Prints a benchmark's table, then writes it and its figures, see `write_results`."""
+    typer.echo(markdown)
+    write_results(name, results if isinstance(results, Mapping) else asdict(results), markdown)
 
 
 def write_results(name: str, results: Mapping[str, object], markdown: str) -> None:

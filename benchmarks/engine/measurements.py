@@ -14,7 +14,7 @@ from typing import Annotated, NotRequired, TypedDict
 import typer
 
 from benchmarks.common.random_bundle import make_bundle
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.engine.changes import (
     ChangeCosts,
     ChangeName,
@@ -71,8 +71,7 @@ def main(
             results["scale"].append(measure_in_own_process(folder))
             typer.echo(f"{nodes:,} nodes")
     report = markdown(results)
-    write_results("engine", results, report)
-    typer.echo(report)
+    publish_results("engine", results, report)
 
 
 def measure_kind(folder: Path) -> KindResult:

@@ -14,7 +14,6 @@ neither sustains is a lower bound of the service's own.
 """
 
 import itertools
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ import typer
 
 from benchmarks.common.command import check_bundle
 from benchmarks.common.graphs import described_bundle
-from benchmarks.common.results import write_results
+from benchmarks.common.results import publish_results
 from benchmarks.load.driving import drive, load_servers
 from benchmarks.load.offered import (
     MIXES,
@@ -91,5 +90,4 @@ def load(
     graph = described_bundle(bundle, questions.graph)
     results = LoadResults(graph, seconds, deadline, rows)
     text = report(results)
-    typer.echo(text)
-    write_results("load_told" if tell_deadline else "load", asdict(results), text)
+    publish_results("load_told" if tell_deadline else "load", results, text)

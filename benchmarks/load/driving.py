@@ -15,7 +15,7 @@ from benchmarks.serving.raw_client import RawClient
 from benchmarks.serving.servers import NO_CACHE, Served, service, teacher_server
 
 REFUSALS = (429, 503)
-WARM = 50  # requests before each rate, which are not told
+WARM = 50  # requests before each rate, which are not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class RateResult:
 
     mix: str
     rate: float  # requests a second
-    told: bool = False  # whether requests said within which time they wanted their answer
+    told: bool = False  # whether requests carried a deadline
     goodput_per_second: float  # answers with success within the deadline
     server_busy: float  # cores; the teacher's server included
     client_busy: float

@@ -13,7 +13,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ import typer
 
 from benchmarks.common.command import check_bundle
 from benchmarks.common.graphs import described
-from benchmarks.common.results import write_results
+from benchmarks.common.results import publish_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.agreement import CHECKED, Agreement, compare
 from benchmarks.peers.peer import Peer, find_python, started
@@ -94,8 +93,7 @@ def peers(
                 )
     found = PeersResults(described(questions.graph), plan, round(encoder_ms, 4), results)
     text = report(found)
-    typer.echo(text)
-    write_results("peers", asdict(found), text)
+    publish_results("peers", found, text)
 
 
 def choose(names: Sequence[str]) -> list[Peer]:

@@ -62,7 +62,7 @@ class Neighborhoods:
             neighbors, lengths = self.neighbors(newest, hop)
             into = np.repeat(self.place[newest], lengths)
             if hop == 0 and unseen:
-                drawn = [self.some(row, hop) for row in unseen]
+                drawn = [self.sample(row, hop) for row in unseen]
                 neighbors = np.concatenate([neighbors, *drawn])
                 positions = len(queried) + np.arange(len(unseen))
                 into = np.concatenate([into, np.repeat(positions, [len(row) for row in drawn])])
@@ -86,7 +86,7 @@ class Neighborhoods:
         lengths = self.indptr[rows + 1] - starts
         if self.most and len(rows) and lengths.max() > self.most[hop]:
             found = [
-                self.some(self.indices[a : a + n].astype(np.int64), hop)
+                self.sample(self.indices[a : a + n].astype(np.int64), hop)
                 for a, n in zip(starts, lengths, strict=True)
             ]
             return np.concatenate(found), np.array([len(row) for row in found])
@@ -95,7 +95,8 @@ class Neighborhoods:
         positions = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
         return self.indices[positions].astype(np.int64), lengths
 
-    def some(self, row: Rows, hop: int) -> Rows:
+    def sample(self, row: Rows, hop: int) -> Rows:
+        """Draws the neighbours of a node that a hop reads, where their number is limited."""
         if not self.most or len(row) <= self.most[hop]:
             return row
         return self.generator.choice(row, self.most[hop], replace=False)

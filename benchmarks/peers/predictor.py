@@ -53,7 +53,7 @@ class Predictor:
         return [[next(answers) for _ in nodes] for nodes in requests]
 
     def answer(self, nodes: Sequence[NodeBody], top_k: int = 1) -> list[dict[str, Any]]:
-        """One prediction a node, as the service words it."""
+        """Makes one prediction per node, in the service's form."""
         return predictions(self.logits(nodes), nodes, self.manifest, top_k)
 
     def logits(self, nodes: Sequence[NodeBody]) -> NDArray[np.float32]:
@@ -98,7 +98,7 @@ class Predictor:
         return cast(NDArray[np.float32], self.student.head(h).numpy())
 
     def degrees(self, subgraph: Subgraph, near: Sequence[Rows]) -> Tensor:
-        """Of the subgraph's nodes in the whole graph, float32 [S]."""
+        """The degrees of the subgraph's nodes in the whole graph, float32 [S]."""
         indptr, stored = self.neighborhoods.indptr, len(self.features)
         rows = np.minimum(subgraph.nodes, stored - 1)
         found = (indptr[rows + 1] - indptr[rows]).astype(np.float32)

@@ -36,7 +36,7 @@ def report(found: PeersResults) -> str:
 
 
 def summary(found: PeersResults) -> str:
-    """All rivals in one table, what it was to show, and who was not measured."""
+    """All rivals in one table, the aims of the comparison, and which were not measured."""
     ran = measured(found)
     missing = [result for result in found.rivals if "missing" in result]
     parts = [
@@ -74,7 +74,7 @@ AGREEMENT_HEADER = ("rival", "nodes", "same label", "largest difference of a pro
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A row for each rival of which something was measured; empty where there is none."""
+    """A table with a row per measured rival; empty if there is none."""
     return f"{title}:\n\n{markdown_table(header, rows)}" if rows else ""
 
 
@@ -135,7 +135,7 @@ def times(value: float | None) -> str:
 
 
 def aims(ran: list[RivalResult]) -> str:
-    """What the comparison was to show, and whether it does."""
+    """The aims of the comparison, and whether each is reached."""
     by_name = {result["name"]: result for result in ran}
     lines = []
     if khop := by_name.get(KHOP):

@@ -14,10 +14,10 @@ mpl.use("Agg")
 COLORS = {"hashing": "tab:blue", "minilm": "tab:orange", "teacher": "tab:red"}
 MARKERS = {"": "D", "sage": "o", "mlp": "s", "gcn": "^", "gat": "v", "gin": "P"}
 IN_WORDS = {"sage": "●", "mlp": "■", "gcn": "▲", "gat": "▼", "gin": "✚"}
-LEFT = 0.5  # of a latency: where the words about its points begin
+LEFT = 0.5  # of a latency: where the captions of its points begin
 APART = 1.25  # factor between networks that share a latency, so that their intervals can be seen
-TOP, BENEATH = 99, 90  # percent, where bands are named, and beneath them lines
-LINE = 2.5  # percent that a line of words about points takes
+TOP, BENEATH = 99, 90  # percent: captions of bands, and beneath them those of lines
+LINE = 2.5  # percent that a line of a caption takes
 
 
 def draw(
@@ -31,7 +31,7 @@ def draw(
 def picture(
     points: Sequence[Point], without: Mapping[str, float], title: str, timed: str
 ) -> Figure:
-    """Accuracy in percent over milliseconds; bars are intervals, and p50 to p95.
+    """Draws accuracy in percent over milliseconds; bars are intervals, and p50 to p95.
 
     Args:
         without: p50 of models without an accuracy, by name
@@ -42,12 +42,12 @@ def picture(
         place(axes, latency, [point for point in points if point.p50 == latency])
     for name, latency in without.items():
         axes.axvline(latency, color="tab:gray", linestyle=":")
-        word(axes, (latency, BENEATH), f"{name}, p50 ", "tab:gray", "right")
+        caption(axes, (latency, BENEATH), f"{name}, p50 ", "tab:gray", "right")
     for published, color in ((LOCAL, "tab:green"), (HOSTED, "tab:purple")):
         low, high = published.p50_ms
         axes.axvspan(low, high, color=color, alpha=0.1, linewidth=0)
         note = f"{published.name}:\npublished p50, {low:g} to {high:g} ms;\naccuracy not published"
-        word(axes, ((low * high) ** 0.5, TOP), note, color, "center")
+        caption(axes, ((low * high) ** 0.5, TOP), note, color, "center")
     axes.set_xscale("log")
     axes.set_xlim(left=0.13, right=9_000)
     axes.set_xlabel(
@@ -63,13 +63,13 @@ def picture(
     return figure
 
 
-def word(axes: Axes, at: tuple[float, float], text: str, color: str, side: str) -> None:
-    """What a line or a band is."""
+def caption(axes: Axes, at: tuple[float, float], text: str, color: str, side: str) -> None:
+    """Writes the caption of a line or a band."""
     axes.annotate(text, at, ha=side, va="top", fontsize=7, color=color)
 
 
 def place(axes: Axes, latency: float, points: Sequence[Point]) -> None:
-    """Points of one latency: a column for each network, and beneath them what they are."""
+    """Draws the points of one latency: a column for each network, with captions beneath."""
     networks = list(dict.fromkeys(point.student for point in points))
     lines: list[tuple[str, bool]] = []
     for number, network in enumerate(networks):
@@ -91,7 +91,7 @@ def place(axes: Axes, latency: float, points: Sequence[Point]) -> None:
 
 
 def captions(points: Sequence[Point]) -> list[tuple[str, bool]]:
-    """The lines that say what a network's points are, the lowest first, and which are headings."""
+    """The captions of a network's points, the lowest first, and whether each is a heading."""
     lines: list[tuple[str, bool]] = []
     if network := points[0].student:
         lines.append((f"{IN_WORDS[network]} {points[0].name.partition(', ')[0]}", True))
@@ -103,7 +103,7 @@ def captions(points: Sequence[Point]) -> list[tuple[str, bool]]:
 
 
 def mark(axes: Axes, at: float, point: Point, first: bool) -> None:
-    """A point with its interval; the first of a column has the bar of latencies, too."""
+    """Draws a point with its interval; the first of a column has the bar of latencies, too."""
     spread = None
     if point.low is not None and point.high is not None:
         spread = [[point.accuracy - point.low], [point.high - point.accuracy]]

@@ -10,7 +10,6 @@ above. Decision models are lines, since their makers publish a latency and nobod
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from scipy import stats
 
 from benchmarks.accuracy.page import FOLDER, SEEN, UNSEEN, committed
 from benchmarks.common.command import check_programs
-from benchmarks.common.results import RESULTS, markdown_table, read_results, write_results
+from benchmarks.common.results import RESULTS, markdown_table, publish_results, read_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.latency import Latencies, Latency
 from benchmarks.plane.picture import draw
@@ -67,12 +66,11 @@ def main(
     draw(RESULTS / "plane.png", points, without, title, timed)
     results = PlaneResults(title, timed, points, without)
     text = report(results)
-    write_results("plane", asdict(results), text)
-    typer.echo(text)
+    publish_results("plane", results, text)
 
 
 def of_graph(records: Mapping[str, Record], graph: str, labels: str) -> list[Record]:
-    """The evaluations of a graph and a kind of split, but those of unseen nodes.
+    """Selects the evaluations of a graph and a kind of split, except those of unseen nodes.
 
     Raises:
         BenchmarkError: there is none.
@@ -93,7 +91,7 @@ def of_graph(records: Mapping[str, Record], graph: str, labels: str) -> list[Rec
 
 
 def student_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]:
-    """Trained alone, taught without a language model, and by every teacher there is."""
+    """Yields students trained alone, taught without a language model, and by each teacher."""
     ways = dict.fromkeys((row.encoder, row.student, row.recipe, row.teacher) for row in rows)
     for way in ways:
         encoder, student, recipe, teacher = way
@@ -109,7 +107,7 @@ def student_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]
 
 
 def teacher_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]:
-    """Language models as they answer, not smoothed over the edges, on the students' splits."""
+    """Yields language models, not smoothed over the edges, on the students' splits."""
     for teacher in dict.fromkeys(row.teacher for row in rows if row.recipe == UNSMOOTHED):
         own = [row for row in rows if row.recipe == UNSMOOTHED and row.teacher == teacher]
         timed = TEACHERS.get(teacher.partition(",")[0].lower())
@@ -123,7 +121,7 @@ def teacher_points(rows: Sequence[Row], latencies: Latencies) -> Iterator[Point]
 def own_split_teachers(
     path: Path, latencies: Latencies, points: Sequence[Point]
 ) -> Iterator[Point]:
-    """Tuned teachers that were asked on the graph's own split alone, in their best view."""
+    """Yields tuned teachers that were asked on the graph's own split alone, in their best view."""
     if not path.is_file():
         return
     found = read_results(path, TeachersResults, "python -m benchmarks.teachers")
@@ -147,7 +145,7 @@ def point(
     accuracies: Sequence[float],
     times: Latency,
 ) -> Point:
-    """Adds a t-interval of the mean over splits, where there are two or more."""
+    """Makes a point, with a t-interval of the mean over splits if there are several."""
     values = 100 * np.array(accuracies)
     low = high = None
     if len(values) > 1:

@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,7 +35,7 @@ import typer
 
 from benchmarks.common.command import check_programs
 from benchmarks.common.graphs import described
-from benchmarks.common.results import markdown_table, write_results
+from benchmarks.common.results import markdown_table, publish_results
 from benchmarks.ray_stages.passes import (
     PassResults,
     exported,
@@ -170,8 +170,7 @@ def main(
     text = report(stage, found, described(graph) + conditions[stage])
     name = f"ray_{stage}_{encoder}" if stage in PASSES else f"ray_{stage}"
     name += "_longer" if workers_alone else ""
-    write_results(name, asdict(results(stage, found)), text)
-    typer.echo(text)
+    publish_results(name, results(stage, found), text)
 
 
 def taught(place: Place, options: TeachOptions) -> Figures:

@@ -40,7 +40,7 @@ class RawClient:
             return await self.send_over(await self.connect(), request)
 
     async def send_over(self, connection: Connection, request: bytes) -> int:
-        """The status; the connection is kept if the server keeps it, and else closed."""
+        """Returns the status; closes the connection unless the server keeps it open."""
         reader, writer = connection
         kept = False
         try:

@@ -32,7 +32,7 @@ class Served:
 
     @property
     def processes(self) -> list[psutil.Process]:
-        """The server's own and all that it started, in the order of their starts."""
+        """The server's process and its descendants, in the order of their starts."""
         started = self.process.children(recursive=True)
         return [self.process, *sorted(started, key=lambda child: child.pid)]
 

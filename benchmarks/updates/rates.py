@@ -22,7 +22,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.common.random_bundle import with_few_texts
-from benchmarks.common.results import write_results
+from benchmarks.common.results import publish_results
 from benchmarks.errors import BenchmarkError
 from benchmarks.updates.report import EngineFigures, UpdatesResults, markdown
 from tests.student_bundles import write_student_bundle
@@ -126,8 +126,7 @@ def main(
     written = asdict(results)
     if other is None:
         del written["against"]
-    write_results("updates" if scale == 1 else f"updates_{scale}", written, report)
-    typer.echo(report)
+    publish_results("updates" if scale == 1 else f"updates_{scale}", written, report)
 
 
 def revision(checkout: Path) -> str:

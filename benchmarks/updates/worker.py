@@ -86,7 +86,7 @@ def timed(
 
 
 def left(engine: Engine) -> NDArray[np.bool_]:
-    """bool [rows]: whose logits are not computed yet; older checkouts have none."""
+    """Marks rows whose logits are not computed yet, bool [rows]; older checkouts have none."""
     rows, stale = np.arange(engine.state.graph.num_rows), getattr(engine.state, "stale", None)
     if stale is None:
         return np.zeros(len(rows), np.bool_)

@@ -12,7 +12,7 @@ class Page:
     """Lines of Markdown.
 
     Attributes:
-        missing: what was to be told and has no words, by its name.
+        missing: names of items that need a description and have none.
     """
 
     title: str
@@ -35,11 +35,11 @@ class Page:
         if body:
             self.lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *body, ""]
 
-    def words(self, what: str, text: str | None) -> str:
+    def words(self, name: str, text: str | None) -> str:
         """Returns a required description on one line, and notes it as missing if it is empty."""
         line = " ".join((text or "").split())
         if not line:
-            self.missing.append(what)
+            self.missing.append(name)
         return line
 
 

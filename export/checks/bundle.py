@@ -167,17 +167,21 @@ def check_whole_file(bundle: Bundle, graph: TextGraph, tables: list[NDArray[np.f
     return compare(WHOLE_FILE, found, tables[-1][[node]])
 
 
-def compare(what: str, found: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
-    """The largest difference, relative for values above 1."""
+def compare(part: str, found: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
+    """The largest difference, relative for values above 1.
+
+    Raises:
+        ParityError: shapes differ, or values differ too much.
+    """
     if found.shape != stored.shape:
         raise ParityError(
-            f"{what}: has shape {list(found.shape)}, but {list(stored.shape)} is stored"
+            f"{part}: has shape {list(found.shape)}, but {list(stored.shape)} is stored"
         )
     scale = np.maximum(np.abs(stored), 1.0)
     difference = float((np.abs(found - stored) / scale).max(initial=0.0))
     if not difference <= MAX_LOGIT_DIFFERENCE:
         raise ParityError(
-            f"{what}: differs from the stored values by {difference:.2e}, more than "
+            f"{part}: differs from the stored values by {difference:.2e}, more than "
             f"{MAX_LOGIT_DIFFERENCE:.0e}; export the student again"
         )
     return difference

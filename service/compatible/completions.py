@@ -155,7 +155,7 @@ class ChatWireRequest:
             content = "\n".join(part.text for part in content)
         return None if content is None else node_of_text(content, where)
 
-    def some(self, questions: Raw, _: Sequence[int]) -> Raw:
+    def select(self, questions: Raw, _: Sequence[int]) -> Raw:
         """See `WireRequest`; there is only one question."""
         return questions
 

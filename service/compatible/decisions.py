@@ -186,7 +186,7 @@ class DecisionsWireRequest:
         """See `WireRequest`."""
         return node_of_input(self.input)
 
-    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+    def select(self, questions: Raw, positions: Sequence[int]) -> Raw:
         """See `WireRequest`."""
         decoded = SINGLE.decode(questions)
         return Raw(encode([decoded[position] for position in positions]))

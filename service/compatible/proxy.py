@@ -57,7 +57,7 @@ class WireRequest(Protocol):
             InvalidFieldError: the node is invalid.
         """
 
-    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+    def select(self, questions: Raw, positions: Sequence[int]) -> Raw:
         """Selects some of the questions, undecoded.
 
         Args:
@@ -75,16 +75,16 @@ class WireRequest(Protocol):
         """
 
 
-class Found(Struct):
-    """The student's answers.
+class StudentAnswers(Struct):
+    """What the student answers of a request.
 
     Attributes:
         model: the bundle's name.
-        own: position of a question → its answer.
+        shares: position of a question → its answer.
     """
 
     model: str
-    own: Mapping[int, Shares]
+    shares: Mapping[int, Shares]
 
 
 class DecisionProxy:
@@ -113,19 +113,19 @@ class DecisionProxy:
             See `Classifier.classify`, `Upstream.ask` and `WireRequest` for others.
         """
         large = exchange.size > LARGE_BYTES
-        found = await self.student(exchange, request, large)
-        own, total = found.own, len(request.questions)
+        answered = await self.student(exchange, request, large)
+        own, total = answered.shares, len(request.questions)
         self.count("student", amount=len(own))
         if len(own) == total:
             return routed_response(
-                await self.run(large, request.answer_body, found.model, own, None), STUDENT
+                await self.run(large, request.answer_body, answered.model, own, None), STUDENT
             )
         rest = [position for position in range(total) if position not in own]
         if self.upstream is None:
             if not own and not request.refusable:
                 raise NoUpstreamError(request.reason)
             self.count("refused", amount=len(rest))
-            answer = await self.run(large, request.answer_body, found.model, own, None)
+            answer = await self.run(large, request.answer_body, answered.model, own, None)
             return routed_response(answer, MIXED if own else REFUSED)
         self.count("upstream", amount=len(rest))
         model = self.upstream.options.model
@@ -135,26 +135,28 @@ class DecisionProxy:
         if not own or reply.status != 200:
             return passed_on(reply)
         return routed_response(
-            await self.run(large, request.answer_body, found.model, own, reply.content), MIXED
+            await self.run(large, request.answer_body, answered.model, own, reply.content), MIXED
         )
 
-    async def student(self, exchange: Exchange, request: WireRequest, large: bool) -> Found:
+    async def student(
+        self, exchange: Exchange, request: WireRequest, large: bool
+    ) -> StudentAnswers:
         """Gets the student's answers to a request; raises as `answer` does."""
         manifest = self.classifier.slot.engine.manifest
         choices = await self.choices(request, manifest, large)
         node = request.node() if choices else None
         if node is None:
-            return Found(manifest.name, {})
+            return StudentAnswers(manifest.name, {})
         classified = await self.classified(exchange, node)
         if classified.engine.manifest is not manifest:  # a reload happened meanwhile
             manifest = classified.engine.manifest
             choices = await self.choices(request, manifest, large)
         if self.defers and await self.classifier.auto.unsure(classified):
-            return Found(manifest.name, {})
+            return StudentAnswers(manifest.name, {})
         logits = joined_logits(classified.resolution, classified.inference)[0]
         temperature = manifest.calibration.temperature
         own = await self.run(large, all_shares, logits, temperature, choices)
-        return Found(manifest.name, own)
+        return StudentAnswers(manifest.name, own)
 
     async def classified(self, exchange: Exchange, node: Node) -> ClassifyJob:
         """Looks up or infers the node; raises as `Classifier.classify` does.
@@ -162,17 +164,17 @@ class DecisionProxy:
         A stored node's label and score are skipped if unneeded; they are a fifth of the cost.
         """
         if self.looks_up and node.text is None:
-            found = self.classifier.look_up((node,), 1)
-            if found.resolution.stored_rows:
+            job = self.classifier.look_up((node,), 1)
+            if job.resolution.stored_rows:
                 self.classifier.metrics.predictions.add("student")
-                return found
+                return job
         return await self.classifier.classify(exchange, (node,), 1)
 
     async def choices(
         self, request: WireRequest, manifest: Manifest, large: bool
     ) -> Mapping[int, Columns]:
         reader = label_reader(manifest.label_names)
-        return await self.run(large, request.questions.own, reader)
+        return await self.run(large, request.questions.choices, reader)
 
     async def run(
         self,
@@ -216,5 +218,5 @@ def forwarded(request: WireRequest, positions: Sequence[int] | None, model: str)
     if model:
         fields["model"] = Raw(encode(model))
     if positions is not None:
-        fields["questions"] = request.some(fields["questions"], positions)
+        fields["questions"] = request.select(fields["questions"], positions)
     return encode(fields)

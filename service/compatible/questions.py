@@ -26,17 +26,17 @@ class Questions(Generic[WireQuestions]):
     def __init__(self, decoded: WireQuestions, options: Sequence[Options | None]) -> None:
         self.decoded = decoded
         self.options = options
-        self.found: tuple[LabelReader, Mapping[int, Columns]] | None = None
+        self.latest: tuple[LabelReader, Mapping[int, Columns]] | None = None
 
     def __len__(self) -> int:
         return len(self.options)
 
-    def own(self, reader: LabelReader) -> Mapping[int, Columns]:
-        """See `own_choices`; computed once per set of labels."""
-        found = self.found
-        if found is None or found[0] is not reader:
-            found = self.found = (reader, own_choices(self.options, reader))
-        return found[1]
+    def choices(self, reader: LabelReader) -> Mapping[int, Columns]:
+        """The choices that the student can answer, see `own_choices`; computed once per reader."""
+        latest = self.latest
+        if latest is None or latest[0] is not reader:
+            latest = self.latest = (reader, own_choices(self.options, reader))
+        return latest[1]
 
 
 def look_around(content: bytes, questions: Raw) -> None:
@@ -58,9 +58,9 @@ class QuestionReader(Generic[WireQuestions]):
     ) -> None:
         self.decoder = decoder
         self.options_of = options_of
-        self.known: Callable[[bytes], Questions[WireQuestions]] = lru_cache(MOST_KEPT)(self.anew)
+        self.cached: Callable[[bytes], Questions[WireQuestions]] = lru_cache(MOST_KEPT)(self.decode)
 
-    def anew(self, content: bytes) -> Questions[WireQuestions]:
+    def decode(self, content: bytes) -> Questions[WireQuestions]:
         decoded = self.decoder.decode(content)
         look_through(content)
         return Questions(decoded, self.options_of(decoded))
@@ -73,4 +73,5 @@ class QuestionReader(Generic[WireQuestions]):
             InvalidFieldError: one of them has a field twice.
         """
         content = bytes(written)
-        return self.known(content) if len(content) <= LONGEST_KEPT else self.anew(content)
+        read = self.cached if len(content) <= LONGEST_KEPT else self.decode
+        return read(content)

@@ -140,7 +140,7 @@ class SystemOneWireRequest:
             else node_of_object(state, "state")
         )
 
-    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+    def select(self, questions: Raw, positions: Sequence[int]) -> Raw:
         """See `WireRequest`."""
         decoded, names = SINGLE.decode(questions), list(self.questions.decoded)
         return Raw(encode({name: decoded[name] for name in map(names.__getitem__, positions)}))

@@ -23,10 +23,10 @@ from typing import Any, Protocol
 
 from starlette.types import Scope
 
-from service.cache import NAMESPACE, RedisLink
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
 from service.http.exchange import Exchange
 from service.http.guard import SAFE_METHODS, Clients
+from service.redis_link import NAMESPACE, RedisLink
 from understudy.folders import taking_turns
 from understudy.folders.errors import place_errors
 

@@ -192,10 +192,10 @@ class Batcher:
             elif entries is not self.begun:
                 self.queue.append(entries)
 
-    def refusal(self, reason: str, what: str) -> OverloadedError:
+    def refusal(self, reason: str, message: str) -> OverloadedError:
         """Notes that a request is refused because of the load, and makes its error."""
         self.overload.refused(monotonic())
-        return OverloadedError(what, self.retry_after(), reason)
+        return OverloadedError(message, self.retry_after(), reason)
 
     def retry_after(self) -> float:
         """Estimates the seconds until what waits now is done."""

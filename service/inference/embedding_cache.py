@@ -38,7 +38,7 @@ class RememberingEncoder:
         self.dimension = dimension
         self.digest = digest
         self.entries = entries
-        self.known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self.cached: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self.fresh: dict[str, NDArray[np.float32]] = {}
         self.lock = Lock()
 
@@ -50,9 +50,9 @@ class RememberingEncoder:
         keys = [self.key(text) for text in texts]
         text_of = dict(zip(keys, texts, strict=True))
         with self.lock:
-            rows = {key: self.known[key] for key in text_of if key in self.known}
+            rows = {key: self.cached[key] for key in text_of if key in self.cached}
             for key in rows:
-                self.known.move_to_end(key)
+                self.cached.move_to_end(key)
         missing = [key for key in text_of if key not in rows]
         if missing:
             encoded = self.encode([text_of[key] for key in missing])
@@ -68,13 +68,13 @@ class RememberingEncoder:
         """Returns the keys of texts that are not in memory."""
         keys = dict.fromkeys(self.key(text) for text in texts)
         with self.lock:
-            return [key for key in keys if key not in self.known]
+            return [key for key in keys if key not in self.cached]
 
     def add(self, rows: dict[str, NDArray[np.float32]]) -> None:
         with self.lock:
-            self.known.update(rows)
-            while len(self.known) > self.entries:
-                self.known.popitem(last=False)
+            self.cached.update(rows)
+            while len(self.cached) > self.entries:
+                self.cached.popitem(last=False)
 
     def take_fresh(self) -> dict[str, NDArray[np.float32]]:
         with self.lock:

@@ -74,7 +74,7 @@ def describe_service(served: Parts) -> Info:
         auto=classifier.auto.rule(manifest).summary,
         deferral=manifest.calibration.deferral,
         measured_teacher=manifest.teacher,
-        served_teacher=None if identity_check is None else identity_check.known(manifest),
+        served_teacher=None if identity_check is None else identity_check.latest_verdict(manifest),
     )
 
 

@@ -18,12 +18,12 @@ reference = APIRouter(include_in_schema=False)
 
 @page.get("/", dependencies=[ANYONE])
 async def get_page(request: Request) -> Response:
-    return sent(files()[PAGE], request)
+    return file_response(files()[PAGE], request)
 
 
 @reference.get("/docs", dependencies=[ANYONE])
 async def get_reference(request: Request) -> Response:
-    return sent(files()[REFERENCE], request)
+    return file_response(files()[REFERENCE], request)
 
 
 @reference.get("/page/{name}", dependencies=[ANYONE])
@@ -31,10 +31,10 @@ async def get_file(name: PathName, request: Request) -> Response:
     found = files().get(name)
     if found is None:
         raise HTTPException(404, "Not Found")
-    return sent(found, request)
+    return file_response(found, request)
 
 
-def sent(file: File, request: Request) -> Response:
+def file_response(file: File, request: Request) -> Response:
     """Answers with the file, or with 304 if the browser has it."""
     known = request.headers.get("if-none-match", "").split(",")
     # A proxy that compresses the file marks its tag with W/.

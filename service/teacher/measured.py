@@ -173,7 +173,7 @@ class IdentityCheck:
             await self.checked(manifest)
         return self.identity
 
-    def known(self, manifest: Manifest) -> Verdict | None:
+    def latest_verdict(self, manifest: Manifest) -> Verdict | None:
         """Returns the verdict for this bundle; None before the first check."""
         return self.verdict if self.version == manifest.version else None
 

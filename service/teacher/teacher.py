@@ -10,9 +10,10 @@ from time import perf_counter
 import msgspec
 
 from service.averages import running_mean
-from service.cache import Cache, SingleFlight
+from service.cache import Cache
 from service.errors import TeacherBusyError, TeacherError
 from service.inference.deadlines import hopeless_wait
+from service.single_flight import SingleFlight
 from service.teacher.breaker import Breaker
 from service.teacher.client import Opinion, TeacherBackend
 from service.telemetry.logs import RareLog
@@ -56,7 +57,7 @@ HANGS = "the teacher did not answer within the time that requests wait for it"
 Identity = Callable[[], Awaitable[str]]
 
 
-async def untold() -> str:
+async def unidentified() -> str:
     """Returns the identity of a teacher that reports none."""
     return ""
 
@@ -73,7 +74,7 @@ class Teacher:
         cache: Cache,
         options: TeacherOptions,
         metrics: Metrics,
-        identity: Identity = untold,
+        identity: Identity = unidentified,
     ) -> None:
         self.identity = identity
         self.cache = cache

@@ -34,7 +34,7 @@ class LogWriter(logging.Handler):
         self.changed = threading.Condition()
         self.lines: deque[bytes] = deque()
         self.waiting = 0  # bytes
-        self.full = self.untold = False
+        self.full = self.remark_due = False
         self.left_out = 0
         self.patience = FLUSH_SECONDS
         self.thread: threading.Thread | None = None
@@ -47,7 +47,7 @@ class LogWriter(logging.Handler):
             return
         with self.changed:
             if self.full or (self.lines and self.waiting + len(line) > MOST_BYTES):
-                self.full = self.untold = True
+                self.full = self.remark_due = True
                 self.left_out += 1
                 return
             self.append(line)
@@ -83,11 +83,11 @@ class LogWriter(logging.Handler):
                 self.waiting -= len(line)
                 if not written:
                     self.left_out += 1
-                    self.untold = True
+                    self.remark_due = True
                 if not self.lines:
                     self.full = False
-                    if written and self.untold:
-                        self.untold = False
+                    if written and self.remark_due:
+                        self.remark_due = False
                         self.append(self.remark())
                 self.changed.notify_all()
 

@@ -82,18 +82,18 @@ class RareLog:
         self.logger = logger
         self.seconds = seconds
         self.logged: dict[str, float] = {}  # kind → monotonic
-        self.untold: dict[str, int] = {}
+        self.left_out: dict[str, int] = {}
 
     def warning(self, kind: str, message: str, *arguments: object) -> None:
         """Logs a warning, unless one of that kind was logged recently."""
         now = monotonic()
         if kind in self.logged and now - self.logged[kind] < self.seconds:
-            self.untold[kind] = self.untold.get(kind, 0) + 1
+            self.left_out[kind] = self.left_out.get(kind, 0) + 1
             return
         if kind not in self.logged and len(self.logged) >= KINDS:
             self.logged.clear()
-            self.untold.clear()
+            self.left_out.clear()
         self.logged[kind] = now
-        untold = self.untold.pop(kind, 0)
-        more = f" (and {untold:,} similar ones since the last line)" if untold else ""
+        left_out = self.left_out.pop(kind, 0)
+        more = f" (and {left_out:,} similar ones since the last line)" if left_out else ""
         self.logger.warning(message + more.replace("%", "%%"), *arguments)

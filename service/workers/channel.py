@@ -27,17 +27,17 @@ class Frame(Struct, frozen=True, array_like=True):
 
     Attributes:
         number: of the question, or of the question that is answered; 0 if no answer is expected.
-        what: name of the question; empty for an answer.
+        question: name of the question; empty for an answer.
         body: MessagePack.
     """
 
     number: int
-    what: str
+    question: str
     body: Raw
 
 
-def encode_frame(number: int, what: str, body: object) -> bytes:
-    data = msgspec.msgpack.encode(Frame(number, what, Raw(msgspec.msgpack.encode(body))))
+def encode_frame(number: int, question: str, body: object) -> bytes:
+    data = msgspec.msgpack.encode(Frame(number, question, Raw(msgspec.msgpack.encode(body))))
     return len(data).to_bytes(LENGTH_BYTES, "big") + data
 
 
@@ -70,7 +70,7 @@ class Channel:
             while True:
                 length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
                 frame = msgspec.msgpack.decode(await reader.readexactly(length), type=Frame)
-                if frame.what:
+                if frame.question:
                     task = asyncio.create_task(self.answer(frame))
                     self.running.add(task)
                     task.add_done_callback(self.running.discard)
@@ -83,23 +83,23 @@ class Channel:
 
     async def answer(self, frame: Frame) -> None:
         try:
-            body = await self.answering(frame.what, frame.body)
+            body = await self.answering(frame.question, frame.body)
         except Exception:  # one failed question must not stop the channel
-            logger.exception("no answer to %s", frame.what)
+            logger.exception("no answer to %s", frame.question)
             body = None
         if frame.number:
             self.send(frame.number, "", body)
 
-    def send(self, number: int, what: str, body: object) -> None:
+    def send(self, number: int, question: str, body: object) -> None:
         if self.writer is not None and not self.gone:
-            self.writer.write(encode_frame(number, what, body))
+            self.writer.write(encode_frame(number, question, body))
 
-    def tell(self, what: str, body: object = None) -> None:
+    def tell(self, question: str, body: object = None) -> None:
         """Sends a message without an answer; does nothing if the other side is gone."""
-        self.send(0, what, body)
+        self.send(0, question, body)
 
     async def ask(
-        self, what: str, answer: type[Kind], body: object = None, seconds: float | None = None
+        self, question: str, answer: type[Kind], body: object = None, seconds: float | None = None
     ) -> Kind:
         """Asks the other side.
 
@@ -114,14 +114,14 @@ class Channel:
             raise WorkerGoneError("it is gone")
         number = next(self.numbers)
         future = self.waiting[number] = asyncio.get_running_loop().create_future()
-        self.send(number, what, body)
+        self.send(number, question, body)
         try:
             found = await asyncio.wait_for(future, seconds)
             return msgspec.msgpack.decode(found, type=answer)
         except TimeoutError as error:
-            raise WorkerGoneError(f"it did not answer {what} within {seconds:g} s") from error
+            raise WorkerGoneError(f"it did not answer {question} within {seconds:g} s") from error
         except msgspec.ValidationError as error:
-            raise WorkerGoneError(f"it could not do {what}; the log says why") from error
+            raise WorkerGoneError(f"it could not do {question}; the log says why") from error
         finally:
             self.waiting.pop(number, None)
 
@@ -136,7 +136,7 @@ class Channel:
                 self.writer.close()
 
 
-def send_now(end: socket.socket, what: str, body: Any) -> None:
+def send_now(end: socket.socket, question: str, body: Any) -> None:
     """Sends a message before there is an event loop."""
     with suppress(ConnectionError):
-        end.sendall(encode_frame(0, what, body))
+        end.sendall(encode_frame(0, question, body))

@@ -137,9 +137,9 @@ class Supervisor:
                     worker.signal(signal.SIGKILL)
                     return
 
-    async def answer(self, worker: Worker, what: str, body: Raw) -> object:
+    async def answer(self, worker: Worker, question: str, body: Raw) -> object:
         """Answers a worker's message."""
-        match what:
+        match question:
             case "failed":
                 worker.reason = msgspec.msgpack.decode(body, type=str)
             case "loaded":
@@ -155,7 +155,7 @@ class Supervisor:
             case "reload":
                 return await self.reload()
             case _:
-                raise ValueError(f"no supervisor knows {what}")
+                raise ValueError(f"no supervisor knows {question}")
         return None
 
     async def let_serve(self, worker: Worker, loaded: Loaded) -> bool:

@@ -87,10 +87,10 @@ class Team:
         assert self.parts is not None
         return figures_of(self.parts.metrics)
 
-    async def answer(self, what: str, body: Raw) -> object:
+    async def answer(self, question: str, body: Raw) -> object:
         """Answers the supervisor's question."""
         assert self.parts is not None
-        match what:
+        match question:
             case "figures":
                 self.parts.health.look()
                 return self.figures()
@@ -99,7 +99,7 @@ class Team:
             case "reload":
                 return await self.reload_here()
             case _:
-                raise ValueError(f"no worker knows {what}")
+                raise ValueError(f"no worker knows {question}")
         return None
 
     async def reload_here(self) -> Done:

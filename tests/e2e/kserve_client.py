@@ -1,4 +1,4 @@
-"""What users of KServe's Python client do, run by a Python that has it.
+"""Calls of KServe's Python client, run by an interpreter that has it.
 
     python kserve_client.py URL MODEL
 
@@ -36,7 +36,7 @@ def request_of(model: str, columns: dict[str, list[str]], binary: bool, wide: bo
     return InferRequest(model_name=model, infer_inputs=inputs, request_id="k-1")
 
 
-def told(response: Any) -> dict[str, Any]:
+def plain_answer(response: Any) -> dict[str, Any]:
     outputs = {output.name: output.as_numpy().tolist() for output in response.outputs}
     labels = [v.decode() if isinstance(v, bytes) else v for v in outputs["label"]]
     return {"id": response.id, "label": labels, "score": outputs["score"]}
@@ -61,9 +61,9 @@ async def ask(url: str, model: str) -> dict[str, Any]:
             for wide in (True, False):
                 request = request_of(model, COLUMNS, binary, wide)
                 response = await client.infer(url, request, model_name=model)
-                answers[f"binary={binary} wide={wide}"] = told(response)
+                answers[f"binary={binary} wide={wide}"] = plain_answer(response)
         plain = {"inputs": [{"name": "id", "shape": [1], "datatype": "BYTES", "data": ["node-7"]}]}
-        answers["plain"] = told(await client.infer(url, plain, model_name=model))
+        answers["plain"] = plain_answer(await client.infer(url, plain, model_name=model))
         nobody = request_of(model, {"id": ["nobody"]}, True, False)
         answers["refusal"] = await refusal(client, url, model, nobody)
         answers["unknown"] = await refusal(client, url, "other", nobody)

@@ -211,11 +211,11 @@ def test_ids_alone_are_stored_nodes(service: Service) -> None:
 
 def test_explanations_vectors_and_similar_nodes_have_methods(service: Service) -> None:
     with Client(service.url) as client:
-        plain, told = client.classify("node-1"), client.classify("node-1", explain=True)
+        plain, explained = client.classify("node-1"), client.classify("node-1", explain=True)
         assert plain.predictions[0].explanation is None
-        explanation = told.predictions[0].explanation
+        explanation = explained.predictions[0].explanation
         assert explanation is not None
-        assert explanation.label == told.predictions[0].label
+        assert explanation.label == explained.predictions[0].label
         assert {i.part for i in explanation.neighbors} == set(client.neighbors("node-1"))
         assert explanation.words
         first, second = client.embeddings(["node-1", Node(text="http")])

@@ -1,4 +1,4 @@
-"""More nodes than one request takes: the client parts them, and puts the answers together."""
+"""More nodes than a request may hold: the client splits them and joins the answers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -85,9 +85,9 @@ def replaced_after(folder: Path, answers: int) -> Iterator[tuple[str, list[str]]
 def test_many_nodes_are_answered_by_one_model(tmp_path: Path, answers: int) -> None:
     nodes: list[Node | str] = ["node-1", "node-2", "nobody", "nothing", "node-1"]
     with replaced_after(tmp_path, answers) as (url, versions), Client(url) as client:
-        told = client.classify(nodes)
-        assert told.model_version == versions[1]
-        labels = [p.label for p in told.predictions]
+        answer = client.classify(nodes)
+        assert answer.model_version == versions[1]
+        labels = [p.label for p in answer.predictions]
         assert labels[0] == labels[4] == client.classify("node-1").predictions[0].label
         assert labels[2:4] == [None, None]
 

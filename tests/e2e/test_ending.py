@@ -1,4 +1,4 @@
-"""A service that is told to end while it works: what runs is answered, and it does end."""
+"""A service that is stopped while it works answers running requests, and ends."""
 
 import signal
 import socket
@@ -14,13 +14,13 @@ from tests.e2e.conftest import JSON, STOP_SECONDS, command, environment
 
 def test_what_the_drain_leaves_no_time_for_is_told(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
     log, connections = tmp_path / "log", list[socket.socket]()
-    with socket.create_server(("127.0.0.1", 0)) as silent, log.open("w") as told:
+    with socket.create_server(("127.0.0.1", 0)) as silent, log.open("w") as stream:
         teacher = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         flags = ["--port", "0", "--teacher-url", teacher, "--teacher-model", "nobody"]
         process = subprocess.Popen(
             command(tiny_bundle.folder, *flags, "--drain-seconds", "1", "--request-seconds", "60"),
             stdout=subprocess.PIPE,
-            stderr=told,
+            stderr=stream,
             text=True,
             env=environment(),
         )

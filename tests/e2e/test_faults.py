@@ -1,4 +1,4 @@
-"""What goes wrong around a service, for real."""
+"""Faults around a real service."""
 
 import itertools
 import json
@@ -136,8 +136,8 @@ def test_sighup_while_loading_ends_nothing(tiny_bundle: TinyBundle, tmp_path: Pa
     lines = [json.loads(line) for line in log.splitlines()]
     assert process.returncode == 0
     messages = [line["message"] for line in lines]
-    told = [message for message in messages if not message.startswith("Opening the bundle")]
-    assert told == ["cannot reload: nothing is served yet", "serving", "ending", "ended"]
+    logged = [message for message in messages if not message.startswith("Opening the bundle")]
+    assert logged == ["cannot reload: nothing is served yet", "serving", "ending", "ended"]
     assert lines[messages.index("serving")]["url"].startswith("http://127.0.0.1:")
 
 

@@ -1,4 +1,4 @@
-"""`understudy serve --grpc-port`: both wires of one process, and its end."""
+"""`understudy serve --grpc-port`: HTTP and gRPC in one process, and its end."""
 
 import signal
 import socket
@@ -28,8 +28,8 @@ def test_both_wires_answer_and_end_together(tiny_bundle: TinyBundle) -> None:
             assert asking.is_server_ready()
             named: Any = triton.InferInput("id", [1], "BYTES")
             named._raw_content = b"\x06\x00\x00\x00node-1"
-            told = asking.infer("tiny-hashing", [named]).as_numpy("label")[0].decode()
-        assert told == service.classify({"id": "node-1"}).json()["predictions"][0]["label"]
+            label = asking.infer("tiny-hashing", [named]).as_numpy("label")[0].decode()
+        assert label == service.classify({"id": "node-1"}).json()["predictions"][0]["label"]
         assert 'operation="oip_infer",status="200"' in service.client.get("/metrics").text
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(STOP_SECONDS) == 0

@@ -118,8 +118,8 @@ def labels(text: str) -> list[tuple[str, str]]:
 
 def test_tickets_in_a_csv(reader: Reader, tickets: tuple[list[str], dict[str, list[str]]]) -> None:
     printed, shown = tickets
-    (told,) = shown["text"]
-    assert [line for line in told.splitlines() if line not in printed[0].splitlines()] == []
+    (text,) = shown["text"]
+    assert [line for line in text.splitlines() if line not in printed[0].splitlines()] == []
     files, links, new, answers = shown["csv"]
     examples = reader.folder / "examples" / "tickets"
     for file, block in (("tickets.csv", files), ("links.csv", links), ("new.csv", new)):

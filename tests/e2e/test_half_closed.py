@@ -1,4 +1,4 @@
-"""Clients that close their sending side: some of them have left, and others still listen."""
+"""Clients that close their sending side: some have left, others still listen."""
 
 import json
 import re

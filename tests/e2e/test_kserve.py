@@ -1,4 +1,4 @@
-"""KServe's client, where a Python with it is named."""
+"""KServe's client, if an interpreter with it is configured."""
 
 import json
 import os
@@ -45,11 +45,11 @@ def test_it_finds_the_server_and_its_model(answers: Any) -> None:
 def test_it_gets_what_others_get(service: Service, answers: Any, binary: bool, wide: bool) -> None:
     unseen = {"text": "http socket ü", "neighbors": ["node-1"]}
     expected = service.classify({"id": "node-7"}, unseen).json()["predictions"]
-    told = answers[f"binary={binary} wide={wide}"]
-    assert told["id"] == "k-1"
-    assert told["label"] == [prediction["label"] for prediction in expected]
-    assert told["score"] == pytest.approx([p["score"] for p in expected], abs=1e-6)
-    assert answers["plain"]["label"] == told["label"][:1]
+    answer = answers[f"binary={binary} wide={wide}"]
+    assert answer["id"] == "k-1"
+    assert answer["label"] == [prediction["label"] for prediction in expected]
+    assert answer["score"] == pytest.approx([p["score"] for p in expected], abs=1e-6)
+    assert answers["plain"]["label"] == answer["label"][:1]
 
 
 def test_it_says_what_is_wrong_in_words(answers: Any) -> None:

@@ -1,4 +1,4 @@
-"""`understudy serve --mcp`: an assistant's client on the service's own wire, and its end."""
+"""`understudy serve --mcp`: an assistant's client over HTTP, and the end of the service."""
 
 import asyncio
 import signal
@@ -20,8 +20,8 @@ def test_an_assistant_asks_and_the_service_ends(tiny_bundle: TinyBundle) -> None
     with serving(tiny_bundle.folder, "--mcp") as service:
         *explained, near = asyncio.run(ask(service.url))
         answer = service.classify({"text": "http", "neighbors": ["node-1"]}, explain=True).json()
-        for told in explained:
-            assert told.structured_content["predictions"] == answer["predictions"]
+        for called in explained:
+            assert called.structured_content["predictions"] == answer["predictions"]
         listed = service.client.get("/nodes/node-1/neighbors").json()["neighbors"]
         assert [entry["id"] for entry in near.structured_content["neighbors"]] == listed
         service.process.send_signal(signal.SIGTERM)

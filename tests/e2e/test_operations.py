@@ -1,4 +1,4 @@
-"""Every operation of the document: its example is really sent, its role really needed."""
+"""Every operation of the OpenAPI document: its example works, and its role is required."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the README shows, sent as it stands there; only the address and the ids are exchanged."""
+"""The README's requests, sent as shown; only addresses and ids are replaced."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The serve command: how it starts, what it says of itself, and how it ends."""
+"""The serve command: how it starts, what it logs, and how it ends."""
 
 import json
 import re

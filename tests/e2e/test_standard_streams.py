@@ -1,4 +1,4 @@
-"""A service whose stdout or stderr takes nothing, or is not there."""
+"""A service whose stdout or stderr is closed or accepts nothing."""
 
 import fcntl
 import json
@@ -76,9 +76,9 @@ def test_it_serves_and_ends_where_stdout_takes_nothing(
         assert process.returncode == 0
     events += [json.loads(line) for line in rest]
     assert [event for event in events if "exception" in event] == []
-    told = [event["message"] for event in events if "stdout" in event["message"]]
+    logged = [event["message"] for event in events if "stdout" in event["message"]]
     start = f"stdout cannot be written (No space left on device): listening on {url}"
-    assert [line.startswith(start) for line in told] == ([True] if how == FULL else [])
+    assert [line.startswith(start) for line in logged] == ([True] if how == FULL else [])
 
 
 def test_it_serves_where_nobody_reads_what_it_says(tiny_bundle: TinyBundle) -> None:

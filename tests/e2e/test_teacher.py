@@ -269,10 +269,10 @@ def test_a_teacher_that_hangs_as_long_as_a_request_may_take_costs_no_answer(
         assert comparison["student"]["label"]
         assert comparison["teacher"]["error"]["message"] == "the teacher did not answer in time"
         ids = [{"id": f"node-{number}"} for number in range(1, 6)]
-        for told in ("did not answer in time", "is not asked"):  # five questions have failed
+        for reason in ("did not answer in time", "is not asked"):  # five questions have failed
             answers = service.classify(*ids, route="auto").raise_for_status().json()["predictions"]
             assert {answer["route"] for answer in answers} == {"student"}
-            assert all(told in answer["teacher_error"]["message"] for answer in answers)
+            assert all(reason in answer["teacher_error"]["message"] for answer in answers)
         figures = service.client.get("/metrics").text
         assert 'understudy_teacher_answers_total{outcome="failed"} 6.0' in figures
 

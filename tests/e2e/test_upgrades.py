@@ -1,4 +1,4 @@
-"""Clients and proxies that offer another protocol: nginx, curl and Java, where they are there."""
+"""Clients and proxies that offer another protocol: nginx, curl and Java, where installed."""
 
 import json
 import os

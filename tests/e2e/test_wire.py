@@ -1,4 +1,4 @@
-"""What comes over a connection: heads, bodies, upgrades, pipelines; and who does not read."""
+"""Connections: heads, bodies, upgrades, pipelines, and clients that do not read."""
 
 import json
 import re

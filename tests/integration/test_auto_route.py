@@ -1,4 +1,4 @@
-"""`route: auto` over HTTP, with bundles that tell what deferring brings and a teacher beside."""
+"""`route: auto` over HTTP: bundles with a measured effect of deferring, and a teacher."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -171,13 +171,13 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
         again = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
         with Client(str(client.base_url)) as ours:
             (typed,) = ours.compare(["node-0"])
-    for share, told in zip(shares, first[:9], strict=False):
-        assert told["auto"] == ("teacher" if share < 0.5 else "student")
+    for share, comparison in zip(shares, first[:9], strict=False):
+        assert comparison["auto"] == ("teacher" if share < 0.5 else "student")
     assert first[10]["auto"] is None
     assert first[9]["student_cost"]["processor_ms"] > 0
     lengths = {len(prompt.text) for prompt in teacher.asked}
-    for told in first[:10]:
-        cost = told["teacher_cost"]
+    for comparison in first[:10]:
+        cost = comparison["teacher_cost"]
         assert cost["input_tokens"] in {-(-length // 4) for length in lengths}
         assert cost["output_tokens"] == 2  # "games"
         assert cost["money"] == pytest.approx((cost["input_tokens"] * 2 + 20) / 1e6)
@@ -185,20 +185,22 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
     assert typed.auto == first[0]["auto"]
     assert asdict(typed.teacher_cost) == again[0]["teacher_cost"]
     assert typed.student_cost.processor_ms == 0  # a look-up
-    assert {told["teacher_cost"]["money"] for told in again[:10]} == {0}  # they were cached
+    assert {comparison["teacher_cost"]["money"] for comparison in again[:10]} == {
+        0
+    }  # they were cached
 
 
 def test_a_new_question_that_stands_twice_in_a_request_costs_once(agreeing: TinyBundle) -> None:
     nodes = [{"text": "a cursor"}, {"text": "a sprite"}, {"text": "a cursor"}]
     with serving(agreeing.folder, IDENTITY, teacher_input_price=2.0) as (client, teacher):
-        told = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
+        comparisons = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
         assert len(teacher.asked) == 2
-    costs = [comparison["teacher_cost"] for comparison in told]
+    costs = [comparison["teacher_cost"] for comparison in comparisons]
     expected = sum(-(-len(prompt.text) // 4) for prompt in teacher.asked)
     assert sum(cost["input_tokens"] for cost in costs) == expected
     assert sum(cost["output_tokens"] for cost in costs) == 4  # "games" twice
     assert sum(cost["money"] for cost in costs) == pytest.approx(expected * 2 / 1e6)
-    assert [comparison["teacher"]["label"] for comparison in told] == ["games"] * 3
+    assert [comparison["teacher"]["label"] for comparison in comparisons] == ["games"] * 3
 
 
 def test_auto_never_defers_where_the_teacher_was_no_better(tmp_path: Path) -> None:
@@ -231,8 +233,8 @@ def test_the_threshold_is_compared_with_scores_that_are_not_rounded(tmp_path: Pa
     lower = next(score for score in scores if round(score, SCORE_DECIMALS) < score)
     for threshold in (round(higher, SCORE_DECIMALS), lower):
         with serving(bundle.folder, None, auto_threshold=threshold) as (client, _):
-            told = [p["route"] for p in classified(client, *STORED)]
-        assert told == ["teacher" if score < threshold else "student" for score in scores]
+            routes = [p["route"] for p in classified(client, *STORED)]
+        assert routes == ["teacher" if score < threshold else "student" for score in scores]
 
 
 def test_questions_of_another_form_are_refused_at_the_start(agreeing: TinyBundle) -> None:

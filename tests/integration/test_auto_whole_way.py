@@ -1,4 +1,4 @@
-"""From a teacher's answers to a served bundle that defers, or does not, by what they were worth."""
+"""From a teacher's answers to a served bundle that defers only if they are worth it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -46,8 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scores(labels: NDArray[np.int64], right: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Log-probabilities of a teacher that takes the next label where it is not right."""
-    told = np.where(right, labels, (labels + 1) % CLASSES)
-    return np.log(np.full((len(labels), CLASSES), 0.1) + 0.6 * np.eye(CLASSES)[told]).astype(
+    answered = np.where(right, labels, (labels + 1) % CLASSES)
+    return np.log(np.full((len(labels), CLASSES), 0.1) + 0.6 * np.eye(CLASSES)[answered]).astype(
         np.float32
     )
 
@@ -117,8 +117,8 @@ def test_a_teacher_that_is_better_is_asked_and_answers_get_better(
         titles = [" ".join(prompt.description.split()[:TITLE_WORDS]) for prompt in prompts]
         return said[[rows[title] for title in titles]]
 
-    told = identity(tmp_path / "teacher", read_info(tmp_path / "teacher"))
-    url, stop_teacher = serve(teacher_app("made up", graph.label_names, answer, told))
+    teacher_identity = identity(tmp_path / "teacher", read_info(tmp_path / "teacher"))
+    url, stop_teacher = serve(teacher_app("made up", graph.label_names, answer, teacher_identity))
     with Engine.open(tmp_path / "bundle") as engine:
         service, stop = serve(create_app(engine, load_settings(teacher_url=f"{url}/v1")))
         try:

@@ -1,4 +1,4 @@
-"""A graph that is larger than the memory it may take is served from its files.
+"""A graph larger than the allowed memory is served from its files.
 
 The limit is the system's own, on the memory that is no file's (RLIMIT_DATA): a table that were
 copied would exceed it, and the process with it.

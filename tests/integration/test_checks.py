@@ -1,4 +1,4 @@
-"""Formatting, lint and types, which hold one core for minutes while another one runs tests."""
+"""Formatting, lint and types; these keep one core busy while another one runs tests."""
 
 import subprocess
 import sys

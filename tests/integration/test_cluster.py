@@ -1,4 +1,4 @@
-"""Stages on a local cluster of Ray with two workers of one core: the results of one process."""
+"""Stages on a local Ray cluster of two workers give the results of one process."""
 
 import os
 from collections.abc import Iterator
@@ -111,20 +111,20 @@ def test_a_teacher_asked_on_a_cluster_answers_the_same_though_an_actor_is_killed
     (model / mortal_teacher.SPARED).write_text(str(os.getpid()))
     options = mortal(model)
     teach(graph_folder, tmp_path / "here", options)
-    told: dict[int, list[int]] = {}
+    reports: dict[int, list[int]] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
         if stage == STAGE:
-            told.setdefault(total, []).append(done)
+            reports.setdefault(total, []).append(done)
 
     from training.cluster.asking import on_cluster
 
     elsewhere = on_cluster(cluster, graph_folder)
     teach(graph_folder, tmp_path / "there", options, progress, elsewhere=elsewhere)
     assert (model / mortal_teacher.KILLED).exists()
-    asked = max(told)  # fewer are asked to fit a head before
-    assert told[asked] == sorted(told[asked])
-    assert len(set(told[asked])) == -(-asked // 16) + 1  # every part came once
+    asked = max(reports)  # fewer are asked to fit a head before
+    assert reports[asked] == sorted(reports[asked])
+    assert len(set(reports[asked])) == -(-asked // 16) + 1  # every part came once
     names = sorted(path.name for path in (tmp_path / "here").glob("*.safetensors"))
     assert names
     for name in names:
@@ -155,9 +155,11 @@ def test_an_error_that_only_announces_its_cause_is_reported_with_the_cause() -> 
     from understudy.cluster.failures import cluster_errors
 
     killed = "Training failed due to controller error:\n5 worker(s) were killed: low on memory\nX"
-    told = r"failed: Training failed .* error: 5 worker\(s\) were killed: low on memory; finished"
+    message = (
+        r"failed: Training failed .* error: 5 worker\(s\) were killed: low on memory; finished"
+    )
     failing = cluster_errors(raised=TrainingFailedError)
-    with pytest.raises(ClusterError, match=told), failing:
+    with pytest.raises(ClusterError, match=message), failing:
         raise TrainingFailedError(killed)
 
 
@@ -179,9 +181,9 @@ def distilled(
     with fitted_on(cluster, graph, out, None) as place:
 
         def fit(
-            config: CheckpointConfig, data: GraphData, told: Progress, before: Checkpoint | None
+            config: CheckpointConfig, data: GraphData, progress: Progress, before: Checkpoint | None
         ) -> tuple[Student, Training]:
-            student, training = place.fit(config, data, told, before)
+            student, training = place.fit(config, data, progress, before)
             fits.append(training)
             return student, training
 
@@ -216,11 +218,11 @@ def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all
     command goes on."""
     from training.cluster import fitting
 
-    told: list[int] = []
+    reports: list[int] = []
 
     def progress(stage: str, done: int, total: int) -> None:
         if stage == TRAINING:
-            told.append(done)
+            reports.append(done)
 
     whole = distilled(cluster, graph_folder, tmp_path / "whole")
     deaths = cache_folder() / "deaths"  # see tests/mortal_workers.py
@@ -233,7 +235,7 @@ def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all
     assert not list(deaths.iterdir())
     assert not (tmp_path / "out").exists()
     assert distilled(cluster, graph_folder, tmp_path / "out", progress) == whole
-    assert 1 not in told  # the first epoch was not trained again
+    assert 1 not in reports  # the first epoch was not trained again
     same_students(tmp_path / "whole", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
 
@@ -251,8 +253,8 @@ def exported(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sharing, "NODES_A_RANGE", 8)
         place = partial(sharing.shared_passes, cluster)
-        told = killing("ray::RangeWorker", COMPUTING)
-        export_bundle(home / "student", home / "bundle", ExportOptions(), told, elsewhere=place)
+        progress = killing("ray::RangeWorker", COMPUTING)
+        export_bundle(home / "student", home / "bundle", ExportOptions(), progress, elsewhere=place)
     return home / "bundle"
 
 
@@ -324,9 +326,9 @@ def test_rows_answered_on_a_cluster_are_answered_the_same_though_a_worker_is_kil
 
     with Engine.open(tiny_bundle.folder) as engine:
         expected = answered(InProcess(engine), silent)
-        told = killing("ray::AnsweringWorker", "classify")
+        reporting = killing("ray::AnsweringWorker", "classify")
         with shared_answers(cluster, tiny_bundle.folder, engine, "cpu") as answerer:
-            assert answered(answerer, told) == expected
+            assert answered(answerer, reporting) == expected
     assert len(expected) == len(rows)
     assert {answer.error is None for answer in expected} == {True, False}
 

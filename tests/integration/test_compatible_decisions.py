@@ -1,4 +1,4 @@
-"""Clients that others wrote ask a served bundle in the words that they know."""
+"""Third-party clients of other APIs ask a served bundle."""
 
 import asyncio
 import json
@@ -117,8 +117,8 @@ def test_openais_client_is_answered_by_the_student(client: openai.OpenAI, url: s
     asked = {"nodes": [node], "top_k": len(LABELS)}
     answer = httpx.post(f"{url.removesuffix('/v1')}/classify", json=asked).json()
     top = answer["predictions"][0]["top"]
-    told = {entry.value: entry.probability for entry in first.probabilities}
-    assert told == pytest.approx({entry["label"]: entry["score"] for entry in top}, abs=2e-6)
+    by_label = {entry.value: entry.probability for entry in first.probabilities}
+    assert by_label == pytest.approx({entry["label"]: entry["score"] for entry in top}, abs=2e-6)
     assert first.choice == top[0]["label"]
     with pytest.raises(openai.NotFoundError, match="no stored node"):
         client.decisions.create(model="any", input='{"node": {"id": "nobody"}}', questions=[choice])

@@ -1,4 +1,4 @@
-"""The compose files and the image's file, against compose, the settings and each other."""
+"""The compose files and the Dockerfile, against compose, the settings and each other."""
 
 import re
 import shlex

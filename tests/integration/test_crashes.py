@@ -1,4 +1,4 @@
-"""Processes killed at random moments: what was acknowledged is there, and nothing is half there.
+"""Processes killed at random moments: acknowledged changes survive, nothing is half done.
 
 A few kills by default; with UNDERSTUDY_LONG_TESTS set, hundreds, or as many as UNDERSTUDY_KILLS
 says.

@@ -1,4 +1,4 @@
-"""Cora and CiteSeer, where somebody has put them beside the project."""
+"""Cora and CiteSeer, if they lie beside the project."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`understudy data …` as a person runs it: another process, real files."""
+"""`understudy data …` as a user runs it: a separate process, real files."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The real package index of the machine that runs the test."""
+"""The real package index of this machine."""
 
 import shutil
 from pathlib import Path

@@ -54,11 +54,11 @@ def test_what_a_decision_endpoint_says_is_what_is_learnt_from(
 ) -> None:
     label = sorted(graph.label_names)[0]
     (tmp_path / "labels.json").write_text(json.dumps({label: "the first of all"}))
-    told = ("--label-descriptions", str(tmp_path / "labels.json"), "--hops", "1")
+    options = ("--label-descriptions", str(tmp_path / "labels.json"), "--hops", "1")
     with decision_server(first_is_meant) as server:
-        info = teach(tmp_path, f"{wire}:{server.url}#m", *told, "--input-price", "5")
+        info = teach(tmp_path, f"{wire}:{server.url}#m", *options, "--input-price", "5")
         requests = list(server.requests)
-        again = teach(tmp_path, f"{wire}:{server.url}#m", *told, "--hops", "0,1")
+        again = teach(tmp_path, f"{wire}:{server.url}#m", *options, "--hops", "0,1")
     _, answers = read_teacher(tmp_path / "t", graph)
     expected = [(0.7, 0.2, 0.1)[sorted(graph.label_names).index(n)] for n in graph.label_names]
     np.testing.assert_allclose(np.exp(answers.log_probabilities[1, 5]), expected, rtol=1e-4)
@@ -123,7 +123,7 @@ def test_the_reference_server_teaches(tmp_path: Path, graph: TextGraph) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (
             ("--constraint", "choice"),
@@ -134,10 +134,10 @@ def test_the_reference_server_teaches(tmp_path: Path, graph: TextGraph) -> None:
     ],
 )
 def test_options_that_mean_nothing_to_it_are_refused(
-    tmp_path: Path, graph: TextGraph, capsys: pytest.CaptureFixture[str], words: Any, told: str
+    tmp_path: Path, graph: TextGraph, capsys: pytest.CaptureFixture[str], words: Any, message: str
 ) -> None:
     assert run(tmp_path, "decisions:http://127.0.0.1:9/v1#m", *words) != 0
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_refusal_names_the_option_that_may_help(
@@ -146,5 +146,5 @@ def test_a_refusal_names_the_option_that_may_help(
     with decision_server(first_is_meant) as server:
         server.answer = JSONResponse({"detail": "too many options"}, status_code=422)
         assert run(tmp_path, f"systemone:{server.url}#m") == 1
-    told = r"status 422: .* options; if it accepts fewer options per question, set --max-choices"
-    assert re.search(told, capsys.readouterr().err)
+    message = r"status 422: .* options; if it accepts fewer options per question, set --max-choices"
+    assert re.search(message, capsys.readouterr().err)

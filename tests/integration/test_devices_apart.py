@@ -1,4 +1,4 @@
-"""Students on a device that mixes with no other are those of the processor."""
+"""Students on a separate device equal those of the processor."""
 
 import json
 import subprocess

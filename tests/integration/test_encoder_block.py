@@ -1,4 +1,4 @@
-"""The exported encoder is the library's, and stays so when channels are set apart."""
+"""The exported encoder equals the library's, also with outlier channels separated."""
 
 from pathlib import Path
 

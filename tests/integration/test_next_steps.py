@@ -1,4 +1,4 @@
-"""The whole way in a shell: what each command says to run next, with networks of a plugin."""
+"""The whole job in a shell, by the next step that each command prints; with a plugin."""
 
 import json
 import os

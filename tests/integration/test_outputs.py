@@ -1,4 +1,4 @@
-"""Outputs as commands write them: refused before any work, replaced whole, or kept elsewhere."""
+"""Outputs of commands: refused before any work, replaced whole, or kept elsewhere."""
 
 import csv
 import os
@@ -169,10 +169,12 @@ def test_a_student_that_cannot_be_written_is_kept_elsewhere(
         with atomic_folder(folder) as aside:
             shutil.copytree(made / "student", aside, dirs_exist_ok=True)
 
-    with pytest.raises(CheckpointError, match=r"mine\.txt.*the trained student is kept in") as told:
+    with pytest.raises(
+        CheckpointError, match=r"mine\.txt.*the trained student is kept in"
+    ) as raised:
         keep_student(out, save)
     (kept,) = (tmp_path / "cache" / "students").iterdir()
-    assert str(kept) in str(told.value)
+    assert str(kept) in str(raised.value)
     assert load_checkpoint(kept).config.graph_path == str(made / "graph")
     # Nor is the cache to be written: the folder for passing files is.
     monkeypatch.setenv("UNDERSTUDY_CACHE", "/dev/null/cache")

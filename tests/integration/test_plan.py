@@ -1,4 +1,4 @@
-"""What `understudy plan` says of a graph's stages, beside what they take."""
+"""The estimates of `understudy plan`, compared with what the stages take."""
 
 import json
 from pathlib import Path

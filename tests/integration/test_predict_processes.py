@@ -1,4 +1,4 @@
-"""`understudy predict` as a process of its own: pipes, and an end in the middle."""
+"""`understudy predict` as a process: pipes, and interruption."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def test_stdin_and_stdout(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (b"id,text\n1,a pump\n2\n", "warning: stdin:3: bad_row: 1 fields where the header has 2"),
         (b"id,text\n1,a pump\n2\n", "the first of this run: stdin:3: bad_row"),
@@ -35,12 +35,12 @@ def test_stdin_and_stdout(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
         (b"", "error: stdin: the file is empty"),
     ],
 )
-def test_stdin_is_called_so(tiny_bundle: TinyBundle, given: bytes, told: str) -> None:
+def test_stdin_is_called_so(tiny_bundle: TinyBundle, given: bytes, message: str) -> None:
     """It is kept in a file, which nobody knows and which is gone when its name is read."""
     command = [sys.executable, "-m", "understudy", "predict", str(tiny_bundle.folder), "-"]
     ended = subprocess.run(command, input=given, capture_output=True, check=False)
     words = ended.stderr.decode()
-    assert told in words
+    assert message in words
     assert "/understudy-" not in words
 
 
@@ -94,7 +94,7 @@ def test_a_full_place_for_temporary_files_is_named(tmp_path: Path, tiny_bundle: 
             env={**os.environ, "TMPDIR": str(small)},
         )
         assert ended.returncode == 1
-        told = ended.stderr.decode()
-        assert f"error: {small}/understudy-" in told
-        assert "cannot be written: no space is left there; set TMPDIR to a writable" in told
+        errors = ended.stderr.decode()
+        assert f"error: {small}/understudy-" in errors
+        assert "cannot be written: no space is left there; set TMPDIR to a writable" in errors
         assert list(small.iterdir()) == []

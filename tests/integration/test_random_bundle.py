@@ -1,4 +1,4 @@
-"""Random bundles are made where no run of the tests is, as `understudy bench scale` makes them."""
+"""Random bundles outside of a test run, as `understudy bench scale` makes them."""
 
 import os
 import subprocess

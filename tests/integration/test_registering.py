@@ -1,4 +1,4 @@
-"""Students and objectives of others: registered, trained, exported or refused in a line."""
+"""Registered students and objectives: trained, exported, or refused in a line."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

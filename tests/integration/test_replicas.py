@@ -1,4 +1,4 @@
-"""Services with data folders of their own, as on several machines, on the log of one Redis."""
+"""Services with separate data folders, as on several machines, on one log in Redis."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,8 +36,8 @@ def changed(service: Service, name: str, key: str) -> dict[str, Any]:
             f"/nodes/{name}", json={"text": "json"}, headers={"idempotency-key": key}
         )
         if answer.status_code == 200:
-            told: dict[str, Any] = answer.json()
-            return told
+            body: dict[str, Any] = answer.json()
+            return body
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
         assert answer.json()["error"]["code"] in ("log_unavailable", "change_unsure")
 
@@ -50,9 +50,9 @@ def read(service: Service, name: str, version: int) -> dict[str, Any]:
         headers={"x-min-graph-version": str(version)},
     )
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    assert told["graph_version"] >= version
-    return told
+    body: dict[str, Any] = answer.json()
+    assert body["graph_version"] >= version
+    return body
 
 
 def test_what_one_replica_acknowledged_all_answer_whichever_is_killed(
@@ -72,12 +72,12 @@ def test_what_one_replica_acknowledged_all_answer_whichever_is_killed(
             assert one.client.get("/health/ready").status_code == 200
             refused = other.client.put("/nodes/x", json={"text": "json"})
             assert refused.status_code == 503
-            told: list[dict[str, Any]] = []
-            waits = Thread(target=lambda: told.append(changed(one, "n1", "key-1")))
+            written: list[dict[str, Any]] = []
+            waits = Thread(target=lambda: written.append(changed(one, "n1", "key-1")))
             waits.start()
             redis.start()
             waits.join(SECONDS)
-            read(other, "n1", told[0]["graph_version"])
+            read(other, "n1", written[0]["graph_version"])
             version = changed(other, "n2", "key-2")["graph_version"]
             other.process.kill()
         changed(one, "n3", "key-3")

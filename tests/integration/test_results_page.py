@@ -1,4 +1,4 @@
-"""The page of results is what its commands write."""
+"""The page of results equals what its commands write."""
 
 import math
 

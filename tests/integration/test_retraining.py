@@ -1,4 +1,4 @@
-"""Retraining while it is served: the graph goes out, a new model comes in, and changes go on."""
+"""Retraining during service: export of the graph, a new model, and changes meanwhile."""
 
 import json
 import secrets
@@ -61,14 +61,14 @@ class Changing:
             while not self.ended.wait(0.2):
                 name = f"new-{len(self.changes)}"
                 node = {"text": f"a new word {secrets.token_hex(4)}", "neighbors": ["node-0"]}
-                told = client.put(f"/nodes/{name}", json=node)
-                assert told.status_code == 200, told.text
+                response = client.put(f"/nodes/{name}", json=node)
+                assert response.status_code == 200, response.text
                 self.changes.append(name)
                 asked = [{"id": name}, {"text": "another text", "neighbors": [name]}]
                 answer = client.post("/classify", json={"nodes": asked})
                 assert answer.status_code == 200, answer.text
                 assert [p["error"] for p in answer.json()["predictions"]] == [None, None]
-                self.versions += [told.json()["graph_version"], answer.json()["graph_version"]]
+                self.versions += [response.json()["graph_version"], answer.json()["graph_version"]]
                 self.begun.set()
 
 

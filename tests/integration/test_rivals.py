@@ -1,4 +1,4 @@
-"""What rivals compute is what the engine answers."""
+"""The rivals of the benchmarks give the same answers as the engine."""
 
 from collections.abc import Sequence
 from pathlib import Path

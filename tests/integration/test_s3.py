@@ -1,4 +1,4 @@
-"""Snapshots in a bucket, where the packages for it are installed: s3fs, and moto as its server."""
+"""Snapshots in a bucket, if s3fs and moto (its server) are installed."""
 
 from collections.abc import Iterator
 from pathlib import Path

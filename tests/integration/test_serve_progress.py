@@ -1,4 +1,4 @@
-"""`understudy serve` says what it computes before it listens."""
+"""`understudy serve` reports what it computes before it listens."""
 
 import os
 import shutil

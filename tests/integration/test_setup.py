@@ -1,4 +1,4 @@
-"""scripts/setup where an earlier attempt ended too soon."""
+"""scripts/setup after an interrupted attempt."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Inputs in other people's shapes, where somebody has put them beside the project.
+"""Inputs in the formats of other projects, if they lie beside this one.
 
 Every case has a graph that it must give, in part or whole, or the words of its error.
 """
@@ -43,14 +43,14 @@ class Case:
     splits: dict[str, list[int]] | None = None
     edges: list[tuple[int, int]] | None = None
     notes: dict[str, int] | None = None
-    told: tuple[str, ...] = field(default=())  # in what the command prints
+    printed: tuple[str, ...] = field(default=())  # in what the command prints
 
 
 EXPECTED: dict[str, Case] = {
-    "pyg_label_names_dict_name": Case(PYG, labels=SIX, told=("class names=label_names",)),
+    "pyg_label_names_dict_name": Case(PYG, labels=SIX, printed=("class names=label_names",)),
     "pyg_label_names_str": Case(PYG, "'label_names' must be a list of class names"),
     "pyg_set": Case(PYG, "a set, which has no order"),
-    "pyg_label_name": Case(PYG, labels=SIX, told=("class names=label_name",)),
+    "pyg_label_name": Case(PYG, labels=SIX, printed=("class names=label_name",)),
     "pyg_label_names_empty_one": Case(
         PYG, labels=["Rule", "Theory", "1", "Rule", "Theory", "1"], notes={"unnamed_classes": 1}
     ),
@@ -62,79 +62,81 @@ EXPECTED: dict[str, Case] = {
         PYG,
         labels=SIX,
         splits=GIVEN,
-        told=("split as given", "split 0 of 10", "not read: raw_text, category_names"),
+        printed=("split as given", "split 0 of 10", "not read: raw_text, category_names"),
     ),
-    "pyg_split_idx": Case(PYG, labels=NUMBERS, splits=GIVEN, told=("split: split_idx",)),
+    "pyg_split_idx": Case(PYG, labels=NUMBERS, splits=GIVEN, printed=("split: split_idx",)),
     "pyg_mask_idx_N": Case(
-        PYG, splits={"train": [0, 1, 2, 3, 4, 5]}, told=("train_mask, read as node positions",)
+        PYG, splits={"train": [0, 1, 2, 3, 4, 5]}, printed=("train_mask, read as node positions",)
     ),
     "csv_nan_label": Case(
         IMPORT,
         labels=[None, "x", None, None, "unknown", "y", None, None],
         notes={"missing_labels": 4, "negative_labels": 1},
-        told=("read as none: 4 (first: n.csv:2)",),
+        printed=("read as none: 4 (first: n.csv:2)",),
     ),
     "csv_nan_text": Case(IMPORT, "n.csv:2: node '1' has no text (and 4 more)"),
     "csv_title_content": Case(
         IMPORT,
         texts=["Title one\nBody one", "Title two\nBody two"],
-        told=("text=title+content",),
+        printed=("text=title+content",),
     ),
     "csv_title_text": Case(
-        IMPORT, texts=["Title one\nBody one", "Title two\nBody two"], told=("text=title+text",)
+        IMPORT, texts=["Title one\nBody one", "Title two\nBody two"], printed=("text=title+text",)
     ),
     "csv_tape_products": Case(
         f"{IMPORT} --id-field nid",
         ids=["0", "1"],
         texts=["Widget\nBlue widget", "Gadget\nRed gadget"],
         labels=[None, None],
-        told=("no labels", "not read: uid"),
+        printed=("no labels", "not read: uid"),
     ),
     "splits_stale_id": Case(
         f"{IMPORT} --splits s.json", "s.json: train[3] is 4, which is no node's id, unlike 6"
     ),
     "pyg_list_graphs": Case(PYG, "a list of 2 values (Data); one graph can be read"),
     "ogb_texts_dup": Case(OGB, "titleabs.tsv:2: id '900' is already at titleabs.tsv:1"),
-    "csv_group_column": Case(IMPORT, told=("train 24, val 8, test 8", "not read: group")),
-    "csv_all_unique_labels": Case(IMPORT, told=("50 classes for 50 labelled nodes",)),
+    "csv_group_column": Case(IMPORT, printed=("train 24, val 8, test 8", "not read: group")),
+    "csv_all_unique_labels": Case(IMPORT, printed=("50 classes for 50 labelled nodes",)),
     "csv_int_label_meaning": Case(
         IMPORT,
         labels=["Theory", "Neural", "Theory"],
-        told=("label=label_name", "label names the numbers in label"),
+        printed=("label=label_name", "label names the numbers in label"),
     ),
     "csv_cstag_webkb": Case(
         IMPORT,
         labels=["student", "course", "faculty"],
         texts=["A page;more", "B page", "C page"],
         edges=[(0, 1), (0, 2)],
-        told=("label=category", "not read: url, len, neighbor_ids"),
+        printed=("label=category", "not read: url, len, neighbor_ids"),
     ),
     "pyg_y_huge": Case("pyg OUT g11.pt", labels=["21579957011", "172282", "172282"]),
     "pq_dup_cols": Case(PARQUET, "n.parquet: there are two columns 'text'"),
     "csv_fold_column": Case(
-        IMPORT, labels=["x", "y"] * 10, told=("random split", "not read: fold")
+        IMPORT, labels=["x", "y"] * 10, printed=("random split", "not read: fold")
     ),
     "csv_fold_column_off": Case(
-        f"{IMPORT} --split-field none", told=("random split", "not read: fold")
+        f"{IMPORT} --split-field none", printed=("random split", "not read: fold")
     ),
-    "csv_set_column": Case(IMPORT, labels=["x", "y"] * 10, told=("not read: set",)),
+    "csv_set_column": Case(IMPORT, labels=["x", "y"] * 10, printed=("not read: set",)),
     "class_outside_splits": Case(
         f"{IMPORT} --unseen-labels drop",
         labels=[*["x"] * 4, *["y"] * 4] * 5 + [None],
         notes={"unseen_labels": 1},
     ),
-    "pyg_glbench_list10": Case(PYG, labels=SIX, splits=GIVEN, told=("split 0 of 10",)),
-    "pyg_mask_10_N": Case(PYG, splits=GIVEN, told=("split 0 of 10",)),
+    "pyg_glbench_list10": Case(PYG, labels=SIX, splits=GIVEN, printed=("split 0 of 10",)),
+    "pyg_mask_10_N": Case(PYG, splits=GIVEN, printed=("split 0 of 10",)),
     "pyg_y_numpy": Case(PYG, labels=NUMBERS),
     "pyg_label_names_np": Case(PYG, labels=SIX),
     "pyg_hetero": Case(PYG, "a graph of several types of nodes or edges"),
     "pyg_hetero_dict": Case(PYG, "torch.save({**values['paper'], **values[('paper', 'cites',"),
     "pyg_proto4": Case(PYG, labels=SIX),
-    "pyg_adj_csr": Case(PYG, labels=NUMBERS, edges=[*PATH, (3, 4), (4, 5)], told=("edges=adj_t",)),
+    "pyg_adj_csr": Case(
+        PYG, labels=NUMBERS, edges=[*PATH, (3, 4), (4, 5)], printed=("edges=adj_t",)
+    ),
     "pyg_y_onehot": Case(PYG, labels=SIX),
     "pyg_y_strings": Case(PYG, labels=["a", "b", None, "a", "b", "c"]),
     "pyg_y_bf16": Case(PYG, labels=NUMBERS),
-    "pyg_taglas": Case(f"{PYG} --text-key x", labels=SIX, told=("text=x+node_map",)),
+    "pyg_taglas": Case(f"{PYG} --text-key x", labels=SIX, printed=("text=x+node_map",)),
     "pyg_texts_empty_list": Case(PYG, "'raw_texts' is empty"),
     "hetero_missing_text_id": Case(
         "import OUT --nodes papers.csv --nodes authors.csv --edges e.csv --missing-text id",
@@ -146,30 +148,30 @@ EXPECTED: dict[str, Case] = {
         "ogb OUT ds --texts t.csv",
         ids=["900", "800", "700", "600"],
         texts=[f"T{i}\nC{i}" for i in range(4)],
-        told=("id=uid, text=title+content", "not read: nid"),
+        printed=("id=uid, text=title+content", "not read: nid"),
     ),
     "ogb_wrong_level": Case(OGB, "did you mean ds/ogbn_x?"),
     "ogb_ok": Case(
         OGB,
         labels=["arxiv cs lo", "arxiv cs na", "arxiv cs mm", "arxiv cs lo"],
         splits={"train": [0, 1, 2], "val": [3], "test": []},
-        told=("split: folder split/time",),
+        printed=("split: folder split/time",),
     ),
     "csv_semicolon": Case(
-        IMPORT, texts=FOUR, labels=["x", "y"] * 2, edges=PATH, told=("delimiter semicolon",)
+        IMPORT, texts=FOUR, labels=["x", "y"] * 2, edges=PATH, printed=("delimiter semicolon",)
     ),
     "csv_tab_in_csv": Case(
-        IMPORT, texts=FOUR, labels=["x", "y"] * 2, edges=PATH, told=("delimiter tab",)
+        IMPORT, texts=FOUR, labels=["x", "y"] * 2, edges=PATH, printed=("delimiter tab",)
     ),
     "csv_pipe": Case(
-        IMPORT, texts=FOUR, labels=["x", "y"] * 2, edges=PATH, told=("delimiter pipe",)
+        IMPORT, texts=FOUR, labels=["x", "y"] * 2, edges=PATH, printed=("delimiter pipe",)
     ),
     "csv_backslash_quotes": Case(
         IMPORT,
         ids=["1", "2"],
         texts=['he said "hi" there', "b"],
         labels=["x", "y"],
-        told=("backslashes",),
+        printed=("backslashes",),
     ),
     "csv_cr_only": Case(IMPORT, texts=FOUR, labels=["x", "y"] * 2, edges=PATH),
     "csv_utf16": Case(IMPORT, "UTF-16"),
@@ -199,16 +201,16 @@ EXPECTED: dict[str, Case] = {
         "import OUT --nodes n.jsonl",
         labels=["2", "0"],
         edges=[(0, 1)],
-        told=("neighbors=neighbors",),
+        printed=("neighbors=neighbors",),
     ),
     "csv_cstag_noedgefile": Case(
         "import OUT --nodes n.csv",
         labels=["student", "course", "faculty"],
         edges=[(0, 1), (0, 2)],
-        told=("neighbors=neighbor_ids",),
+        printed=("neighbors=neighbor_ids",),
     ),
     "csv_no_edges_file": Case(
-        "import OUT --nodes n.csv", texts=FOUR, edges=[], told=("the graph has no edges",)
+        "import OUT --nodes n.csv", texts=FOUR, edges=[], printed=("the graph has no edges",)
     ),
     "jl_label_float": Case(
         "import OUT --nodes n.jsonl --edges e.jsonl", labels=["0", None], edges=[(0, 1)]
@@ -234,7 +236,7 @@ EXPECTED: dict[str, Case] = {
         ids=["p1", "p2"],
         texts=["T one\nA one", "T two\nA two"],
         edges=[(0, 1)],
-        told=("id=paperId:ID", "not read: :LABEL", "source=:START_ID"),
+        printed=("id=paperId:ID", "not read: :LABEL", "source=:START_ID"),
     ),
     "csv_neo4j_id_ID": Case(
         f"{IMPORT} --source-field :START_ID --target-field :END_ID",
@@ -242,17 +244,17 @@ EXPECTED: dict[str, Case] = {
         texts=["T one", "T two"],
         labels=["x", "y"],
         edges=[(0, 1)],
-        told=("not read: name, :LABEL",),
+        printed=("not read: name, :LABEL",),
     ),
     "csv_neptune": Case(
         IMPORT,
         ids=["v1", "v2"],
         texts=["T one", "T two"],
         edges=[(0, 1)],
-        told=("source=~from, target=~to", "not read: ~label, name:String"),
+        printed=("source=~from, target=~to", "not read: ~label, name:String"),
     ),
     "edges_source_destination": Case(IMPORT, ids=["A", "B"], edges=[(0, 1)]),
-    "edges_musae": Case(IMPORT, texts=FOUR, edges=[(0, 1)], told=("source=id_1, target=id_2",)),
+    "edges_musae": Case(IMPORT, texts=FOUR, edges=[(0, 1)], printed=("source=id_1, target=id_2",)),
 }
 
 
@@ -306,5 +308,5 @@ def test_a_case_gives_its_expected_result(
         expected = getattr(case, look)
         if expected is not None:
             assert of(graph) == expected, look
-    for words in case.told:
+    for words in case.printed:
         assert words in printed.out

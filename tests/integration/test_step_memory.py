@@ -1,4 +1,4 @@
-"""The memory of a step is about what was estimated before it."""
+"""The memory of a training step is close to the estimate."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a command that trains does not import, and that it can be had afterwards."""
+"""Modules that a training command does not import at its start, but can later."""
 
 import subprocess
 import sys

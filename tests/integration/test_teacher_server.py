@@ -81,8 +81,8 @@ def test_a_trained_teacher_answers_as_it_did_in_training(
                 predictions = service.classify(*ids, route=route, top_k=4).json()["predictions"]
                 for node, prediction in enumerate(predictions):
                     assert prediction["route"] == "teacher", prediction
-                    told = {entry["label"]: entry["score"] for entry in prediction["top"]}
-                    assert [told[name] for name in LABELS] == pytest.approx(
+                    scores = {entry["label"]: entry["score"] for entry in prediction["top"]}
+                    assert [scores[name] for name in LABELS] == pytest.approx(
                         expected[node].tolist(), abs=2e-3
                     )
         models = httpx.get(f"{url}/models").json()["data"]

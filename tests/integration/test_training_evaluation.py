@@ -78,15 +78,15 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     assert len(runs) == 10
     summary = json.loads((out / "summary.json").read_text())
     assert {entry["recipe"] for entry in summary["summaries"]} == {*options.recipes, CHOSEN}
-    told = read_rows(out / RUNS_FILE).rows
-    assert len(told) == len(runs)
+    rows = read_rows(out / RUNS_FILE).rows
+    assert len(rows) == len(runs)
     for entry in summary["summaries"]:
-        own = [run.test_accuracy for run in told if run.recipe == entry["recipe"]]
+        own = [run.test_accuracy for run in rows if run.recipe == entry["recipe"]]
         assert entry["recipe"] == CHOSEN or mean(own) == pytest.approx(entry["accuracy"])
-    assert {run.teacher == "" for run in told if run.recipe in LANGUAGE_FREE} == {True}
-    assert all(run.taught_accuracy is None for run in told if run.recipe == VANILLA)
-    assert all(0 < (run.taught_accuracy or 0) <= 1 for run in told if run.recipe != VANILLA)
-    assert all(run.test == 24 and run.processor and run.versions for run in told)
+    assert {run.teacher == "" for run in rows if run.recipe in LANGUAGE_FREE} == {True}
+    assert all(run.taught_accuracy is None for run in rows if run.recipe == VANILLA)
+    assert all(0 < (run.taught_accuracy or 0) <= 1 for run in rows if run.recipe != VANILLA)
+    assert all(run.test == 24 and run.processor and run.versions for run in rows)
 
     kept = (out / "report.md").read_text()
     (out / "report.md").unlink()
@@ -133,9 +133,10 @@ def test_teachers_that_were_removed_after_their_runs_are_not_made_again(
     assert not (out / "teachers").exists()
     assert "teachers 0, 1 were removed after their runs" in caplog.text
     assert "| hop0 |" not in again
-    told = "## Test accuracy"
+    heading = "## Test accuracy"
     assert (
-        again[again.index(told) :].splitlines()[:9] == before[before.index(told) :].splitlines()[:9]
+        again[again.index(heading) :].splitlines()[:9]
+        == before[before.index(heading) :].splitlines()[:9]
     )
 
 
@@ -191,15 +192,15 @@ def test_controls_without_a_language_model_ask_none(
     # the student on labels alone is the one that teaches; the graph network is one more
     assert found[SELF_BARE].taught_accuracy == pytest.approx(found[VANILLA].test_accuracy)
     assert len(trained) == len(recipes) + 1
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
 
     def progress(stage: str, done: int, total: int) -> None:
         if stage == STAGE:
-            told.append((done, total))
+            reports.append((done, total))
 
     next((tmp_path / "out" / "runs").glob(f"*-{SELF_BARE}-*")).unlink()
     evaluate(graph, tmp_path / "out", options, progress)
-    assert told == [(5, 6), (6, 6)]  # what was there is no work of this call
+    assert reports == [(5, 6), (6, 6)]  # what was there is no work of this call
 
 
 def test_other_weights_of_the_teacher_are_not_mixed_with_earlier_runs(tmp_path: Path) -> None:
@@ -208,13 +209,13 @@ def test_other_weights_of_the_teacher_are_not_mixed_with_earlier_runs(tmp_path: 
     evaluate(graph, tmp_path / "out", options)
     weights = tmp_path / "bert" / "model.safetensors"
     before, kept = weights.read_bytes(), measured(tmp_path / "out")
-    told = (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes()
+    description = (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes()
     # of the same size, as another training of the same model is
     save_file({name: value + 0.5 for name, value in load_file(weights).items()}, weights)
     for _ in range(2):
         with pytest.raises(TeacherError, match="has other weights now"):
             evaluate(graph, tmp_path / "out", replace(options, splits=2))
-    assert (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes() == told
+    assert (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes() == description
     weights.write_bytes(before)
     evaluate(graph, tmp_path / "out", replace(options, splits=2))
     assert [row for row in measured(tmp_path / "out") if row.split == 0] == kept
@@ -224,13 +225,13 @@ def test_another_tokenizer_of_the_teacher_is_not_mixed_with_earlier_runs(tmp_pat
     graph, options = small_evaluation(tmp_path)
     options = replace(options, recipes=(VANILLA, "unlabeled"), splits=1)
     evaluate(graph, tmp_path / "out", options)
-    told = (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes()
+    description = (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes()
     tokenizer = tmp_path / "bert" / "tokenizer.json"
     before = tokenizer.read_bytes()
     tokenizer.write_bytes(before + b"\n")  # whatever differs, it may read otherwise
     for splits in (1, 2):
         with pytest.raises(TeacherError, match="has another tokenizer, chat template or configu"):
             evaluate(graph, tmp_path / "out", replace(options, splits=splits))
-    assert (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes() == told
+    assert (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes() == description
     tokenizer.write_bytes(before)
     evaluate(graph, tmp_path / "out", options)

@@ -1,4 +1,4 @@
-"""A tiny Llama goes the whole way: tuned, asked, distilled, exported, and its student answers."""
+"""A tiny Llama is tuned, asked, distilled, exported, and its student answers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -71,16 +71,16 @@ def test_the_whole_way(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert manifest.calibration.threshold == pytest.approx(checkpoint.calibration.threshold)
     assert manifest.calibration.risk_coverage == checkpoint.calibration.risk_coverage
     assert checkpoint.served is not None
-    told, teacher_info = manifest.teacher, read_info(teacher)
-    assert told is not None
-    assert (told.kind, told.model_hash) == ("causal", teacher_info.model_hash)
-    assert told.prompts["tokens"] == 24
-    assert told.prompt_hash == teacher_info.prompt_hash
-    assert told.accuracy == max(teacher_info.metrics[f"val_accuracy_hop{n}"] for n in (0, 1, 2))
-    assert teacher_info.metrics[f"val_accuracy_hop{told.hops}"] == told.accuracy
+    record, teacher_info = manifest.teacher, read_info(teacher)
+    assert record is not None
+    assert (record.kind, record.model_hash) == ("causal", teacher_info.model_hash)
+    assert record.prompts["tokens"] == 24
+    assert record.prompt_hash == teacher_info.prompt_hash
+    assert record.accuracy == max(teacher_info.metrics[f"val_accuracy_hop{n}"] for n in (0, 1, 2))
+    assert teacher_info.metrics[f"val_accuracy_hop{record.hops}"] == record.accuracy
     rule = manifest.calibration.deferral
     assert rule is not None
-    assert rule.nodes == told.nodes == len(checkpoint.served.nodes) > 0
+    assert rule.nodes == record.nodes == len(checkpoint.served.nodes) > 0
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.manifest.calibration == manifest.calibration
 

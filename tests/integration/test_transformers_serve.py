@@ -1,4 +1,4 @@
-"""`transformers serve`, a real process, as a teacher: of `teach` and of the service."""
+"""`transformers serve`, a real process, as a teacher of `teach` and of the service."""
 
 import asyncio
 import os

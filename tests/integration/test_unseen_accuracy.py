@@ -1,4 +1,4 @@
-"""Nodes taken out of a graph, classified by the bundle of a student that never had them."""
+"""Nodes removed from a graph, classified by a bundle that never contained them."""
 
 from pathlib import Path
 

@@ -20,8 +20,8 @@ def test_a_bundle_of_another_size_is_not_taken_for_the_one_that_is_told(tmp_path
 
 
 def results(kinds: Mapping[str, object], against: str) -> UpdatesResults:
-    told = {"nodes": 60, "edges": 90, "hidden": 8, "kinds": kinds, "against": against}
-    return msgspec.convert(told, UpdatesResults)
+    contents = {"nodes": 60, "edges": 90, "hidden": 8, "kinds": kinds, "against": against}
+    return msgspec.convert(contents, UpdatesResults)
 
 
 def test_what_it_is_measured_against_is_named(tmp_path: Path) -> None:

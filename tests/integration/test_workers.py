@@ -110,8 +110,8 @@ def test_a_key_is_the_same_change_s_through_every_worker(service: Workers) -> No
 def test_a_change_through_one_is_read_through_all_on_every_wire(service: Workers) -> None:
     address = service.grpc_address()
     with service.clients() as clients:
-        told = clients[0].put("/nodes/said", json={"text": "json", "neighbors": ["node-1"]})
-        version = {"x-min-graph-version": str(told.raise_for_status().json()["graph_version"])}
+        response = clients[0].put("/nodes/said", json={"text": "json", "neighbors": ["node-1"]})
+        version = {"x-min-graph-version": str(response.raise_for_status().json()["graph_version"])}
         expected = clients[0].post("/classify", json={"nodes": [{"id": "said"}]}).json()
         label = expected["predictions"][0]["label"]
         for client in clients:
@@ -224,13 +224,13 @@ def test_a_worker_that_takes_a_place_describes_the_labels_as_the_others_do(tmp_p
                 assert len(teacher.requests) == CONNECTIONS
                 return [json.dumps(request) for request in teacher.requests]
 
-            assert all("about single things" in told for told in ask("before"))
+            assert all("about single things" in prompt for prompt in ask("before"))
             lines.write_text('{"one": "about whatever is alone"}')
             service.children[0].kill()
             service.line("or different label descriptions")
             service.line("all workers now serve")
             service.line("worker 1 serves")
-            assert all("about whatever is alone" in told for told in ask("after"))
+            assert all("about whatever is alone" in prompt for prompt in ask("after"))
 
 
 def main_returns(*words: object) -> None:

@@ -220,11 +220,11 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_CAHCE", "1")
     monkeypatch.setenv("UNDERSTUDY_RATE_LIMITS", "1")
     monkeypatch.setenv("UNDERSTUDY_ZZZ", "1")
-    told = "the environment variable UNDERSTUDY_"
+    message = "the environment variable UNDERSTUDY_"
     assert list(unread_variables()) == [
-        f"{told}CAHCE is unknown and ignored; did you mean UNDERSTUDY_CACHE?",
-        f"{told}RATE_LIMITS is unknown and ignored; did you mean UNDERSTUDY_RATE_LIMIT?",
-        f"{told}ZZZ is unknown and ignored",
+        f"{message}CAHCE is unknown and ignored; did you mean UNDERSTUDY_CACHE?",
+        f"{message}RATE_LIMITS is unknown and ignored; did you mean UNDERSTUDY_RATE_LIMIT?",
+        f"{message}ZZZ is unknown and ignored",
     ]
 
 
@@ -249,7 +249,7 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("teach", "g", "t", "--learning-rate", "nan"), "'--learning-rate': nan is not a finite"),
         (("distill", "g", "s", "--dropout", "nan"), "'--dropout': nan is not a finite number"),
@@ -266,11 +266,13 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
         (("refresh", ".", "b", "w", "--tolerance", "nan"), "'--tolerance': nan is not a finite"),
         (("data", "synthetic", "g", "--nodes", str(2**63)), f"'--nodes': {2**63} is more than"),
         (("export", "s", "b", "--workers", str(2**70)), f"'--workers': {2**70} is more than"),
+        (("distill", "g", "s", "--epochs", "1e3"), "'--epochs': '1e3' is not a whole number."),
+        (("distill", "g", "s", "--dropout", "0,5"), "'--dropout': '0,5' is not a number."),
     ],
 )
 def test_what_passes_for_a_number_and_is_none_is_refused_by_name_before_any_work(
     words: tuple[str, ...],
-    told: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -278,7 +280,7 @@ def test_what_passes_for_a_number_and_is_none_is_refused_by_name_before_any_work
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_graph_that_no_memory_can_hold_is_told_as_that(

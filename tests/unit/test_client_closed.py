@@ -1,4 +1,4 @@
-"""A client that is used after it was closed."""
+"""Using a client after it was closed."""
 
 import asyncio
 

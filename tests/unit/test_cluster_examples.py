@@ -1,4 +1,4 @@
-"""The example of KubeRay: pods by Kubernetes' own schema, and what both examples start."""
+"""The KubeRay example: pods by Kubernetes' schema, and what both examples start."""
 
 import shlex
 from pathlib import Path

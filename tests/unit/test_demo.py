@@ -1,4 +1,4 @@
-"""What the demo says before its minutes of work."""
+"""What the demo prints before its minutes of work."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a command refuses before torch is loaded, which takes seconds."""
+"""Refusals before torch is loaded, which takes seconds."""
 
 import json
 from dataclasses import asdict, replace
@@ -46,7 +46,7 @@ def test_too_few_classes_or_nodes_are_told_without_loading_torch(
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         ("--recipes", "unknown recipe 'combind'; choose from vanilla, kd, unlabeled, bd"),
         ("--students", "unknown student 'combind'; choose from sage, gcn"),
@@ -54,15 +54,15 @@ def test_too_few_classes_or_nodes_are_told_without_loading_torch(
     ],
 )
 def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, message: str
 ) -> None:
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
     paths = (str(tmp_path / "g"), str(tmp_path / "out"))
-    assert told in told_without_torch(capsys, "evaluate", *paths, option, "combind")
+    assert message in told_without_torch(capsys, "evaluate", *paths, option, "combind")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--epochs", "7", "--hidden", "32"), "other settings (hidden, training.epochs)"),
         (("--split-kind", "20-per-class"), "other settings (split_kind)"),
@@ -73,7 +73,7 @@ def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
     ],
 )
 def test_runs_of_other_settings_are_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
     save_graph(graph, tmp_path / "g")
@@ -81,7 +81,9 @@ def test_runs_of_other_settings_are_told_without_loading_torch(
     check_plan(tmp_path / "out", graph, EvaluationOptions())
     paths = (str(tmp_path / "g"), str(tmp_path / "out"))
     problem = told_without_torch(capsys, "evaluate", *paths, *words)
-    assert f"{tmp_path / 'out'} holds an evaluation with {told}; choose another folder" in problem
+    assert (
+        f"{tmp_path / 'out'} holds an evaluation with {message}; choose another folder" in problem
+    )
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=1)), tmp_path / "h")
     problem = told_without_torch(capsys, "evaluate", str(tmp_path / "h"), str(tmp_path / "out"))
     assert "other settings (graph_hash); choose" in problem
@@ -116,7 +118,7 @@ def test_wrong_paths_are_told_without_loading_torch(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (
             ("teach", "{g}", "t", "--teacher", "encoder:nowhere"),
@@ -138,12 +140,12 @@ def test_wrong_paths_are_told_without_loading_torch(
     ],
 )
 def test_a_model_that_is_not_there_is_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
     graph = str(tmp_path / "g")
     found = told_without_torch(capsys, *(word.replace("{g}", graph) for word in words))
-    assert f"error: {told.replace('{g}', graph)}" in found
+    assert f"error: {message.replace('{g}', graph)}" in found
 
 
 def test_another_graph_than_the_students_is_told_without_loading_torch(
@@ -167,18 +169,18 @@ def test_another_graph_than_the_students_is_told_without_loading_torch(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--split-kind", "own"), "the graph's own split is one: ask for one split (--splits 1)"),
         (("--split-kind", "60-20-20"), "unknown kind of split '60-20-20'; choose from 60/20/20"),
     ],
 )
 def test_a_wrong_split_is_told_without_loading_torch(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
 ) -> None:
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
     words = ("evaluate", str(tmp_path / "g"), str(tmp_path / "e"), *options)
-    assert f"error: {told}" in told_without_torch(capsys, *words)
+    assert f"error: {message}" in told_without_torch(capsys, *words)
 
 
 def test_a_split_of_its_own_that_tests_nobody_is_told_without_loading_torch(

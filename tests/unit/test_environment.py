@@ -1,4 +1,4 @@
-"""What `understudy collect-env` tells, and what it must not."""
+"""What `understudy collect-env` reports, and what it must not."""
 
 import getpass
 import json

@@ -1,4 +1,4 @@
-"""docs/guides/extending.md: a reader and a route of its own, run as they are written there."""
+"""docs/guides/extending.md: its reader and its route, run as they are shown."""
 
 import asyncio
 import re
@@ -89,6 +89,6 @@ def test_a_route_answers_and_is_in_the_document(
 
         answer, document = asyncio.run(ask())
     assert answer == {"labels": list(LABELS)}
-    told = document["paths"]["/labels"]["get"]["responses"]["200"]["content"]["application/json"]
-    assert told["example"] == answer
-    assert told["schema"] == {"$ref": "#/components/schemas/Labels"}
+    content = document["paths"]["/labels"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert content["example"] == answer
+    assert content["schema"] == {"$ref": "#/components/schemas/Labels"}

@@ -1,4 +1,4 @@
-"""Errors that another process raised."""
+"""Errors raised in another process."""
 
 import copy
 import pickle

@@ -35,13 +35,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def reported() -> list[str]:
     return []
 
 
 @pytest.fixture
-def progress(told: list[str], clock: Clock) -> Lines:
-    return Lines(told.append, clock)
+def progress(reported: list[str], clock: Clock) -> Lines:
+    return Lines(reported.append, clock)
 
 
 def test_a_file_gets_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,12 +78,12 @@ def test_without_a_report_nothing_is_drawn(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_stage_is_told_of_after_two_seconds_and_then_every_ten(
-    progress: Lines, told: list[str], clock: Clock
+    progress: Lines, reported: list[str], clock: Clock
 ) -> None:
     for second in range(26):
         clock.now = 100.0 + second
         progress("Asking", 10 * second, 1_000)
-    assert told == [
+    assert reported == [
         "Asking: 20/1,000, 10.0 a second, 1 min 38 s left",
         "Asking: 120/1,000, 10.0 a second, 1 min 28 s left",
         "Asking: 220/1,000, 10.0 a second, 1 min 18 s left",
@@ -91,17 +91,17 @@ def test_a_stage_is_told_of_after_two_seconds_and_then_every_ten(
     clock.now = 220.0
     for _ in range(2):  # an end is reported once
         progress("Asking", 1_000, 1_000)
-    assert told[3:] == ["Asking: 1,000/1,000, done in 2 min 0 s"]
+    assert reported[3:] == ["Asking: 1,000/1,000, done in 2 min 0 s"]
 
 
 def test_a_stage_that_reports_nothing_is_told_of_too(
-    progress: Lines, told: list[str], clock: Clock
+    progress: Lines, reported: list[str], clock: Clock
 ) -> None:
     with step(progress, "Loading the teacher"):
         for second in range(14):
             clock.now = 100.0 + second
             progress.glance()
-    assert told == [
+    assert reported == [
         "Loading the teacher: for 2 s",
         "Loading the teacher: for 12 s",
         "Loading the teacher: done in 13 s",
@@ -109,14 +109,14 @@ def test_a_stage_that_reports_nothing_is_told_of_too(
 
 
 def test_an_outer_stage_is_reported_once_its_inner_stage_has_ended(
-    progress: Lines, told: list[str], clock: Clock
+    progress: Lines, reported: list[str], clock: Clock
 ) -> None:
     with step(progress, "Opening the bundle"):
         with step(progress, "Computing activations"):
             clock.now += 1
         clock.now += 2
         progress.glance()
-    assert told == [
+    assert reported == [
         "Computing activations: done in 1 s",
         "Opening the bundle: for 3 s",
         "Opening the bundle: done in 3 s",
@@ -124,27 +124,27 @@ def test_an_outer_stage_is_reported_once_its_inner_stage_has_ended(
 
 
 def test_what_was_done_before_counts_for_no_speed(
-    progress: Lines, told: list[str], clock: Clock
+    progress: Lines, reported: list[str], clock: Clock
 ) -> None:
     progress("Asking", 900, 1_000)
     clock.now += 20
     progress("Asking", 910, 1_000)
-    assert told == ["Asking: 910/1,000, 2.0 s each, 3 min 0 s left"]
+    assert reported == ["Asking: 910/1,000, 2.0 s each, 3 min 0 s left"]
 
 
 def test_bytes_are_told_as_a_share_and_an_unknown_total_without_one(
-    progress: Lines, told: list[str], clock: Clock
+    progress: Lines, reported: list[str], clock: Clock
 ) -> None:
     progress("read nodes.csv", 0, 4_000_000)
     progress("scan", 0, 0)
     clock.now += 3
     progress("scan", 30, 0)
     progress("read nodes.csv", 1_000_000, 4_000_000)
-    assert told == ["scan: 30, 10.0 a second", "read nodes.csv: 25%, 9 s left"]
+    assert reported == ["scan: 30, 10.0 a second", "read nodes.csv: 25%, 9 s left"]
 
 
 def test_a_stage_may_begin_again_and_similar_ones_have_names(
-    progress: Lines, told: list[str], clock: Clock
+    progress: Lines, reported: list[str], clock: Clock
 ) -> None:
     for name in ("alone", "taught"):
         named(progress, name)("Training", 0, 5)
@@ -153,7 +153,7 @@ def test_a_stage_may_begin_again_and_similar_ones_have_names(
     for _ in range(2):
         progress("Fitting", 0, 5)
         progress("Fitting", 5, 5)
-    assert told == [
+    assert reported == [
         "Training (alone): 5/5, done in 1 s",
         "Training (taught): 5/5, done in 1 s",
         *["Fitting: 5/5, done in 0 s"] * 2,

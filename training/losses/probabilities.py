@@ -124,7 +124,7 @@ class Frequencies(Objective):
         known = self.targets.known[batch.nodes]
         edges = edges[:, known[edges].all(0) & (edges[1] < batch.num_seeds)]
         own = batch.seeds[known[: batch.num_seeds]]
-        pairs = self.some(torch.cat([edges, own.repeat(2, 1)], dim=1))
+        pairs = self.sample(torch.cat([edges, own.repeat(2, 1)], dim=1))
         if not pairs.shape[1]:
             return nothing(output)
         targets = self.targets.log_probabilities[batch.nodes]
@@ -132,10 +132,10 @@ class Frequencies(Objective):
         if not edges.shape[1]:
             return low
         return low + high_frequency_loss(
-            output.logits, targets, self.some(edges), self.options.frequency_temperature
+            output.logits, targets, self.sample(edges), self.options.frequency_temperature
         )
 
-    def some(self, pairs: Tensor) -> Tensor:
+    def sample(self, pairs: Tensor) -> Tensor:
         """At most `options.pairs` of the pairs, drawn at random."""
         if pairs.shape[1] <= self.options.pairs:
             return pairs

@@ -66,7 +66,7 @@ class Work:
         fewest = round(self.probability * 2**16) - 2**15
         return own.masked_fill_(choices < fewest, 0).mul_(1 / (1 - self.probability))
 
-    def whole(self, h: Tensor) -> Tensor:
+    def dropped_all(self, h: Tensor) -> Tensor:
         """All rows after the dropout."""
         if not self.probability:
             return h
@@ -147,7 +147,7 @@ class ByRows(torch.autograd.Function):
     def forward(ctx: Any, work: Work, h: Tensor, *weights: Tensor) -> Tensor:
         sums, whole = None, None
         if work.product is not None:
-            whole = work.whole(h)
+            whole = work.dropped_all(h)
             sums = work.product.sums(whole)
         ctx.work, ctx.sums, ctx.kept = work, sums, []
         ctx.save_for_backward(h)

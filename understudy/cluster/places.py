@@ -8,7 +8,7 @@ from understudy.graph import TextGraph, load_graph
 from understudy.plugins import load_plugins
 
 
-def check_seen(folder: Path, what: str) -> None:
+def check_seen(folder: Path, contents: str) -> None:
     """Refuses a machine that does not see one of the command's folders.
 
     Raises:
@@ -17,7 +17,7 @@ def check_seen(folder: Path, what: str) -> None:
     if not folder.is_dir():
         raise ClusterError(
             f"{socket.gethostname()} has no folder {folder}; every machine of the cluster must "
-            f"have {what} at the same path, as on a shared file system"
+            f"have {contents} at the same path, as on a shared file system"
         )
 
 

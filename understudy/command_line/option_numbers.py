@@ -1,11 +1,13 @@
-"""A check for every command's numeric options: finite, and whole numbers within 64 bits."""
+"""A check for every command's numeric options: numbers, finite, and whole ones within 64 bits."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import typer
 
 LARGEST_WHOLE = 2**63 - 1
+READERS = {"int": (int, "a whole number"), "float": (float, "a number")}  # by typer's names
 
 
 def refuse_no_numbers(command: Any) -> None:
@@ -24,10 +26,14 @@ def refuse_no_numbers(command: Any) -> None:
 
 
 def checked(parameter: Any) -> Any:
-    """What reads a parameter's value, and then refuses such numbers."""
+    """What refuses what is no number, reads a parameter's value, and then refuses such numbers."""
     process = parameter.process_value
+    reader, wanted = READERS.get(parameter.type.name.removesuffix(" range"), (str, ""))
 
     def process_and_check(context: Any, value: Any) -> Any:
+        for written in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(written, str) and not can_read(reader, written):
+                raise typer.BadParameter(f"{written!r} is not {wanted}.", context, parameter)
         result = process(context, value)
         several = isinstance(result, list | tuple)
         for number in result if several else (result,):
@@ -37,6 +43,14 @@ def checked(parameter: Any) -> Any:
         return result
 
     return process_and_check
+
+
+def can_read(reader: Callable[[str], object], written: str) -> bool:
+    try:
+        reader(written)
+    except ValueError:
+        return False
+    return True
 
 
 def problem_of(value: object) -> str:

@@ -64,7 +64,7 @@ class Original:
         self.changed = False
         self.unread = ""
         with reading(bundle.folder):
-            self.known = stamp_of(self.path.stat())
+            self.stamp = stamp_of(self.path.stat())
 
     def look(self) -> None:
         """Compares the file's digest, if it was written to since the last check."""
@@ -72,10 +72,10 @@ class Original:
             return
         try:
             stamp = stamp_of(self.path.stat())
-            if stamp != self.known and stamp.file == self.known.file:
+            if stamp != self.stamp and stamp.file == self.stamp.file:
                 # Reads the file, not the mapping: the file may shrink at this moment.
                 self.changed = file_digest(self.path) != self.digest
-                self.known = stamp
+                self.stamp = stamp
             # Otherwise unchanged, or replaced by another file, which leaves the mapped one alone.
         except (FileNotFoundError, NotADirectoryError):
             pass  # moved or removed, which leaves the mapped file alone

@@ -37,7 +37,7 @@ class RemoteFolder:
         self.root = root.rstrip("/")
 
     @contextmanager
-    def reaching(self, what: str) -> Iterator[None]:
+    def reaching(self, action: str) -> Iterator[None]:
         """Turns any error of the file system into ours.
 
         Raises:
@@ -48,9 +48,9 @@ class RemoteFolder:
         except SnapshotStoreError:
             raise
         except Exception as error:  # every file system has its own errors
-            words = str(error).strip().partition("\n")[0]
+            words = str(error).strip().partition("\n")[0] or type(error).__name__
             raise SnapshotStoreError(
-                f"{self.where} cannot be {what} ({self.argument}): {words or type(error).__name__}"
+                f"{self.where} cannot be {action} ({self.argument}): {words}"
             ) from error
 
     def check_bucket(self) -> None:

@@ -72,7 +72,7 @@ class SnapshotStore(RemoteFolder):
         named = [(FOLDER_NAME.fullmatch(path.rpartition("/")[2]), path) for path in paths]
         return sorted(((int(m[1]), path) for m, path in named if m is not None), reverse=True)
 
-    def whole(self) -> Iterator[tuple[int, str]]:
+    def complete(self) -> Iterator[tuple[int, str]]:
         """Yields the complete snapshots, newest first."""
         for number, path in self.folders():
             if self.files.exists(f"{path}/{MARKER}"):
@@ -81,7 +81,7 @@ class SnapshotStore(RemoteFolder):
     def newest_number(self) -> int | None:
         """Number of the newest snapshot; None if there is none."""
         with self.reaching("read"):
-            return next((number for number, _ in self.whole()), None)
+            return next((number for number, _ in self.complete()), None)
 
     def newest(self) -> Base | None:
         """Returns where a replica with the newest snapshot starts; None if there is none."""
@@ -91,7 +91,7 @@ class SnapshotStore(RemoteFolder):
     def look(self) -> tuple[str, Stored] | None:
         """Reads the path of the newest snapshot and its stored.json; None if there is none."""
         with self.reaching("read"):
-            path = next((path for _, path in self.whole()), None)
+            path = next((path for _, path in self.complete()), None)
             if path is None:
                 return None
             text: bytes = self.files.cat_file(f"{path}/{MARKER}")
@@ -159,7 +159,7 @@ class SnapshotStore(RemoteFolder):
 
     def tidy(self) -> None:
         """Removes all but the newest few; other processes may do the same at the same time."""
-        kept = [number for number, _ in self.whole()][:KEPT]
+        kept = [number for number, _ in self.complete()][:KEPT]
         for number, path in self.folders():
             if len(kept) == KEPT and number < kept[-1]:
                 try:

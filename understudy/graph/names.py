@@ -17,18 +17,18 @@ LONGEST_LABEL = 500  # characters: prompts list all labels, and so do metrics an
 HIDDEN = re.compile(f"[{INVISIBLE[1:]}{MARK}]")  # except for the ASCII blank
 
 
-def check_name(name: object, what: str, advice: str = "give another one") -> None:
+def check_name(name: object, argument: str, advice: str = "give another one") -> None:
     """Refuses a name that would break or flood a line of a log, a metric or a table.
 
     Args:
-        what: the name in a message, for example "--name".
+        argument: what a message calls the name, for example "--name".
 
     Raises:
         BadInputError: it is not a string, is too long, or holds a control character or a surrogate.
     """
     problem = name_problem(name) if isinstance(name, str) else f"must be a text, not {name!r}"
     if problem:
-        raise BadInputError(f"{what} {problem}; {advice}")
+        raise BadInputError(f"{argument} {problem}; {advice}")
 
 
 def plain_form(name: str) -> str:

@@ -92,8 +92,8 @@ def objectives_kept(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
         config: the student's config.json.
         kind: of the next student's teacher.
     """
-    heard = config.get("teacher") or {}
-    if heard.get("kind", kind) == kind:
+    recorded = config.get("teacher") or {}
+    if recorded.get("kind", kind) == kind:
         return config
     return {**config, "terms": {}, "objectives": {}, "teacher": None}
 
@@ -119,9 +119,9 @@ def distill_words(
     words += ["--auto-accuracy", wanted]
     if options.teacher is not None:
         words += ["--teacher", teacher]
-        heard = config.get("teacher") or {}
-        if heard.get("view_named"):  # otherwise the best view on validation is chosen again
-            words += ["--view", heard["view"]]
+        recorded = config.get("teacher") or {}
+        if recorded.get("view_named"):  # otherwise the best view on validation is chosen again
+            words += ["--view", recorded["view"]]
         if terms.keys() - {LABELS}:  # otherwise that student had no teacher
             for name, weight in terms.items():
                 words += ["--objective", f"{name}={weight}"]

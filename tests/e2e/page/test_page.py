@@ -269,13 +269,13 @@ def test_the_teacher_is_asked_beside_the_student(
             page.locator("#node").get_by_role("button", name="Ask the teacher").click()
             opinions = page.locator("#node .opinion")
             opinions.nth(1).wait_for()
-            told = service.client.post("/compare", json=asked).json()["comparisons"][0]
+            comparison = service.client.post("/compare", json=asked).json()["comparisons"][0]
             for place, who in enumerate(("student", "teacher")):
                 words = opinions.nth(place).inner_text()
-                assert told[who]["label"] in words
+                assert comparison[who]["label"] in words
                 assert " ms" in words
             assert "tokens read" in opinions.nth(1).inner_text()
-            verdict = "They agree" if told["agree"] else "They differ"
+            verdict = "They agree" if comparison["agree"] else "They differ"
             assert verdict in page.locator("#node .verdict").inner_text()
             # Asked once more, it is not the teacher that is timed.
             page.locator("#node").get_by_role("button", name="Ask the teacher").click()

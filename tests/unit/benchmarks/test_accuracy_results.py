@@ -1,4 +1,4 @@
-"""docs/results.md from committed runs, and what unseen nodes are asked with."""
+"""docs/results.md from committed runs, and the requests about unseen nodes."""
 
 from pathlib import Path
 

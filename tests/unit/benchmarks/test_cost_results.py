@@ -1,4 +1,4 @@
-"""docs/results.md's part on cost from the files that are there."""
+"""The section on cost of docs/results.md, from the existing files."""
 
 import json
 from collections.abc import Mapping
@@ -99,9 +99,9 @@ def test_pictures_name_what_they_are_of_and_stand_before_their_tables(tmp_path: 
     assert "### Growth\n\n![Growth](../benchmarks/results/scale.png)\n\nGrowth over" in text
     load, growth = msgspec.convert(LOAD, LoadResults), msgspec.convert(GROWTH, ScaleResults)
     pictures = (load_picture(load), "kites: 3 nodes"), (growth_picture(growth), "n = 20 unseen")
-    for picture, told in pictures:
+    for picture, title in pictures:
         (axes,) = picture.axes
-        assert told in picture.get_suptitle()
+        assert title in picture.get_suptitle()
         assert axes.get_xlabel()
         assert axes.get_ylabel() == "milliseconds (log scale)"
         save(picture, tmp_path / "picture.png")

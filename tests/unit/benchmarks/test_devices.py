@@ -1,4 +1,4 @@
-"""The benchmark of devices at a tiny size, on whatever is here."""
+"""The benchmark of devices at a tiny size, on the devices of this machine."""
 
 import json
 from pathlib import Path

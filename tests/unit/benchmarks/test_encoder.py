@@ -1,4 +1,4 @@
-"""What int8 costs a student, as the benchmark of the text encoder tells it."""
+"""The cost of int8 for a student, as the benchmark of the text encoder reports it."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""Benchmarks that are told to end, or killed, leave no server, and show no trace."""
+"""Interrupted or killed benchmarks leave no server, and print no stack trace."""
 
 import signal
 import subprocess

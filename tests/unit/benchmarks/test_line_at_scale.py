@@ -1,4 +1,4 @@
-"""What the benchmark of the whole line tells of sizes that were not measured."""
+"""Estimates of the benchmark of the whole line for sizes that were not measured."""
 
 import json
 from pathlib import Path
@@ -66,10 +66,10 @@ def test_a_size_is_held_to_the_line_through_the_two_before_it_and_to_its_plan() 
     largest["stages"]["serve"]["processor_seconds"] *= 2
     expected: Cost = {"processor_seconds": 150_001.0, "peak_bytes": 3e8, "disk_bytes": 1e9}
     largest["planned"] = {"serve": expected, "export": expected}
-    told = report(sizes).splitlines()
-    assert any(line.startswith("| 300,000 | serve | 150,002 | 300,004 | 2.00 |") for line in told)
-    assert any(line.startswith("| 300,000 | serve | 150,001 | 300,004 | 2.00 |") for line in told)
-    assert not any("| export |" in line for line in told)
+    lines = report(sizes).splitlines()
+    assert any(line.startswith("| 300,000 | serve | 150,002 | 300,004 | 2.00 |") for line in lines)
+    assert any(line.startswith("| 300,000 | serve | 150,001 | 300,004 | 2.00 |") for line in lines)
+    assert not any("| export |" in line for line in lines)
 
 
 def test_what_ended_is_written_beside_what_was_known(

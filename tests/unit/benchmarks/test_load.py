@@ -1,4 +1,4 @@
-"""Requests that start at their time, whatever the answers do; how loads are told and reported."""
+"""Open-loop requests that start at set times; how loads are parsed and reported."""
 
 import asyncio
 from collections import Counter
@@ -150,7 +150,7 @@ def test_a_mix_that_is_none_is_told(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("overload", "--seconds", "-1"), "-1.0 is not in the range x>=4"),
         (("overload", "--seconds", "nan"), "'--seconds': nan is not a finite number"),
@@ -161,12 +161,12 @@ def test_a_mix_that_is_none_is_told(text: str) -> None:
     ],
 )
 def test_times_that_are_none_are_refused_before_anything_is_measured(
-    words: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command, *options = words
     with pytest.raises(SystemExit):
         main(["bench", command, str(tmp_path), *options])
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_rates_and_sizes_that_are_none_are_told() -> None:
@@ -185,8 +185,8 @@ def test_more_requests_than_memory_holds_are_refused_before_any_is_made(
     options = ["--rates", "10,1e9", "--seconds", "5"]
     with pytest.raises(SystemExit, match="1"):
         main(["bench", "load", str(tmp_path), *options])
-    told = "--rates 1e+09 for --seconds 5 are 5,000,000,000 requests, of at most 2,000,000"
-    assert told in capsys.readouterr().err
+    message = "--rates 1e+09 for --seconds 5 are 5,000,000,000 requests, of at most 2,000,000"
+    assert message in capsys.readouterr().err
 
 
 def test_results_tell_where_they_are_written(
@@ -209,8 +209,8 @@ def test_goodput_counts_successes_within_the_deadline() -> None:
     assert (nothing.requests, nothing.in_time) == (1, 0)
     counts = {"requests": 10, "in_time": 5, "refused": 3, "failed": 1}
     row = {"p50": 1.0, "p99": 2.0, **counts, "failures": {"status 504": 1}}
-    told = {"mix": "stored=100", "rate": 100.0, "goodput_per_second": 50.0, "server_busy": 0.5}
-    loads = [{**told, "client_busy": 0.1, "all": row, "sorts": {"stored": row}}]
+    step = {"mix": "stored=100", "rate": 100.0, "goodput_per_second": 50.0, "server_busy": 0.5}
+    loads = [{**step, "client_busy": 0.1, "all": row, "sorts": {"stored": row}}]
     whole = {"graph": "kites", "seconds": 10.0, "deadline_ms": 50.0, "loads": loads}
     text = report(msgspec.convert(whole, LoadResults))
     figures = "10 | 1.00 | 2.00 | 50.0% | 3 | 1 (status 504: 1) | 50.0 | 50% | 10%"

@@ -1,4 +1,4 @@
-"""How rivals are asked, found and reported."""
+"""How rivals are asked, selected and reported."""
 
 import os
 import subprocess
@@ -62,8 +62,8 @@ def test_triton_is_asked_in_its_own_words() -> None:
     tensor = msgspec.json.decode(triton_body([{"id": "a"}], 2))["inputs"][0]
     assert msgspec.json.decode(tensor["data"][0]) == {"nodes": [{"id": "a"}], "top_k": 2}
     answer = {"predictions": [{"top": [{"label": "net", "score": 0.5}]}]}
-    told = {"outputs": [{"data": [msgspec.json.encode(answer).decode()]}]}
-    assert triton_scores(msgspec.json.encode(told)) == [{"net": 0.5}]
+    body = {"outputs": [{"data": [msgspec.json.encode(answer).decode()]}]}
+    assert triton_scores(msgspec.json.encode(body)) == [{"net": 0.5}]
 
 
 def test_what_an_interpreter_lacks_is_said() -> None:

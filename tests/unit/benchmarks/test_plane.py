@@ -1,4 +1,4 @@
-"""The plane of accuracy and latency from committed files, and what a million answers cost."""
+"""The picture of accuracy over latency from committed files; the cost of a million answers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -96,8 +96,10 @@ def test_a_million_answers_cost_the_time_that_they_keep_cores_busy() -> None:
     assert names["MiniLM", "stored"].cores == LATENCIES.settings.teacher_threads
     assert names["student (murmur3-log-unit/1)", "unseen, 8 words"].cores == 1
     hosted = HostedPrice("hosted", published=True, dollars=(12.0, 30.0))
-    told = CostResults(machine_hour=0.36, machine_cores=cores, tokens=300, ways=[], hosted=hosted)
-    assert "| 12.00 to 30.00 | published by their makers, not measured |" in cost_report(told)
+    results = CostResults(
+        machine_hour=0.36, machine_cores=cores, tokens=300, ways=[], hosted=hosted
+    )
+    assert "| 12.00 to 30.00 | published by their makers, not measured |" in cost_report(results)
     assert [dollars(value) for value in (12.345, 0.0123, 0.0000361)] == [
         "12.35",
         "0.012",

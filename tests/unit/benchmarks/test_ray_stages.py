@@ -1,4 +1,4 @@
-"""The ways of a stage are set against each other as they should be; without a cluster."""
+"""The comparison of the ways to run a stage; without a cluster."""
 
 import json
 from pathlib import Path

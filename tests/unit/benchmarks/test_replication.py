@@ -1,4 +1,4 @@
-"""How long after its acknowledgement a change is seen elsewhere."""
+"""The delay between a change's acknowledgement and its visibility elsewhere."""
 
 from pathlib import Path
 from threading import Thread
@@ -27,20 +27,20 @@ def test_every_change_is_seen_by_who_follows(tiny_bundle: TinyBundle, tmp_path: 
         watching.start()
         sent, acknowledged = write(engine, [0.0, 0.0, 0.01, 0.02, 0.02])
         watching.join(60)
-    assert len(seen.told[1]) == 5
+    assert len(seen.messages[1]) == 5
     assert min(sent) > 0
     assert all(np.greater_equal(acknowledged, sent))
-    assert all(np.greater(seen.told[1], sent))
+    assert all(np.greater(seen.messages[1], sent))
 
 
 class Seen:
-    """Takes what is told through a pipe, and waits for nobody."""
+    """The end of a pipe that collects messages, and never blocks."""
 
     def __init__(self) -> None:
-        self.told: list[list[float]] = []
+        self.messages: list[list[float]] = []
 
-    def send(self, what: list[float]) -> None:
-        self.told.append(what)
+    def send(self, message: list[float]) -> None:
+        self.messages.append(message)
 
     def poll(self, seconds: float) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""The room's order: every name in it is a command that runs, but for what commands share."""
+"""Every module of the room is a command that runs, except the shared ones."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A bundle that the memory is too small for."""
+"""Opening a bundle with too little memory."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Bundles that must not be served: each refused by name."""
+"""Bundles that must not be served; each error names the reason."""
 
 import json
 import math
@@ -154,7 +154,7 @@ def test_a_registered_kind_of_student_has_any_weighting_but_that_of_gat(folder: 
     assert open_bundle(folder).manifest.student.kind == "gated"
     value["student"]["weighting"] = "mask"
     edit_manifest(folder, **value)
-    with pytest.raises(BundleFormatError, match="'mask', which is GAT's alone, .* is 'gated'"):
+    with pytest.raises(BundleFormatError, match=r"'mask', which is GAT's alone, .* is 'gated'"):
         open_bundle(folder)
 
 

@@ -1,4 +1,4 @@
-"""onnxruntime reports to nobody, and leaves nothing in a user's home."""
+"""onnxruntime sends no telemetry, and leaves no file in the home folder."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""What is wrong with a cluster is told in a line, before hours of work."""
+"""Problems of a cluster are reported in one line, before hours of work."""
 
 import socket
 import sys

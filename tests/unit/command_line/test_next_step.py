@@ -1,4 +1,4 @@
-"""What a command says to run next can be pasted, whatever its folders are called."""
+"""Suggested commands can be pasted into a shell, whatever the folders' names are."""
 
 import shlex
 from pathlib import Path

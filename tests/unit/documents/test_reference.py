@@ -1,4 +1,4 @@
-"""The pages of docs/reference say what the code says, and the code has words for all of it."""
+"""The generated pages of docs/reference are up to date, and no description is missing."""
 
 import sys
 from pathlib import Path
@@ -47,12 +47,12 @@ def test_every_setting_and_every_route_has_its_line(pages: dict[str, Page]) -> N
 
 
 def test_every_metric_that_prometheus_sees_is_told(tiny_bundle: TinyBundle) -> None:
-    told = {figure.name.removesuffix("_total") for figure in figures()}
+    documented = {figure.name.removesuffix("_total") for figure in figures()}
     with Engine.open(tiny_bundle.folder) as engine:
         registry = create_app(engine, Settings()).parts.metrics.registry
         seen = {family.name for family in registry.collect()}
     assert len(seen) > 20
-    assert {name for name in seen if not name.startswith("process_")} <= told
+    assert {name for name in seen if not name.startswith("process_")} <= documented
 
 
 def test_what_has_no_words_is_named_and_nothing_is_written(

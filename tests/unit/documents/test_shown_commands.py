@@ -1,4 +1,4 @@
-"""Every command that a page shows is one, with options that it has."""
+"""Every command in the documentation exists, and has the options shown."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,11 @@ OF_ALL = {"--help", "--version"}
 def options() -> dict[str, set[str]]:
     """Of each command its options."""
     return {
-        name: {option for told in command.params for option in (*told.opts, *told.secondary_opts)}
+        name: {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         for name, command in all_commands()
     }
 

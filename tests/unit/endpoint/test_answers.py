@@ -131,8 +131,8 @@ def test_an_answer_may_lack_its_content_and_its_usage_may_be_odd() -> None:
     )
     for odd in odd_usages:
         assert read(completion("net", usage=odd)).usage == Usage(1)
-    told = read(completion("net", usage={"prompt_tokens": 9, "completion_tokens": None}))
-    assert told.usage == Usage(1, 9)
+    counted = read(completion("net", usage={"prompt_tokens": 9, "completion_tokens": None}))
+    assert counted.usage == Usage(1, 9)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ Answer = Callable[[dict[str, Any]], Any]
 
 
 class Server:
-    """A real server that answers as told; keeps requests and their headers."""
+    """A real server with scripted answers; keeps requests and their headers."""
 
     def __init__(self) -> None:
         self.answer: Answer = lambda body: said("net")
@@ -116,7 +116,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("unknown_fields", "taken", "told"),
+    ("unknown_fields", "taken", "message"),
     [
         ((), "response_format", "JSON schema"),
         (("response_format",), "structured_outputs", "structured outputs"),
@@ -130,7 +130,7 @@ def test_the_first_constraint_that_a_server_takes_is_kept_and_told_once(
     caplog: pytest.LogCaptureFixture,
     unknown_fields: Sequence[str],
     taken: str | None,
-    told: str,
+    message: str,
     status: int,
 ) -> None:
     server.answer = lambda body: unknown(body, *unknown_fields, status=status) or held(body)
@@ -143,7 +143,7 @@ def test_the_first_constraint_that_a_server_takes_is_kept_and_told_once(
     for body in server.requests[-4:]:
         assert body.keys() & every == ({taken} if taken else set())
     assert len(caplog.messages) == 1
-    assert told in caplog.messages[0]
+    assert message in caplog.messages[0]
 
 
 def test_a_constraint_names_every_label(server: Server) -> None:
@@ -162,8 +162,8 @@ def test_a_constraint_that_is_taken_and_ignored_is_told_once(
     with caplog.at_level(logging.INFO, "understudy"):
         replies = server.ask(count=3)
     assert [reply.label for reply in replies] == [0, 0, 0]
-    told = [line for line in caplog.messages if line.endswith("json_schema but ignores it")]
-    assert len(told) == 1
+    warnings = [line for line in caplog.messages if line.endswith("json_schema but ignores it")]
+    assert len(warnings) == 1
 
 
 def test_a_question_that_is_refused_later_is_no_unknown_constraint(server: Server) -> None:
@@ -195,7 +195,7 @@ def thinking(body: dict[str, Any], off: Callable[[dict[str, Any]], bool]) -> dic
 
 
 @pytest.mark.parametrize(
-    ("off", "requests", "field", "told"),
+    ("off", "requests", "field", "message"),
     [
         (lambda b: "chat_template_kwargs" in b, 2, "chat_template_kwargs", "the chat template"),
         (lambda b: "reasoning_effort" in b, 3, "reasoning_effort", "reasoning_effort"),
@@ -208,7 +208,7 @@ def test_thinking_is_switched_off_or_waited_for(
     off: Callable[[dict[str, Any]], bool],
     requests: int,
     field: str | None,
-    told: str,
+    message: str,
 ) -> None:
     server.answer = lambda body: thinking(body, off)
     with caplog.at_level(logging.INFO, "understudy"):
@@ -216,7 +216,7 @@ def test_thinking_is_switched_off_or_waited_for(
     assert [reply.label for reply in replies] == [1, 1, 1]
     assert len(server.requests) == requests + 2
     assert field is None or field in server.requests[-1]
-    assert told in caplog.messages[-1]
+    assert message in caplog.messages[-1]
 
 
 def test_how_thinking_is_met_can_be_said(server: Server) -> None:
@@ -245,9 +245,9 @@ def test_alternatives_are_asked_for_and_read(server: Server) -> None:
     top = [
         {"token": name, "logprob": float(np.log(p))} for name, p in (("net", 0.3), ("games", 0.6))
     ]
-    told = [{"token": "games", "logprob": float(np.log(0.6)), "top_logprobs": top}]
+    tokens = [{"token": "games", "logprob": float(np.log(0.6)), "top_logprobs": top}]
     answer = said("games")
-    answer["choices"][0]["logprobs"] = {"content": told}
+    answer["choices"][0]["logprobs"] = {"content": tokens}
     server.answer = lambda body: answer
     (reply,) = server.ask(top=20)
     assert (server.requests[0]["logprobs"], server.requests[0]["top_logprobs"]) == (True, 20)

@@ -83,9 +83,9 @@ def test_rounded_probabilities_are_made_whole(
     with decision_server(lambda text, labels: {"net": 0.98, "games": 0.03}) as server:
         reply = ask(server.url, wire)
     assert reply.log_probabilities is not None
-    told = np.exp(reply.log_probabilities)
-    assert told.sum() == pytest.approx(1)
-    np.testing.assert_allclose(told, [0.98 / 1.01, 0.03 / 1.01, FLOOR], rtol=1e-4)
+    probabilities = np.exp(reply.log_probabilities)
+    assert probabilities.sum() == pytest.approx(1)
+    np.testing.assert_allclose(probabilities, [0.98 / 1.01, 0.03 / 1.01, FLOOR], rtol=1e-4)
     assert not caplog.records
     caplog.set_level(logging.WARNING)
     with decision_server(lambda text, labels: dict.fromkeys(labels, 0.5)) as server:
@@ -166,18 +166,20 @@ def test_usage_is_not_needed() -> None:
 
 
 def test_more_labels_than_two_rounds_tell_are_refused_before_anything_is_sent() -> None:
-    told = "300 labels are more than two rounds of 16"
+    message = "300 labels are more than two rounds of 16"
     with (
         decision_server(lambda text, labels: TOLD) as server,
-        pytest.raises(TooManyLabelsError, match=told),
+        pytest.raises(TooManyLabelsError, match=message),
     ):
         ask(server.url, "decisions", MANY, most_choices=16)
     assert not server.requests
 
 
 def test_an_askers_form_is_all_that_its_answers_depend_on() -> None:
-    def form(wire: WireName, url: str = "http://a/v1", most: int = 255, **told: str) -> str:
-        return DecisionAsker(ClientOptions(url, "m", wire=wire, most_choices=most), told).form
+    def form(wire: WireName, url: str = "http://a/v1", most: int = 255, **descriptions: str) -> str:
+        return DecisionAsker(
+            ClientOptions(url, "m", wire=wire, most_choices=most), descriptions
+        ).form
 
     assert form("decisions") == form("decisions", "http://b/v1")
     described = form("decisions", net="a line")

@@ -24,7 +24,7 @@ def reply_to(
     **message: Any,
 ) -> Reply:
     """What is read of an answer of these tokens; `content` where it is not all of them."""
-    told = [
+    entries = [
         {
             "token": token,
             "logprob": float(np.log(top.get(token, 0.99))),
@@ -35,7 +35,7 @@ def reply_to(
         for token, top in tokens
     ]
     text = "".join(token for token, _ in tokens) if content is None else content
-    choice = {"message": {"content": text, **message}, "logprobs": {"content": told}}
+    choice = {"message": {"content": text, **message}, "logprobs": {"content": entries}}
     return read_reply(read_completion(json.dumps({"choices": [choice]}).encode()), names)
 
 
@@ -150,14 +150,14 @@ def test_a_letter_that_is_cut_into_tokens_is_read_by_its_bytes() -> None:
     names = ("東京", "東北", "net")
     first, kyo, hoku = "東".encode(), "京".encode(), "北".encode()
     pieces = [(first[:2], {}), (first[2:], {}), (kyo, {kyo: 0.7, hoku: 0.3})]
-    told = []
+    tokens = []
     for raw, top in pieces:
         entries = [
             {"token": "\ufffd", "bytes": list(other), "logprob": float(np.log(value))}
             for other, value in (top or {raw: 0.99}).items()
         ]
-        told.append({**entries[0], "top_logprobs": entries})
-    choice = {"message": {"content": "東京"}, "logprobs": {"content": told}}
+        tokens.append({**entries[0], "top_logprobs": entries})
+    choice = {"message": {"content": "東京"}, "logprobs": {"content": tokens}}
     body = json.dumps({"choices": [choice]}).encode()
     assert probabilities(read_reply(read_completion(body), names)) == [0.7, 0.3, 0.0]
 
@@ -166,9 +166,9 @@ def test_without_alternatives_the_named_label_is_nearly_certain() -> None:
     body = json.dumps({"choices": [{"message": {"content": "The answer: Theory"}}]}).encode()
     reply = read_reply(read_completion(body), NAMES)
     assert reply.log_probabilities is None
-    told = nearly_certain(reply, len(NAMES))
-    assert told is not None
-    assert np.exp(told[1]) == pytest.approx(CERTAINTY)
+    certain = nearly_certain(reply, len(NAMES))
+    assert certain is not None
+    assert np.exp(certain[1]) == pytest.approx(CERTAINTY)
     # Tokens that are not the answer's say nothing about it.
     strange = reply_to(sure("Zebra"), content="Theory")
     assert (strange.label, strange.log_probabilities) == (1, None)
@@ -202,13 +202,13 @@ def test_the_one_label_that_an_answer_names(text: str, label: int | None) -> Non
     assert read_reply(read_completion(body), names).label == label
 
 
-def told(token: str, top: Sequence[tuple[str, float | None]] | None) -> dict[str, Any]:
-    """A token with its alternatives, told as they are: twice, without a number, or with any."""
+def token_entry(token: str, top: Sequence[tuple[str, float | None]] | None) -> dict[str, Any]:
+    """A token with its alternatives as given: twice, without a number, or with any."""
     entries = None if top is None else [{"token": t, "logprob": number} for t, number in top]
     return {"token": token, "logprob": None, "top_logprobs": entries}
 
 
-def read_told(content: str, *tokens: dict[str, Any], names: Sequence[str] = NAMES) -> Reply:
+def read_tokens(content: str, *tokens: dict[str, Any], names: Sequence[str] = NAMES) -> Reply:
     choice = {"message": {"content": content}, "logprobs": {"content": list(tokens)}}
     return read_reply(read_completion(json.dumps({"choices": [choice]}).encode()), names)
 
@@ -216,15 +216,15 @@ def read_told(content: str, *tokens: dict[str, Any], names: Sequence[str] = NAME
 def test_tokens_of_the_same_letters_count_together_and_one_told_twice_once() -> None:
     half, third, rest = np.log([0.5, 0.3, 0.2]).tolist()
     several = [("Agents", half), ("Theory", rest), ("Agents", third)]
-    assert probabilities(read_told("Agents", told("Agents", several))) == [0.8, 0.2, 0.0]
+    assert probabilities(read_tokens("Agents", token_entry("Agents", several))) == [0.8, 0.2, 0.0]
     twice = [("Agents", half), ("Theory", half), ("Agents", half)]
-    assert probabilities(read_told("Agents", told("Agents", twice))) == [0.5, 0.5, 0.0]
+    assert probabilities(read_tokens("Agents", token_entry("Agents", twice))) == [0.5, 0.5, 0.0]
 
 
 def test_what_is_told_without_a_number_or_with_one_that_json_has_not_counts_as_nothing() -> None:
     half = float(np.log(0.5))
     for number in (None, -np.inf, np.nan, -1e308):
-        reply = read_told("Agents", told("Agents", [("Agents", half), ("Theory", number)]))
+        reply = read_tokens("Agents", token_entry("Agents", [("Agents", half), ("Theory", number)]))
         assert probabilities(reply) == [1.0, 0.0, 0.0]
 
 
@@ -233,7 +233,7 @@ def test_scores_and_shares_in_the_place_of_logarithms_say_nothing(
     numbers: tuple[float, float],
 ) -> None:
     alternatives = list(zip(NAMES, numbers, strict=False))
-    reply = read_told("Agents", told("Agents", alternatives))
+    reply = read_tokens("Agents", token_entry("Agents", alternatives))
     assert (reply.label, reply.log_probabilities) == (0, None)
 
 

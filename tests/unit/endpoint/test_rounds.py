@@ -1,4 +1,4 @@
-"""Two rounds are one question where an option's weight is its own."""
+"""Two rounds give the result of one question if weights are independent of the options."""
 
 import numpy as np
 import pytest
@@ -27,10 +27,10 @@ def test_labels_are_asked_about_in_as_few_questions_as_they_fit(
 def test_two_rounds_give_what_one_question_would(classes: int, most: int) -> None:
     logits = np.random.default_rng(classes).normal(scale=3, size=classes)
     questions = first_questions(classes, most)
-    told = [softmax(logits[labels]) for labels in questions]
-    best = finalists(questions, told, most)
+    answers = [softmax(logits[labels]) for labels in questions]
+    best = finalists(questions, answers, most)
     last = np.concatenate(best)
     assert len(last) <= most
     assert logits.argmax() in last
-    found = joined(questions, told, best, softmax(logits[last]))
+    found = joined(questions, answers, best, softmax(logits[last]))
     np.testing.assert_allclose(found, softmax(logits), rtol=1e-9)

@@ -1,4 +1,4 @@
-"""What the tests of changes compare."""
+"""Comparisons that tests of changes share."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Students in numpy, of any depth and weighting: nothing is exported, and a network may fail."""
+"""Students in numpy, of any depth and weighting, without an export; a network may fail."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Values of other types are told by their names, and never pass for something else."""
+"""Values of wrong types are reported by name, and never accepted as something else."""
 
 from collections.abc import Iterator
 from typing import Any

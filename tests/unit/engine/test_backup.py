@@ -1,4 +1,4 @@
-"""A backup is one moment of a graph that goes on, and comes back as it was."""
+"""A backup holds one moment of a changing graph, and restores it exactly."""
 
 import os
 import re

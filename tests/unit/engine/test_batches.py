@@ -1,4 +1,4 @@
-"""What a batch of changes may hold, what it does, and what is refused by name."""
+"""Batches of changes: allowed items, their effect, and refusals that name the item."""
 
 from dataclasses import replace
 from pathlib import Path

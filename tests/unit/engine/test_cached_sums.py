@@ -1,4 +1,4 @@
-"""Sums that are kept up by differences stay those of a fresh sum, however many there were."""
+"""Sums updated by differences equal fresh sums, after any number of updates."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_many_differences_add_up_to_no_drift(neighbors: int) -> None:
     at_once = neighbors // 3
     taken = 0
     for number in range(DIFFERENCES // at_once):
-        if not sums.kept(HUB)[0]:
+        if not sums.has(HUB)[0]:
             sums.keep(HUB, values.sum(axis=0, dtype=np.float32)[None])
             taken += 1
         moved = generator.choice(neighbors, at_once, replace=False)
@@ -41,7 +41,7 @@ def test_many_differences_add_up_to_no_drift(neighbors: int) -> None:
         differences = new - values[moved]
         values[moved] = new
         sums.add(to_hub(at_once), differences, 1, of_degree(neighbors))
-        if number % 50 == 0 and sums.kept(HUB)[0]:
+        if number % 50 == 0 and sums.has(HUB)[0]:
             expected = values.sum(axis=0, dtype=np.float64) / neighbors
             np.testing.assert_allclose(sums.values[0] / neighbors, expected, atol=1e-6)
     assert 1 < taken <= DIFFERENCES / at_once / 2  # it was kept up, and taken afresh at times
@@ -57,7 +57,7 @@ def test_a_hub_that_lost_its_neighbors_is_as_exact_as_any_node() -> None:
         gone = max(1, left // 10)
         left -= gone
         sums.add(to_hub(gone), -values[left : left + gone], 1, of_degree(left))
-        if not sums.kept(HUB)[0]:
+        if not sums.has(HUB)[0]:
             sums.keep(HUB, values[:left].sum(axis=0, dtype=np.float32)[None])
         expected = values[:left].mean(axis=0, dtype=np.float64)
         np.testing.assert_allclose(sums.values[0] / left, expected, atol=1e-5)
@@ -79,7 +79,7 @@ def test_few_and_many_differences_go_to_the_same_sums(lists: int) -> None:
     found = sums.add(near, differences, total, of_degree(100))
     assert found.tolist() == np.unique(indices).tolist()
     np.testing.assert_allclose(sums.values[kept], expected[kept], atol=1e-5)
-    assert not sums.kept(np.flatnonzero(~kept)).any()
+    assert not sums.has(np.flatnonzero(~kept)).any()
     ways = [len(indices) <= FEW_SUMMANDS, len(found) <= SUMS_A_STEP]
     assert ways == {5: [True, True], 100: [False, True], 1_000: [False, False]}[lists]
 
@@ -90,7 +90,7 @@ def test_what_a_change_wrote_goes_with_it() -> None:
     sums.published()
     sums.add(to_hub(1), np.ones((1, WIDTH), np.float32), 2, of_degree(9))
     sums.take_back()
-    assert sums.kept(np.array([0, 1])).tolist() == [False, True]
+    assert sums.has(np.array([0, 1])).tolist() == [False, True]
 
 
 def test_no_sum_takes_memory_before_it_is_taken() -> None:
@@ -99,7 +99,7 @@ def test_no_sum_takes_memory_before_it_is_taken() -> None:
     sums.keep(HUB, np.ones((1, WIDTH), np.float32))
     sums.reserve(1_000)
     assert sums.values[0].tolist() == [1] * WIDTH
-    assert sums.kept(np.arange(1_000)).sum() == 1
+    assert sums.has(np.arange(1_000)).sum() == 1
 
 
 def own_memory() -> int:
@@ -118,6 +118,6 @@ def test_a_kept_sum_takes_a_small_page_of_memory_and_not_a_huge_one() -> None:
     sums.keep(rows, np.ones((len(rows), 32), np.float32))
     assert own_memory() - before < 2_000_000  # 20 pages; huge ones would take 40 MB
     sums.reserve(600_000)
-    assert sums.kept(rows).all()
+    assert sums.has(rows).all()
     assert sums.values[rows].min() == 1
     assert own_memory() - before < 10_000_000

@@ -1,4 +1,4 @@
-"""Changes across restarts, and what an engine finds when it opens."""
+"""Changes across restarts, and the states of a data folder at opening."""
 
 import logging
 import shutil
@@ -133,12 +133,12 @@ def test_a_bundle_without_activations_computes_them(
         return open_bundle(tiny_bundle.folder).manifest
 
     write_bundle(tmp_path / "bundle", without)  # type: ignore[arg-type]
-    told: list[tuple[str, int, int]] = []
-    engine = Engine.open(tmp_path / "bundle", progress=lambda *step: told.append(step))
+    reports: list[tuple[str, int, int]] = []
+    engine = Engine.open(tmp_path / "bundle", progress=lambda *step: reports.append(step))
     rows = np.arange(NODES)
     np.testing.assert_allclose(engine.state.logits(rows), tiny_bundle.logits, atol=1e-4)
-    assert told[0] == ("Computing activations", 0, 3 * NODES)
-    assert told[-1] == ("Computing activations", 3 * NODES, 3 * NODES)
+    assert reports[0] == ("Computing activations", 0, 3 * NODES)
+    assert reports[-1] == ("Computing activations", 3 * NODES, 3 * NODES)
 
 
 def test_a_changed_array_is_noticed_before_the_engine_is_ready(

@@ -1,4 +1,4 @@
-"""What answers rest on, against asking about each node without the part."""
+"""Explanations, against asking about each node without the part."""
 
 import numpy as np
 import pytest
@@ -22,27 +22,29 @@ def test_words_and_neighbors_of_an_unseen_node(tiny_bundle: TinyBundle) -> None:
     engine = Engine.open(tiny_bundle.folder)
     near = ("node-1", "node-0", "node-7")
     node = Node(text=WORDS, neighbors=near)
-    (told,) = explain(engine, [node])
-    assert told.words is not None
-    assert (told.untried_neighbors, told.untried_words) == (0, 0)
-    assert {influence.word for influence in told.words} == {"http", "parser", "json"}
-    own = log_odds(engine, node, told.label)
-    assert told.log_odds == pytest.approx(own, abs=1e-4)
-    assert {influence.id for influence in told.neighbors} == set(near)
-    for link in told.neighbors:
+    (explanation,) = explain(engine, [node])
+    assert explanation.words is not None
+    assert (explanation.untried_neighbors, explanation.untried_words) == (0, 0)
+    assert {influence.word for influence in explanation.words} == {"http", "parser", "json"}
+    own = log_odds(engine, node, explanation.label)
+    assert explanation.log_odds == pytest.approx(own, abs=1e-4)
+    assert {influence.id for influence in explanation.neighbors} == set(near)
+    for link in explanation.neighbors:
         other = Node(text=WORDS, neighbors=tuple(name for name in near if name != link.id))
-        assert link.log_odds == pytest.approx(own - log_odds(engine, other, told.label), abs=1e-4)
-    for influence in told.words:
+        assert link.log_odds == pytest.approx(
+            own - log_odds(engine, other, explanation.label), abs=1e-4
+        )
+    for influence in explanation.words:
         rest = " ".join(word for word in WORDS.split() if word != influence.word)
         other = Node(text=rest, neighbors=near)
         assert influence.log_odds == pytest.approx(
-            own - log_odds(engine, other, told.label), abs=1e-4
+            own - log_odds(engine, other, explanation.label), abs=1e-4
         )
         (answer,) = engine.classify([other], top_k=4)
         assert influence.label == answer.label
-        score = next(entry.score for entry in answer.top if entry.label == told.label)
+        score = next(entry.score for entry in answer.top if entry.label == explanation.label)
         assert influence.score == pytest.approx(score, abs=ROUNDING)
-    for listed in (told.words, told.neighbors):
+    for listed in (explanation.words, explanation.neighbors):
         falls = [influence.log_odds for influence in listed]
         assert falls == sorted(falls, reverse=True)
 
@@ -53,9 +55,9 @@ def test_what_is_beyond_the_limits_is_counted_and_hubs_go_first(tiny_bundle: Tin
     view = engine.state.graph
     near = ("node-39", "node-5", "node-0")
     hubs = sorted(near, key=lambda name: -len(view.neighbors(view.row_of(name) or 0)))[:2]
-    (told,) = explain(engine, [Node(text=WORDS, neighbors=near)])
-    assert {influence.id for influence in told.neighbors} == set(hubs)
-    assert (told.untried_neighbors, told.untried_words) == (1, 2)
+    (explanation,) = explain(engine, [Node(text=WORDS, neighbors=near)])
+    assert {influence.id for influence in explanation.neighbors} == set(hubs)
+    assert (explanation.untried_neighbors, explanation.untried_words) == (1, 2)
 
 
 def test_of_a_hub_fewer_parts_are_tried(
@@ -83,9 +85,9 @@ def test_a_transformer_has_no_words_and_a_lonely_node_nothing(any_bundle: TinyBu
 
 def test_words_beyond_what_the_encoder_reads_are_not_told(tiny_bundle: TinyBundle) -> None:
     engine = Engine.open(tiny_bundle.folder)
-    (told,) = explain(engine, [Node(text="http " + " " * 500 + "json")])
-    assert told.words is not None
-    assert [influence.word for influence in told.words] == ["http"]
+    (explanation,) = explain(engine, [Node(text="http " + " " * 500 + "json")])
+    assert explanation.words is not None
+    assert [influence.word for influence in explanation.words] == ["http"]
 
 
 def test_a_bad_node_is_an_error(tiny_bundle: TinyBundle) -> None:

@@ -1,4 +1,4 @@
-"""Hashed texts are cut into runs of bounded size and come back in order."""
+"""Hashed texts are split into runs of bounded size, and returned in order."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A graph outlives its models: any bundle of its lineage serves it, also in another's place."""
+"""A graph outlives its models: any bundle of its lineage can serve it, also as a replacement."""
 
 import logging
 import shutil
@@ -283,18 +283,18 @@ def test_a_bundle_that_lacks_activations_takes_over(
 def test_no_bundle_takes_the_place_of_an_engine_that_is_closed_meanwhile(
     tiny_bundle: TinyBundle, tmp_path: Path
 ) -> None:
-    data, told = tmp_path / "data", list[str]()
+    data, stages = tmp_path / "data", list[str]()
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         engine.apply([UpsertNode("a", "json")])
         later = retrained(engine, tmp_path / "later")
 
         def end(stage: str, done: int, total: int) -> None:
-            told.append(stage)
+            stages.append(stage)
             engine.close()
 
         with pytest.raises(NotReadyError, match="closed in the meantime"):
             Engine.open(later.folder, data=data, progress=end, before=engine)
-        assert len(told) == 1  # it ends at the next piece of work, not at the last one
+        assert len(stages) == 1  # it ends at the next piece of work, not at the last one
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         assert "a" in ids_of(engine)
 
@@ -303,17 +303,17 @@ def test_the_graph_is_not_followed_to_its_end_once_nobody_waits(
     tiny_bundle: TinyBundle, tmp_path: Path
 ) -> None:
     """Which would encode every new text first."""
-    told = list[str]()
+    stages = list[str]()
     with Engine.open(tiny_bundle.folder) as engine:
         later = retrained(engine, tmp_path / "later")
         texts = 3 * TEXTS_A_RUN
         engine.apply([UpsertNode(f"new-{n}", f"a text of its own, {n}") for n in range(texts)])
 
         def end(stage: str, done: int, total: int) -> None:
-            told.append(stage)
-            if told.count("Following the graph") == 3:  # its beginning, and two pieces
+            stages.append(stage)
+            if stages.count("Following the graph") == 3:  # its beginning, and two pieces
                 engine.close()
 
         with pytest.raises(NotReadyError, match="closed in the meantime"):
             Engine.open(later.folder, progress=end, before=engine)
-    assert told.count("Following the graph") == 3
+    assert stages.count("Following the graph") == 3

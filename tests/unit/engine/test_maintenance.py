@@ -1,4 +1,4 @@
-"""Work that waits for a pause between changes."""
+"""Work that is put off until changes pause."""
 
 from threading import Event
 

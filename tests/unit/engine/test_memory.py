@@ -1,4 +1,4 @@
-"""Nothing keeps a version or an engine alive that nobody reads; no collector is waited for."""
+"""Unread versions and closed engines are freed at once, without the cyclic collector."""
 
 import asyncio
 import gc

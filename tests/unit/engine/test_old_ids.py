@@ -1,4 +1,4 @@
-"""Ids and texts that were taken before a rule held them: nothing acknowledged is lost."""
+"""Ids and texts accepted before a rule existed: nothing acknowledged is lost."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A bundle that is overwritten in place while it is served: nothing of it is told or kept."""
+"""A bundle overwritten in place while it is served: nothing of it is answered or saved."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Nodes sorted out; softmax and ranking."""
+"""Splitting requests into stored, unseen and invalid nodes; softmax and ranking."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Vectors of nodes and their neighbours in space, against plain sums."""
+"""Hidden states and the most similar nodes, against plain sums."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Snapshots: what is needed is never removed, nor anything that is not ours, and debts go along."""
+"""Snapshots: needed or foreign folders are never removed, and debts are saved."""
 
 import os
 import shutil
@@ -302,7 +302,7 @@ def test_what_is_owed_is_owed_after_a_restart(tiny_bundle: TinyBundle, tmp_path:
     """A change comes between settling and writing: its debts are part of the snapshot."""
     engine = Engine.open(tiny_bundle.folder, data=tmp_path)
     engine.maintenance.close()
-    incremental_of(engine.writer).debts.waking = 1e9
+    incremental_of(engine.writer).reach.debts.waking = 1e9
     add(engine, 0, 2)
     engine.settle()
     edge = ("node-1", "node-30")

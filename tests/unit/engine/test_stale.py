@@ -1,4 +1,4 @@
-"""Logits that a change left: whoever asks gets what a full computation gives, of every version."""
+"""Stale logits: every reader gets the values of a full computation, at every version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -147,7 +147,7 @@ def test_a_hub_is_never_left(weighting: Weighting, layers: int) -> None:
     incremental.hub_neighbors = 20
     hubs = writer.state.rows(["n0", "n1"])
     for number in range(4):
-        incremental.debts.waking = 1e9 if (number, layers) == (2, 1) else 1e-5
+        incremental.reach.debts.waking = 1e9 if (number, layers) == (2, 1) else 1e-5
         batch = [UpsertNode(f"n{n}", f"proxy {number}") for n in (2, 4, 5)]
         writer.apply(
             [*batch, AddEdge("n0", f"n{130 + number}"), RemoveEdge("n0", f"n{9 + number}")]
@@ -155,12 +155,12 @@ def test_a_hub_is_never_left(weighting: Weighting, layers: int) -> None:
         assert stale_ids(writer.state) >= {"n2", "n4"}
         assert stale_ids(writer.state).isdisjoint({"n0", "n1"})
         if weighting in LINEAR and number:
-            assert incremental.sums[-1].kept(hubs).all()
+            assert incremental.reach.sums[-1].has(hubs).all()
         found = writer.state.tables.logits.newest(hubs)
         expected = full_logits(student, writer.state)[hubs]
         behind = np.abs(found - expected).max(axis=1)
         assert behind[0] < TOLERANCE  # the end of an edge that changed
-        assert behind[1] < TOLERANCE or incremental.debts.waking > 1
+        assert behind[1] < TOLERANCE or incremental.reach.debts.waking > 1
     writer.settle()
     assert_right(writer)
 
@@ -170,7 +170,7 @@ def test_a_sum_that_a_left_change_passed_by_is_taken_afresh(weighting: Weighting
     """The hub owes its neighbours what it moved; none is marked, and each one's sum is another."""
     writer = plain_writer(plain_student(weighting, 1), hub_graph())
     incremental = incremental_of(writer)
-    incremental.debts.waking = 1e9
+    incremental.reach.debts.waking = 1e9
     incremental.logits_at_once = MANY
     writer.apply([UpsertNode("n5", "http")])  # its sum is kept from now on
     incremental.logits_at_once = 0

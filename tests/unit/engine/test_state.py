@@ -1,4 +1,4 @@
-"""Bundles whose parts do not belong together are refused at the door."""
+"""Bundles whose parts do not fit each other are refused at opening."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Snapshots in a store, from which replicas start that have none."""
+"""Snapshots in a store, from which replicas without any start."""
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -260,16 +260,16 @@ def test_a_log_is_begun_anew_with_another_place_for_snapshots(
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("nowhere://bucket/folder", "nowhere"),
         ("file:///proc/version/below", "cannot be read"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_one_line(
-    open_engine: OpenEngine, url: str, told: str
+    open_engine: OpenEngine, url: str, message: str
 ) -> None:
-    with pytest.raises(SnapshotStoreError, match=told) as found:
+    with pytest.raises(SnapshotStoreError, match=message) as found:
         open_engine("one", url)
     assert "\n" not in str(found.value)
     assert "--snapshots" in str(found.value)

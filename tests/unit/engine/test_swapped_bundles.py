@@ -1,4 +1,4 @@
-"""A bundle that is replaced while it is opened: what was verified must be what was loaded."""
+"""A bundle replaced while it is opened: only verified files are loaded."""
 
 import shutil
 from collections.abc import Callable

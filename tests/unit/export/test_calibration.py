@@ -1,4 +1,4 @@
-"""What is stored is what is calibrated, and the teacher travels with it."""
+"""Calibration is fitted on the stored logits, and the bundle records the teacher."""
 
 from dataclasses import asdict, replace
 

@@ -1,4 +1,4 @@
-"""What export cannot do is told before it computes anything."""
+"""Exports that cannot succeed are refused before any computation."""
 
 from dataclasses import replace
 from pathlib import Path

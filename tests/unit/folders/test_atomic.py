@@ -1,4 +1,4 @@
-"""How a folder is replaced: whole, or not at all."""
+"""A folder is replaced whole, or not at all."""
 
 import errno
 import mmap
@@ -71,18 +71,18 @@ def bound(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_place_without_room_is_free_once_there_is_some(mounted: Path) -> None:
     ballast = mounted / "ballast"
-    told: list[str] = []
+    reports: list[str] = []
     while not (mounted / "graph").exists():
         free = shutil.disk_usage(mounted).free
-        ballast.write_bytes(bytes(free - len(told) * mmap.PAGESIZE))
+        ballast.write_bytes(bytes(free - len(reports) * mmap.PAGESIZE))
         try:
             replace(mounted / "graph", write_graph)
         except OutputUnwritableError as error:
-            told.append(str(error))
+            reports.append(str(error))
         assert names(mounted) <= {"ballast", "graph"}
         ballast.unlink()
-    assert len(told) > 1
-    assert all(line.endswith("no space is left there") for line in told)
+    assert len(reports) > 1
+    assert all(line.endswith("no space is left there") for line in reports)
 
 
 def test_a_folder_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is refused as an output before any work, and what is not."""
+"""Outputs that are refused before any work, and outputs that are not."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Words that name a service, and those that name a folder."""
+"""Arguments that name a service, and arguments that name a folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whose outputs are, and who may read them."""
+"""Owner and permissions of outputs."""
 
 import os
 import stat

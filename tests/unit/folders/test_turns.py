@@ -1,4 +1,4 @@
-"""Several processes that want the same thing make it once."""
+"""Processes that need the same file make it once."""
 
 import subprocess
 import sys

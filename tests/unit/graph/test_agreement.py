@@ -1,4 +1,4 @@
-"""How much of a neighbourhood is predicted as the node is."""
+"""The share of neighbours with a node's predicted label."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Arrays on the disk, as NumPy itself would have written them."""
+"""Arrays on disk, as NumPy itself would write them."""
 
 from io import BytesIO
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The one rule of ids."""
+"""The rule for node ids."""
 
 import string
 from collections.abc import Callable

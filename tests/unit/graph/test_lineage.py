@@ -1,4 +1,4 @@
-"""Which graph a folder holds, and from which position of its log."""
+"""The graph that a folder holds, and its position in the log."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What a prompt holds, and what it never holds."""
+"""The contents of a prompt, and what it never contains."""
 
 import hashlib
 import unicodedata
@@ -249,9 +249,9 @@ def test_nested_descriptions_begin_with_those_of_fewer_hops() -> None:
     prompter = graph_prompter(graph, PromptOptions(tokens=200, nested=True))
     rings = 0
     for node in range(graph.num_nodes):
-        told = [prompter.stored(node, hop).description for hop in range(4)]
-        assert len(told[3]) <= 200 * CHARACTERS_PER_TOKEN
-        for shorter, longer in pairwise(told):
+        descriptions = [prompter.stored(node, hop).description for hop in range(4)]
+        assert len(descriptions[3]) <= 200 * CHARACTERS_PER_TOKEN
+        for shorter, longer in pairwise(descriptions):
             assert longer == shorter or longer.startswith(shorter + "\n")
             rings += longer != shorter
     assert rings > 60

@@ -1,4 +1,4 @@
-"""Graphs whose fields a person has set: what is written can be read again, or is not written."""
+"""Graphs whose fields were set by hand: whatever is written can be read again."""
 
 from dataclasses import replace
 from pathlib import Path

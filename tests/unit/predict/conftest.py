@@ -1,4 +1,4 @@
-"""The command, called in this process."""
+"""Calls the command in this process."""
 
 from collections.abc import Callable
 

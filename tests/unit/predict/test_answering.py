@@ -1,4 +1,4 @@
-"""How rows are put together into requests."""
+"""How rows are combined into requests."""
 
 from collections.abc import Sequence
 

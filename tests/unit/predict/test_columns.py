@@ -1,4 +1,4 @@
-"""What a row asks, and that nothing of it is passed by in silence."""
+"""How a row becomes a question; no column is ignored silently."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A file's texts are made of the columns that those of the served graph come from."""
+"""Texts of a file are joined from the same columns as those of the served graph."""
 
 from collections.abc import Callable
 from pathlib import Path

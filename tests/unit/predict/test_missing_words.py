@@ -1,4 +1,4 @@
-"""A lone neighbour that is a word for a missing value is none, unless a node is called so."""
+"""A single neighbour that is a word for a missing value means none, unless a node has it as id."""
 
 import shutil
 from collections.abc import Callable

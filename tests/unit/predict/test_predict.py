@@ -1,4 +1,4 @@
-"""`understudy predict` with a bundle that is opened in process."""
+"""`understudy predict` with a bundle opened in process."""
 
 import gzip
 import json
@@ -161,8 +161,8 @@ def test_answers_on_stdout_end_with_how_many_failed(
             ["predict", str(tiny_bundle.folder), str(tmp_path / "in.csv"), "--output-format", kind]
         )
     assert not ended.value.code
-    told = capsysbinary.readouterr().err.decode()
-    assert says(told, "answers are on stdout; 1 of them could not be answered")
+    errors = capsysbinary.readouterr().err.decode()
+    assert says(errors, "answers are on stdout; 1 of them could not be answered")
 
 
 def test_a_stdout_that_takes_nothing_is_told_by_its_name(

@@ -1,4 +1,4 @@
-"""Which columns of a table are read, and as what, as `understudy predict` is told it."""
+"""Which columns of a table are read, and with which role, by the options of `predict`."""
 
 import csv
 import json

@@ -99,8 +99,8 @@ def test_a_label_that_no_node_has_any_more_is_named(
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         engine.apply([DeleteNode(name) for name in members])
     assert status(data, tmp_path / "graph") == 0
-    told = f"labels: no node has the label {gone!r} any more, so it is left out of the graph"
-    assert told in capsys.readouterr().out.splitlines()
+    message = f"labels: no node has the label {gone!r} any more, so it is left out of the graph"
+    assert message in capsys.readouterr().out.splitlines()
     assert gone not in load_graph(tmp_path / "graph").label_names
 
 
@@ -116,8 +116,8 @@ def test_a_label_that_left_train_is_named(
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         engine.apply([DeleteNode(name) for name in members])
     assert status(data, tmp_path / "graph") == 0
-    told = f"labels: no node of train has the label {named!r} ({others} nodes) any more"
-    assert told in capsys.readouterr().out
+    message = f"labels: no node of train has the label {named!r} ({others} nodes) any more"
+    assert message in capsys.readouterr().out
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         engine.apply([UpsertNode("new", "red ink", label=named)])
     assert status(data, tmp_path / "joined", "--join-train") == 0

@@ -1,4 +1,4 @@
-"""Nodes that were labelled after the import, and train."""
+"""Nodes that were labelled after the import become training nodes."""
 
 from dataclasses import replace
 

@@ -152,11 +152,13 @@ def test_a_teacher_with_a_budget_is_asked_about_what_the_served_model_is_unsure_
         change(engine)
         graph = to_text_graph(engine.state.graph)
         names = graph.ids.to_pylist()
-        told = engine.classify([Node(id=name) for name in names])
+        predictions = engine.classify([Node(id=name) for name in names])
     write_doubts(tiny_bundle.folder, graph, tmp_path / "hard.json")
     found = json.loads((tmp_path / "hard.json").read_text())
     assert list(found) == names
-    assert list(found.values()) == pytest.approx([1 - (p.score or 0) for p in told], abs=1e-4)
+    assert list(found.values()) == pytest.approx(
+        [1 - (p.score or 0) for p in predictions], abs=1e-4
+    )
     limited = RefreshOptions("url", tmp_path, tmp_path, teacher="gemma", budget=9)
     assert asks_the_hard_ones(limited)
     assert teach_words(limited, Path("hard.json"))[-2:] == ["--budget-hard", Path("hard.json")]
@@ -237,8 +239,8 @@ def test_a_class_that_the_new_model_will_not_know_is_told(
         engine.apply([DeleteNode(graph.ids[node].as_py()) for node in np.flatnonzero(of_class)])
     with pytest.raises(RefreshError):
         refreshed(1, lines.append)
-    told = "labels: 'net' has no node any more, so the new model will not know it"
-    assert lines.count(told) == 1
+    warning = "labels: 'net' has no node any more, so the new model will not know it"
+    assert lines.count(warning) == 1
 
 
 def test_what_cannot_be_done_is_refused_before_any_work(

@@ -1,4 +1,4 @@
-"""The application in process: what cannot be provoked from outside."""
+"""The application in process: cases that cannot be provoked from outside."""
 
 import asyncio
 import logging

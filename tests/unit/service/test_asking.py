@@ -1,4 +1,4 @@
-"""The nodes of a request put to the teacher: what blocks nobody, and what is refused at once."""
+"""Asking the teacher about a request's nodes: nothing blocks, hopeless ones are refused."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from service.teacher.asking import MAX_SHADOWS
 from service.teacher.questions import Questions
 from service.teacher.teacher import TeacherAnswer
 from tests.bundles import TinyBundle
-from tests.unit.service.told_teacher import ToldTeacher, asking
+from tests.unit.service.scripted_teacher import ScriptedTeacher, asking
 from understudy.engine import Engine, Node, NodeError
 
 
@@ -30,7 +30,7 @@ def test_no_prompt_is_written_on_the_event_loop(
     monkeypatch.setattr(Questions, "prompts", noting)
 
     async def ask() -> None:
-        backend = ToldTeacher()
+        backend = ScriptedTeacher()
         backend.released.set()
         several = asking(backend)
         with Engine.open(tiny_bundle.folder) as engine:
@@ -53,7 +53,7 @@ def test_who_would_wait_in_vain_or_beside_too_many_is_refused_at_once_unless_it_
     tiny_bundle: TinyBundle,
 ) -> None:
     async def ask() -> None:
-        backend = ToldTeacher()
+        backend = ScriptedTeacher()
         several = asking(backend, concurrency=1, requests=2)
         with Engine.open(tiny_bundle.folder) as engine:
             several.attach(engine)
@@ -94,7 +94,7 @@ def test_who_would_wait_in_vain_or_beside_too_many_is_refused_at_once_unless_it_
 
 def test_shadows_ask_one_by_one_and_keep_no_version(tiny_bundle: TinyBundle) -> None:
     async def check() -> None:
-        backend = ToldTeacher()
+        backend = ScriptedTeacher()
         several = asking(backend, share=1.0)
         with Engine.open(tiny_bundle.folder) as engine:
             several.attach(engine)

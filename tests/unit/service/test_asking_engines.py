@@ -1,4 +1,4 @@
-"""Another bundle takes over: each has its own words, labels and teacher."""
+"""After a reload, the new bundle's own prompts, labels and teacher are used."""
 
 import asyncio
 import gc
@@ -26,8 +26,8 @@ def record(
     """Of a teacher that was measured with plain prompts."""
     prompts = PromptOptions()
     digest = prompt_hash(prompts, labels)
-    told = msgspec.to_builtins(prompts)
-    return TeacherRecord(kind, model, weights, weights, digest, WORDING, 1, told)
+    builtins = msgspec.to_builtins(prompts)
+    return TeacherRecord(kind, model, weights, weights, digest, WORDING, 1, builtins)
 
 
 def opened(folder: Path, labels: tuple[str, ...], teacher: TeacherRecord | None = None) -> Engine:

@@ -1,4 +1,4 @@
-"""The mean of what changes slowly."""
+"""Moving averages."""
 
 from service.averages import running_mean
 

@@ -1,4 +1,4 @@
-"""Caches: what they keep, for how long, and that Redis may come and go."""
+"""Caches: their content, lifetimes, and a Redis that comes and goes."""
 
 import asyncio
 import socket
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from service.cache import ENTRY_BYTES, Cache, CacheOptions, MemoryCache, RedisLink
+from service.cache import ENTRY_BYTES, Cache, CacheOptions, MemoryCache
 from service.http.access import RateLimit, RedisRateLimiter
+from service.redis_link import RedisLink
 from service.telemetry.metrics import Metrics
 from tests.lossy_proxy import LossyProxy, lossy_proxy
 from tests.redis_server import RedisServer, redis_server

@@ -1,4 +1,4 @@
-"""What the documents list is what there is."""
+"""The generated lists in the documentation are complete."""
 
 import re
 from pathlib import Path

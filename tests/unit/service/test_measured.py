@@ -1,4 +1,4 @@
-"""The teacher that is asked is the one that was measured, and is asked as it was."""
+"""The asked teacher is the measured one, and is asked in the same way."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.metrics import Metrics
 from tests.bundles import LABELS, tiny_graph, tiny_manifest
 from tests.http_servers import serve
-from tests.unit.service.told_teacher import ToldTeacher
+from tests.unit.service.scripted_teacher import ScriptedTeacher
 from understudy.bundle import FileInfo, Manifest, TeacherRecord, parse_manifest
 from understudy.graph.prompts import WORDING, Prompt, PromptOptions, prompt_hash
 
@@ -64,11 +64,11 @@ def test_questions_are_those_of_the_bundle() -> None:
 
 
 def test_what_was_told_of_the_labels_is_told_again() -> None:
-    told = (("net", "what runs over wires"),)
-    described = replace(PROMPTS, label_descriptions=told)
+    descriptions = (("net", "what runs over wires"),)
+    described = replace(PROMPTS, label_descriptions=descriptions)
     record = changed(prompts=asdict(described), prompt_hash=prompt_hash(described, LABELS))
     found = question_options(
-        manifest(record), QuestionSettings(prompts={"label_descriptions": told})
+        manifest(record), QuestionSettings(prompts={"label_descriptions": descriptions})
     )
     assert found.prompts == described
     other = QuestionSettings(prompts={"label_descriptions": (("net", "wires"),)})
@@ -86,7 +86,7 @@ def test_without_a_record_the_settings_decide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (
             QuestionSettings(hops=2),
@@ -100,30 +100,32 @@ def test_without_a_record_the_settings_decide() -> None:
     ],
 )
 def test_other_questions_are_refused_and_both_values_named(
-    given: QuestionSettings, told: str
+    given: QuestionSettings, message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         question_options(manifest(), given)
-    with pytest.raises(ReloadError, match=told):
+    with pytest.raises(ReloadError, match=message):
         check_reload(manifest(), given)
 
 
 def test_another_teacher_at_the_same_address_is_asked_anew() -> None:
     identity = dict(IDENTITY)
 
-    async def ask(url: str, told: Manifest) -> list[tuple[str, bool]]:
+    async def ask(url: str, bundle: Manifest) -> list[tuple[str, bool]]:
         identity_check = IdentityCheck(url, "teacher", "", 5.0)
-        backend, metrics = ToldTeacher(), Metrics()
+        backend, metrics = ScriptedTeacher(), Metrics()
         backend.released.set()
         cache = Cache("teacher", CacheOptions(), None, metrics)
-        teacher = Teacher(cache, TeacherOptions(), metrics, lambda: identity_check.identified(told))
+        teacher = Teacher(
+            cache, TeacherOptions(), metrics, lambda: identity_check.identified(bundle)
+        )
         prompt, answers = Prompt("Categories", "a text"), []
         for label in ("net", "games"):
-            backend.say = partial(lambda label, _: Opinion(label), label)
+            backend.script = partial(lambda label, _: Opinion(label), label)
             answers += [await teacher.ask(backend, prompt, LABELS) for _ in range(2)]
             identity["weights"] = "c" * 64  # it was tuned again, and started again
             identity_check.until = identity_check.begun = 0  # a minute later
-            await identity_check.identified(told)
+            await identity_check.identified(bundle)
             assert identity_check.asking is not None
             await identity_check.asking
         await identity_check.close()
@@ -140,7 +142,7 @@ def test_another_teacher_at_the_same_address_is_asked_anew() -> None:
 def test_one_that_cannot_be_reached_is_no_other() -> None:
     async def ask() -> list[str]:
         identity_check = IdentityCheck("http://127.0.0.1:9/v1", "teacher", "", 5.0)
-        told = [await identity_check.identified(manifest()) for _ in range(3)]
+        identities = [await identity_check.identified(manifest()) for _ in range(3)]
         first = identity_check.asking
         identity_check.begun = inf  # a moment ago
         await identity_check.identified(manifest())
@@ -148,7 +150,7 @@ def test_one_that_cannot_be_reached_is_no_other() -> None:
         identity_check.identity = "known"
         await identity_check.checked(manifest())
         await identity_check.close()
-        return [*told, identity_check.identity]
+        return [*identities, identity_check.identity]
 
     assert asyncio.run(ask()) == ["", "", "", "known"]
 
@@ -173,8 +175,8 @@ def telling(identity: dict[str, str] | None) -> Iterator[tuple[str, list[str]]]:
         stop()
 
 
-def check(url: str, told: Manifest, model: str = "teacher") -> Verdict:
-    return asyncio.run(IdentityCheck(url, model, "key", 5.0).checked(told))
+def check(url: str, bundle: Manifest, model: str = "teacher") -> Verdict:
+    return asyncio.run(IdentityCheck(url, model, "key", 5.0).checked(bundle))
 
 
 def test_the_same_teacher_is_known() -> None:
@@ -240,8 +242,8 @@ def test_one_that_is_away_is_asked_again() -> None:
         return [str(first)]
 
     with telling(IDENTITY) as (url, _):
-        told = asyncio.run(back(url))
-    assert "cannot be reached" in told[0]
+        refusals = asyncio.run(back(url))
+    assert "cannot be reached" in refusals[0]
 
 
 def test_another_bundle_has_the_teacher_tell_at_once_who_it_is() -> None:
@@ -255,12 +257,12 @@ def test_another_bundle_has_the_teacher_tell_at_once_who_it_is() -> None:
         other = msgspec.structs.replace(
             manifest(changed(weights="c" * 64)), files={"other": FileInfo(0, "")}
         )
-        assert identity_check.known(manifest()) == Verdict("same")
-        assert identity_check.known(other) is None
-        found += [await identity_check.identified(told) for told in (manifest(), other)]
-        assert identity_check.known(other) == Verdict("same")
+        assert identity_check.latest_verdict(manifest()) == Verdict("same")
+        assert identity_check.latest_verdict(other) is None
+        found += [await identity_check.identified(bundle) for bundle in (manifest(), other)]
+        assert identity_check.latest_verdict(other) == Verdict("same")
         await identity_check.close()
-        return [told[-1] for told in found]
+        return [identity[-1] for identity in found]
 
     with telling(identity) as (url, asked):
         assert asyncio.run(ask(url)) == ["b", "b", "c"]

@@ -1,4 +1,4 @@
-"""A server that answers as none should: over real HTTP, and always an error of the question."""
+"""A server that gives invalid answers: each becomes an error of its question."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Prompts about a graph that changes: whose label they show, and what they keep alive."""
+"""Prompts about a changing graph: whose labels they show, and what memory they keep."""
 
 import gc
 from pathlib import Path
@@ -38,26 +38,26 @@ def about_neighbor(engine: Engine, neighbor: str = NEIGHBOR) -> str:
 
 def changed(bundle: TinyBundle, data: Path, *mutations: Mutation) -> list[str]:
     """What is asked beside the node `fresh` or NEIGHBOR: as changed, restarted, and shortened."""
-    told = []
+    prompts = []
     beside = next((m.id for m in mutations if isinstance(m, UpsertNode)), NEIGHBOR)
     with Engine.open(bundle.folder, data=data) as engine:
         engine.apply(mutations)
-        told.append(about_neighbor(engine, beside))
+        prompts.append(about_neighbor(engine, beside))
     with Engine.open(bundle.folder, data=data) as engine:
-        told.append(about_neighbor(engine, beside))
+        prompts.append(about_neighbor(engine, beside))
         engine.snapshot()
     with Engine.open(bundle.folder, data=data) as engine:
-        told.append(about_neighbor(engine, beside))
-    return told
+        prompts.append(about_neighbor(engine, beside))
+    return prompts
 
 
 def test_a_node_that_comes_for_a_training_node_shows_no_label(
     bundle: TinyBundle, tmp_path: Path
 ) -> None:
     fresh = UpsertNode("fresh", "a brand new unrelated text", "games")
-    for told in changed(bundle, tmp_path / "data", DeleteNode(NEIGHBOR), fresh):
-        assert "- a brand new unrelated text\n" in f"{told}\n"
-        assert "[" not in told
+    for prompt in changed(bundle, tmp_path / "data", DeleteNode(NEIGHBOR), fresh):
+        assert "- a brand new unrelated text\n" in f"{prompt}\n"
+        assert "[" not in prompt
 
 
 def test_a_node_that_came_for_another_is_in_no_split(bundle: TinyBundle) -> None:
@@ -75,17 +75,17 @@ def test_a_node_that_came_for_another_is_in_no_split(bundle: TinyBundle) -> None
 
 
 def test_a_training_label_is_shown_as_it_stands(bundle: TinyBundle, tmp_path: Path) -> None:
-    for told in changed(bundle, tmp_path / "data", UpsertNode(NEIGHBOR, label="games")):
-        assert "[games]" in told
-        assert "[editors]" not in told
+    for prompt in changed(bundle, tmp_path / "data", UpsertNode(NEIGHBOR, label="games")):
+        assert "[games]" in prompt
+        assert "[editors]" not in prompt
 
 
 def test_a_training_node_that_came_back_without_a_label_shows_none(
     bundle: TinyBundle, tmp_path: Path
 ) -> None:
     back = UpsertNode(NEIGHBOR, "text buffer")
-    for told in changed(bundle, tmp_path / "data", DeleteNode(NEIGHBOR), back):
-        assert "- text buffer\n" in f"{told}\n"
+    for prompt in changed(bundle, tmp_path / "data", DeleteNode(NEIGHBOR), back):
+        assert "- text buffer\n" in f"{prompt}\n"
 
 
 def test_a_held_out_node_shows_no_label_whatever_it_is_given(bundle: TinyBundle) -> None:
@@ -111,8 +111,8 @@ def test_a_nodes_own_label_is_never_in_its_prompt(bundle: TinyBundle) -> None:
             engine.apply([UpsertNode(other, label="games") for other in sorted(others)])
             resolution = engine.resolve([Node(id=node)])
             for hops in range(4):
-                told = Questions(QuestionOptions(hops=hops)).prompts(resolution, [0])[0]
-                assert "[science]" not in told.description
+                prompt = Questions(QuestionOptions(hops=hops)).prompts(resolution, [0])[0]
+                assert "[science]" not in prompt.description
 
 
 def test_only_wanted_good_nodes_are_asked_about(bundle: TinyBundle) -> None:

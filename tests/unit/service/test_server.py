@@ -1,4 +1,4 @@
-"""Taking an address."""
+"""Binding an address."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Flags before environment before defaults, and what may be listened on."""
+"""Precedence of flags, environment and defaults; which addresses may be used."""
 
 import re
 import sys
@@ -38,7 +38,7 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("max-nodes = 5", "unknown setting 'max-nodes'; did you mean 'max_nodes'?"),
         ("teacher-key = 'a secret'", "unknown setting 'teacher-key'; did you mean 'teacher_key'?"),
@@ -47,11 +47,11 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_the_file_has_and_nothing_reads_is_named(
-    tmp_path: Path, content: str, told: str
+    tmp_path: Path, content: str, message: str
 ) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(content)
-    with pytest.raises(SettingsError, match=re.escape(told)) as refused:
+    with pytest.raises(SettingsError, match=re.escape(message)) as refused:
         load_settings(settings_file=path)
     assert str(refused.value).startswith(f"--settings-file {path}: ")
     assert "secret" not in str(refused.value)

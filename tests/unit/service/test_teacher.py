@@ -1,4 +1,4 @@
-"""The teacher on call: what its breaker learns, what is asked once, and what is remembered."""
+"""The teacher on call: circuit breaker, shared questions, and cached answers."""
 
 import asyncio
 import logging
@@ -6,9 +6,10 @@ import logging
 import msgspec
 import pytest
 
-from service.cache import Cache, CacheOptions, SingleFlight
+from service.cache import Cache, CacheOptions
 from service.errors import SettingsError, TeacherBusyError, TeacherError
 from service.settings import load_settings
+from service.single_flight import SingleFlight
 from service.teacher.breaker import Breaker, Permit
 from service.teacher.client import Opinion, endpoint_teacher
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
@@ -16,7 +17,7 @@ from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
 from tests.bundles import LABELS
 from tests.openai_server import openai_server
-from tests.unit.service.told_teacher import ToldTeacher, open_teacher
+from tests.unit.service.scripted_teacher import ScriptedTeacher, open_teacher
 from understudy.endpoint.options import ClientOptions
 from understudy.graph.prompts import Prompt
 
@@ -71,7 +72,7 @@ def test_a_question_that_is_to_blame_opens_nothing_and_its_trial_closes_it() -> 
 )
 def test_failures_in_a_row_leave_the_teacher_alone(error: Exception, left_alone: bool) -> None:
     async def ask() -> tuple[int, float]:
-        metrics, backend = Metrics(), ToldTeacher(lambda _: error)
+        metrics, backend = Metrics(), ScriptedTeacher(lambda _: error)
         backend.released.set()
         teacher = open_teacher(metrics, breaker_failures=3)
         for number in range(6):
@@ -85,7 +86,7 @@ def test_failures_in_a_row_leave_the_teacher_alone(error: Exception, left_alone:
 
 def test_equal_questions_at_a_time_are_asked_once() -> None:
     async def ask() -> None:
-        backend = ToldTeacher()
+        backend = ScriptedTeacher()
         teacher = open_teacher(Metrics(), concurrency=8)
         asking = [asyncio.create_task(teacher.ask(backend, PROMPT, LABELS)) for _ in range(5)]
         other = asyncio.create_task(teacher.ask(backend, Prompt("", "other"), LABELS))
@@ -105,7 +106,7 @@ def test_equal_questions_at_a_time_are_asked_once() -> None:
 
 def test_an_error_is_told_to_all_who_wait_and_asked_about_again() -> None:
     async def ask() -> None:
-        backend = ToldTeacher(lambda _: DOWN)
+        backend = ScriptedTeacher(lambda _: DOWN)
         backend.released.set()
         teacher = open_teacher(Metrics())
         errors = await asyncio.gather(
@@ -157,7 +158,7 @@ def test_work_that_nobody_waits_for_is_cancelled() -> None:
 
 def test_too_many_that_wait_are_refused() -> None:
     async def ask() -> None:
-        backend = ToldTeacher()
+        backend = ScriptedTeacher()
         teacher = open_teacher(Metrics(), concurrency=1, waiting=2)
         prompts = [Prompt("", f"text {number}") for number in range(5)]
         tasks = [asyncio.create_task(teacher.ask(backend, prompt, LABELS)) for prompt in prompts]
@@ -201,7 +202,7 @@ def test_a_malformed_cached_answer_is_a_counted_miss(value: bytes) -> None:
     assert from_bytes(value, LABELS) is None
 
     async def ask() -> None:
-        metrics, backend = Metrics(), ToldTeacher(lambda _: Opinion("net", GOOD_SCORES))
+        metrics, backend = Metrics(), ScriptedTeacher(lambda _: Opinion("net", GOOD_SCORES))
         backend.released.set()
         teacher = open_teacher(metrics)
         await teacher.ask(backend, PROMPT, LABELS)

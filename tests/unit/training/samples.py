@@ -1,4 +1,4 @@
-"""A small graph with a made-up teacher that knows the labels, give or take some noise."""
+"""A small graph with an invented teacher that knows the labels, with some noise."""
 
 from dataclasses import replace
 

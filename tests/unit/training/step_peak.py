@@ -1,4 +1,4 @@
-"""What one step on drawn neighbours takes at its peak: `python -m tests.unit.training.step_peak`.
+"""Peak memory of one step on sampled neighbours: `python -m tests.unit.training.step_peak`.
 
 In a process of its own, where what was freed before is not taken again unseen: what is freed goes
 back to the system at once where MALLOC_MMAP_THRESHOLD_ is small.

@@ -1,4 +1,4 @@
-"""A student that begins with the weights of an earlier one, perhaps for other labels."""
+"""A student that starts from the weights of an earlier one, possibly for other labels."""
 
 import json
 import re
@@ -97,9 +97,9 @@ def test_a_distillation_goes_on_from_a_student(
     for said, has in ((("--student", "sage"), "gin"), (("--encoder", "minilm"), "hashing")):
         with pytest.raises(SystemExit):
             main([*map(str, words), *said])
-        told = " ".join(capsys.readouterr().err.split())
-        assert f"{said[0]} {said[1]}: " in told
-        assert f"has {has}; leave {said[0]}" in told
+        printed = " ".join(capsys.readouterr().err.split())
+        assert f"{said[0]} {said[1]}: " in printed
+        assert f"has {has}; leave {said[0]}" in printed
     assert not (tmp_path / "fourth").exists()
     config = tmp_path / "first" / "config.json"
     value = json.loads(config.read_text())

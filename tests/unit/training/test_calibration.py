@@ -1,4 +1,4 @@
-"""Temperatures and thresholds on distributions whose answer is known."""
+"""Temperatures and thresholds on distributions with known results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What may be said of a distillation, and what is refused of it before anything is read."""
+"""The choices of `distill`, and their refusals before anything is read."""
 
 import inspect
 from dataclasses import fields, replace
@@ -10,7 +10,7 @@ import pytest
 from training.cli.distill import distill as command
 from training.config import DistillChoices, ObjectiveOptions, StudentConfig, TrainingConfig
 from training.errors import TrainingError
-from training.interface import distill as function
+from training.interface.distill import distill as function
 
 NO_CHOICES = {"context", "graph", "out", "force", "progress", "ray", "workers"}
 

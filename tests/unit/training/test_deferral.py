@@ -1,4 +1,4 @@
-"""Where `auto` defers: the bounds hold over many draws, and what helps is found."""
+"""Where `auto` defers: bounds hold over many draws, and gains are found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

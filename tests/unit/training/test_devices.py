@@ -1,4 +1,4 @@
-"""Students on a GPU are those of the processor; a device that is not here is refused."""
+"""Students on a GPU equal those of the processor; missing devices are refused."""
 
 import logging
 from dataclasses import replace
@@ -115,8 +115,8 @@ class Large(Objective):
 def test_a_device_without_room_is_told_with_what_to_do() -> None:
     register_objective("large", lambda data, targets, student, options: Large())
     own = replace(config(device="cpu"), terms={LABELS: 1.0, "large": 1.0})
-    told = "out of memory on cpu: Tried to allocate 9 GiB.; choose a smaller --batch-"
-    with pytest.raises(DeviceError, match=told):
+    message = "out of memory on cpu: Tried to allocate 9 GiB.; choose a smaller --batch-"
+    with pytest.raises(DeviceError, match=message):
         fit(own, small_data())
 
 
@@ -127,39 +127,39 @@ def test_another_precision_is_refused() -> None:
 
 def test_a_device_that_was_found_is_told_and_one_that_was_said_is_not(tmp_path: Path) -> None:
     save_graph(small_graph(), tmp_path / "graph")
-    told: list[tuple[int, str]] = []
-    found = placed(tmp_path / "graph", DistillOptions(), lambda *line: told.append(line))
+    reports: list[tuple[int, str]] = []
+    found = placed(tmp_path / "graph", DistillOptions(), lambda *line: reports.append(line))
     there = str(found_device("auto"))
     assert (found.training.device, there) == (
         there,
         "cuda:0" if torch.cuda.is_available() else "cpu",
     )
-    lines = [line for level, line in told if level == logging.INFO]
+    lines = [line for level, line in reports if level == logging.INFO]
     assert len(lines) == int(there != "cpu")
     assert all(line.startswith("training on cuda:0 (") for line in lines)
 
 
-@pytest.mark.parametrize(("precision", "told"), [("float32", False), ("bfloat16", True)])
+@pytest.mark.parametrize(("precision", "warned"), [("float32", False), ("bfloat16", True)])
 def test_bfloat16_on_a_processor_is_told_to_be_slower(
-    tmp_path: Path, precision: StudentPrecision, told: bool
+    tmp_path: Path, precision: StudentPrecision, warned: bool
 ) -> None:
     save_graph(small_graph(), tmp_path / "graph")
     options = DistillOptions(training=TrainingConfig(device="cpu", precision=precision))
     lines: list[str] = []
     placed(tmp_path / "graph", options, lambda _, line: lines.append(line))
-    assert any("bfloat16 is slower on most processors" in line for line in lines) == told
+    assert any("bfloat16 is slower on most processors" in line for line in lines) == warned
 
 
 def test_how_many_neighbors_are_drawn_is_told_to_be_unread_where_the_whole_graph_fits(
     tmp_path: Path,
 ) -> None:
     save_graph(small_graph(), tmp_path / "graph")
-    told: list[str] = []
+    reports: list[str] = []
     options = DistillOptions(training=TrainingConfig(fanout=3, device="cpu"), fitting=True)
     assert not placed(
-        tmp_path / "graph", options, lambda _, line: told.append(line)
+        tmp_path / "graph", options, lambda _, line: reports.append(line)
     ).training.batch_size
-    assert told[-1] == "--fanout 3 has no effect: it applies only to batches"
+    assert reports[-1] == "--fanout 3 has no effect: it applies only to batches"
 
 
 def test_earlier_results_are_known_again_on_any_device_and_not_in_another_precision() -> None:

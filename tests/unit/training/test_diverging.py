@@ -1,4 +1,4 @@
-"""A student whose last step led nowhere."""
+"""A student whose training diverged in its last step."""
 
 from pathlib import Path
 

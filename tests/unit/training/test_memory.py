@@ -1,4 +1,4 @@
-"""Whether the whole graph fits is told before it is tried."""
+"""Estimates whether the whole graph fits into memory."""
 
 from dataclasses import replace
 from pathlib import Path

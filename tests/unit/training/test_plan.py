@@ -1,4 +1,4 @@
-"""What is planned grows with the work, and names its units."""
+"""Estimates grow with the work, and name their units."""
 
 import math
 from dataclasses import replace
@@ -152,5 +152,5 @@ def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Pa
 
 
 def test_durations_are_told_in_the_largest_unit_that_fits() -> None:
-    told = [duration(seconds) for seconds in (0.5, 90.0, 7_200.0, 260_000.0)]
-    assert told == ["0.5 s", "1.5 min", "2.0 h", "3.0 days"]
+    durations = [duration(seconds) for seconds in (0.5, 90.0, 7_200.0, 260_000.0)]
+    assert durations == ["0.5 s", "1.5 min", "2.0 h", "3.0 days"]

@@ -1,4 +1,4 @@
-"""What `distill` trains, of what is asked for; refused before anything is encoded."""
+"""What `distill` trains for given choices; refusals before texts are encoded."""
 
 from dataclasses import replace
 from pathlib import Path

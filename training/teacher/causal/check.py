@@ -53,7 +53,7 @@ def checked(teacher: CausalTeacher, name: str) -> CausalTeacher:
 
 def tell_of_tokens(teacher: CausalTeacher, name: str) -> None:
     prompt = Prompt("Sort: a; b.", f"{SAMPLE}\n- {SAMPLE}")
-    whole = teacher.tokens.whole(prompt)
+    whole = teacher.tokens.prompt_ids(prompt)
     pieces = teacher.tokens.rows([prompt], len(whole) + 99)[0]
     if (*pieces.head, *pieces.body, *teacher.tokens.tail(prompt)) != whole:
         log.warning("the tokenizer of %s joins words over lines' ends; prompts do not", name)

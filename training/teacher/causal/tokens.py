@@ -121,8 +121,8 @@ class Tokens:
         encoded = self.tokenizer(texts, add_special_tokens=start)
         return cast(list[list[int]], encoded["input_ids"])
 
-    def whole(self, prompt: Prompt) -> Ids:
-        """The whole prompt's tokens, as a server tokenises its text."""
+    def prompt_ids(self, prompt: Prompt) -> Ids:
+        """The tokens of the whole prompt, as a server tokenises its text."""
         text = self.escape(prompt.head + prompt.description) + LINE_END + self.tail_text(prompt)
         ids = self.encode(self.frame.opening + text, start=not self.frame.opening)
         return ids[:-1] if ids[-1:] == (self.tokenizer.eos_token_id,) else ids

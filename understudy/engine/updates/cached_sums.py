@@ -69,7 +69,7 @@ class KeptSums:
         self.values = values
         self.changes = np.concatenate([self.changes, np.full(more, NOT_KEPT, np.int32)])
 
-    def kept(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+    def has(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Whether the rows' sums are kept; bool [B]."""
         return np.asarray(self.changes[rows] != NOT_KEPT)
 
@@ -148,7 +148,7 @@ class KeptSums:
         self, rows: NDArray[np.integer], counts: NDArray[np.int64], degrees: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Whether to add to the rows' sums; bool [B]. Sums not worth updating are dropped."""
-        kept = self.kept(rows)
+        kept = self.has(rows)
         worn = self.changes[rows] + counts > np.maximum(degrees, FEW_CHANGES)
         most = 2 * counts > degrees
         if int(counts[most & kept].sum()) > FRESH_SUMMANDS:

@@ -83,11 +83,11 @@ class Debts:
 
     def looked_for(self) -> bool:
         """Checks whether anything is owed and remembers the answer; not during a change."""
-        self.maybe = self.maybe and self.there
+        self.maybe = self.maybe and self.outstanding
         return self.maybe
 
     @property
-    def there(self) -> bool:
+    def outstanding(self) -> bool:
         """Whether anything is owed; for readers, changes nothing."""
         return self.maybe and any(table.base.any() or table.grown.any() for table in self.owed)
 

@@ -30,7 +30,7 @@ class Deferred:
         marks = VersionedTable(np.zeros(rows, np.bool_))
         self.logits = StaleLogits(marks, student.layers[-1], student.weighting)
         self.count = self.counting = 0
-        self.found = np.empty(0, np.int64)  # stale rows of the last scan that are still to do
+        self.unsettled = np.empty(0, np.int64)  # stale rows of the last scan that are still to do
 
     @property
     def now(self) -> StaleLogits | None:
@@ -70,11 +70,11 @@ class Deferred:
         marks = self.logits.marks
         rows = np.empty(0, np.int64)
         while self.counting and len(rows) == 0:
-            if len(self.found) == 0:
-                self.found = np.flatnonzero(np.concatenate([marks.base, marks.grown]))
-            some = self.found[:SETTLED_ROWS]
+            if len(self.unsettled) == 0:
+                self.unsettled = np.flatnonzero(np.concatenate([marks.base, marks.grown]))
+            some = self.unsettled[:SETTLED_ROWS]
             part = next(steps(view.degrees(some), SETTLED_NEIGHBORS))
-            self.found = self.found[part.stop :]
+            self.unsettled = self.unsettled[part.stop :]
             rows = some[part][marks.newest(some[part])]
         return rows
 

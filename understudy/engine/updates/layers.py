@@ -96,7 +96,7 @@ class LayerRuns:
         """Computes the sums of nodes whose sums are not kept yet."""
         sums = self.sums[number]
         sums.reserve(view.num_rows)
-        missing = rows[~sums.kept(rows)]
+        missing = rows[~sums.has(rows)]
         for part, values in self.fresh_sums(number, missing, view):
             sums.keep(missing[part], values)
 

@@ -42,7 +42,7 @@ class Wave:
 
     Shapes:
         moved: nodes whose own activation changed
-        sources: nodes whose contribution to neighbours' sums changed, see `Incremental.sources`
+        sources: nodes whose contribution to neighbours' sums changed, see `Reach.sources`
         differences: float32 [X, d], the changes of the sources
         quiet: bool [X], sources whose change is small and only owed to their neighbours
         waking: int64, rows whose neighbours the layer must run for

@@ -41,16 +41,16 @@ class NodeColumns:
 
     def at(self, record: int) -> str:
         """The place of a record, for example "nodes.csv:7"."""
-        table, place = self.found(record)
+        table, place = self.place_of(record)
         return table.source.at(place)
 
     def id_at(self, record: int) -> str:
         """The place of a record's id, for example "nodes.csv:7, column 'id'"."""
-        table, place = self.found(record)
+        table, place = self.place_of(record)
         names = "+".join(table.reading.used.get("id", ()))
         return table.source.at(place) + (f", column {names!r}" if names else "")
 
-    def found(self, record: int) -> tuple[NodeTable, int]:
+    def place_of(self, record: int) -> tuple[NodeTable, int]:
         """The table of a record, and its line or row there."""
         for table in self.tables:
             if record < len(table):

@@ -166,7 +166,7 @@ def unmeasured_classes(graph: TextGraph, asked: NDArray[np.bool_]) -> Iterator[s
     Args:
         asked: the classes to look at, bool [classes].
     """
-    told = []
+    lacks = []
     for name, words in (("val", "validation"), ("test", "test")):
         members = graph.splits.get(name)
         if members is None or not len(members):
@@ -176,10 +176,10 @@ def unmeasured_classes(graph: TextGraph, asked: NDArray[np.bool_]) -> Iterator[s
             shown = ", ".join(repr(graph.label_names[i]) for i in np.flatnonzero(lack)[:SHOWN])
             more = f", and {int(lack.sum()) - SHOWN:,} more" if lack.sum() > SHOWN else ""
             verb = "has" if lack.sum() == 1 else "have"
-            told.append(f"{int(lack.sum()):,} {verb} no {words} node ({shown}{more})")
-    if told:
+            lacks.append(f"{int(lack.sum()):,} {verb} no {words} node ({shown}{more})")
+    if lacks:
         yield (
-            f"of {graph.num_classes:,} classes, {', and '.join(told)}: no accuracy says how well "
+            f"of {graph.num_classes:,} classes, {', and '.join(lacks)}: no accuracy says how well "
             "they are recognised"
         )
 

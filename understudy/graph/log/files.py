@@ -106,23 +106,23 @@ def reading_files(path: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         written = error.filename2 if full else None  # if two files are named, this is the copy
         where = written or error.filename or path
-        what = "make room on its disk" if full else WRITABLE
+        remedy = "make room on its disk" if full else WRITABLE
         if isinstance(error, FileExistsError | NotADirectoryError):
-            what = "a file is in the way, so choose another place"
-        raise JournalError(f"cannot use {where}: {error.strerror or error}; {what}") from error
+            remedy = "a file is in the way, so choose another place"
+        raise JournalError(f"cannot use {where}: {error.strerror or error}; {remedy}") from error
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection, path: Path, what: str) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection, path: Path, action: str) -> Iterator[None]:
     """Runs all statements of the block as one transaction.
 
     Args:
-        what: is done to the file, for the message.
+        action: what the block does to the file, as a participle for the message: "written".
 
     Raises:
         JournalError: see `opening`; nothing of the block is kept.
     """
-    with opening(path, what):
+    with opening(path, action):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -134,8 +134,11 @@ def transaction(connection: sqlite3.Connection, path: Path, what: str) -> Iterat
 
 
 @contextmanager
-def opening(path: Path, what: str) -> Iterator[None]:
+def opening(path: Path, action: str) -> Iterator[None]:
     """Converts SQLite's errors to ours.
+
+    Args:
+        action: see `transaction`.
 
     Raises:
         JournalLockedError: another process holds the file exclusively.
@@ -156,7 +159,7 @@ def opening(path: Path, what: str) -> Iterator[None]:
             raise JournalForeignError(f"{path} is not a journal: {error}") from error
         if code == sqlite3.SQLITE_CORRUPT:
             raise JournalDamagedError(f"{path} is damaged: {error}") from error
-        raise JournalError(f"{path} cannot be {what}: {error}{advice(code)}") from error
+        raise JournalError(f"{path} cannot be {action}: {error}{advice(code)}") from error
 
 
 def advice(code: int) -> str:

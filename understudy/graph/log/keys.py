@@ -23,12 +23,12 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self.known: OrderedDict[str, KeyedBatch] = OrderedDict()
+        self.batches: OrderedDict[str, KeyedBatch] = OrderedDict()
         self.steps: list[tuple[str, KeyedBatch | None, tuple[str, KeyedBatch] | None]] = []
 
     def find(self, key: str | None) -> KeyedBatch | None:
         """The batch that came with a key, or None."""
-        return None if key is None else self.known.get(key)
+        return None if key is None else self.batches.get(key)
 
     def begin(self) -> None:
         """Sets the state that `take_back` restores."""
@@ -36,29 +36,29 @@ class Keys:
 
     def add(self, key: str, known: KeyedBatch) -> None:
         """Adds the newest batch, and drops the oldest if there are too many."""
-        before = self.known.pop(key, None)
-        self.known[key] = known
-        oldest = self.known.popitem(last=False) if len(self.known) > KEYS_KEPT else None
+        before = self.batches.pop(key, None)
+        self.batches[key] = known
+        oldest = self.batches.popitem(last=False) if len(self.batches) > KEYS_KEPT else None
         self.steps.append((key, before, oldest))
 
     def take_back(self) -> None:
         """Undoes everything since `begin`; a key that had occurred twice becomes the oldest."""
         for key, before, oldest in reversed(self.steps):
-            del self.known[key]
+            del self.batches[key]
             for lost in [(key, before), oldest]:
                 if lost is not None and lost[1] is not None:
-                    self.known[lost[0]] = lost[1]
-                    self.known.move_to_end(lost[0], last=False)
+                    self.batches[lost[0]] = lost[1]
+                    self.batches.move_to_end(lost[0], last=False)
         self.steps.clear()
 
     def copy(self) -> "Keys":
         other = Keys()
-        other.known = self.known.copy()
+        other.batches = self.batches.copy()
         return other
 
     def rows(self, number: int) -> Iterator[tuple[str, int, bytes]]:
         """Key, number and digest of the batches up to a number, oldest first."""
-        for key, known in self.known.items():
+        for key, known in self.batches.items():
             if known.number > number:
                 return
             yield key, known.number, known.digest

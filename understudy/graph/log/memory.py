@@ -190,7 +190,7 @@ class SharedMemoryLog:
             common.start, common.snapshot = number, snapshot
             common.keys = Keys()
             for key in list(keys.rows(number)):
-                common.keys.known[key[0]] = keys.known[key[0]]
+                common.keys.batches[key[0]] = keys.batches[key[0]]
             self.start, self.snapshot = number, snapshot
 
     def close(self) -> None:

@@ -174,7 +174,7 @@ class SqliteLog:
         return records[0].number
 
     @contextmanager
-    def writing(self, what: str) -> Iterator[None]:
+    def writing(self, action: str) -> Iterator[None]:
         """Runs the block as one exclusive transaction.
 
         Raises:
@@ -188,7 +188,7 @@ class SqliteLog:
                     "use, so a change would be lost with this process: put the files back; or "
                     "keep the graph by GET /graph, stop, and restore a backup"
                 )
-            with transaction(self.connection, self.path, what):
+            with transaction(self.connection, self.path, action):
                 yield
 
     def last(self) -> tuple[int, bytes]:

@@ -1,14 +1,14 @@
 """Changes that are checked one by one against the resulting graph, before they are made."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from understudy.graph.errors import MutationError, UnknownItemError
 from understudy.graph.ids import id_problem
 from understudy.graph.missing import is_blank
+from understudy.graph.mutable.draft_edges import DraftEdges, pair_key, rows_of
 from understudy.graph.mutable.view import REMOVED, ROW_BITS, GraphView, NodeRecord
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from understudy.graph.text_graph import UNLABELED
@@ -17,7 +17,6 @@ ABSENT = -1  # row of an id that is not stored
 SHOWN_CHARACTERS = 100  # maximum length of an id in a message
 MANY = 16  # number of mutations from which looking up edges together is cheaper
 EDGES = (AddEdge, RemoveEdge)
-LOW_ROW = 2**ROW_BITS - 1
 
 
 class Draft:
@@ -26,8 +25,7 @@ class Draft:
     Attributes:
         rows: id → row, or -1 if removed; only ids that differ from the view
         records: row → its new record, `REMOVED` for a removed node
-        edges: pair of rows, see `pair_key` → whether they are linked; may equal the view
-        others: row → rows that it may form such a pair with; None until first used
+        edges: the pairs of rows that it links or unlinks
         new_rows: rows that the view does not use
         taken: the new rows that no node of the base had
         left: id → row, for nodes of the base that the draft removes
@@ -50,9 +48,8 @@ class Draft:
         self.left: dict[str, int] = {}
         self.rows: dict[str, int] = {}
         self.records: dict[int, NodeRecord] = {}
-        self.edges: dict[int, bool] = {}
-        self.others: dict[int, set[int]] | None = None
         self.new_rows: dict[int, bool] = {}  # row → True
+        self.edges = DraftEdges(view, self.new_rows)
         self.taken: dict[int, bool] = {}
         self.label_positions = {name: label for label, name in enumerate(view.label_names)}
         self.new_labels: dict[str, int] = {}
@@ -106,8 +103,8 @@ class Draft:
         """The value before the batch first wrote to a key; `old` is None if the view has it."""
         if old is not None:
             return old
-        if target is self.edges:
-            return self.view_links(key >> ROW_BITS, key & LOW_ROW)
+        if target is self.edges.pairs:
+            return self.edges.linked_in_view(*rows_of(key))
         if target is self.rows:
             row = self.view.row_of(key)
             return ABSENT if row is None else row
@@ -171,7 +168,7 @@ class Draft:
         self.set(self.rows, name, ABSENT)
         if row < self.view.parts.base.num_nodes:
             self.set(self.left, name, row)
-        for other in list(self.neighbors(row)):
+        for other in list(self.edges.neighbors(row)):
             self.link(row, other, False)
         self.set(self.records, row, REMOVED)
 
@@ -185,7 +182,7 @@ class Draft:
             raise MutationError(position, f"{shown(edge.source)} cannot be linked to itself")
         if isinstance(edge, AddEdge):
             self.link(source, target, True)
-        elif self.linked(source, target):
+        elif self.edges.linked(source, target):
             self.link(source, target, False)
         else:
             ends = f"{shown(edge.source)} and {shown(edge.target)}"
@@ -206,15 +203,6 @@ class Draft:
     def record(self, row: int) -> NodeRecord:
         return self.records[row] if row in self.records else self.view.record(row)
 
-    def linked(self, first: int, second: int) -> bool:
-        known = self.edges.get(pair_key(first, second))
-        return self.view_links(first, second) if known is None else known
-
-    def view_links(self, first: int, second: int) -> bool:
-        """Whether the view links two rows; its lists do not have the new rows yet."""
-        new = first in self.new_rows or second in self.new_rows
-        return not new and self.view.linked(first, second)
-
     def apply_edges(self, mutations: Sequence[Mutation]) -> bool:
         """Adds a batch of edges between nodes of the view at once.
 
@@ -231,65 +219,19 @@ class Draft:
         pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
         keys = (pairs[:, 0] << ROW_BITS) | pairs[:, 1]
         adds = np.array([isinstance(edge, AddEdge) for edge in edges])
-        if not (adds | self.linked_then(pairs, keys, adds)).all():
+        if not (adds | self.edges.linked_before(pairs, keys, adds)).all():
             return False
         if not self.acknowledged:
-            self.log.extend((self.edges, key, self.edges.get(key)) for key in set(keys.tolist()))
-        self.edges.update(zip(keys.tolist(), adds.tolist(), strict=True))
-        if self.others is not None:
-            self.index(keys.tolist())
+            known = self.edges.pairs
+            self.log.extend((known, key, known.get(key)) for key in set(keys.tolist()))
+        self.edges.pairs.update(zip(keys.tolist(), adds.tolist(), strict=True))
+        self.edges.index(keys.tolist())
         return True
-
-    def linked_then(
-        self, pairs: NDArray[np.int64], keys: NDArray[np.int64], adds: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """bool [E]: which pairs are linked just before each item is applied."""
-        linked = self.view.all_linked(pairs)
-        if self.edges:
-            known = map(self.edges.get, keys.tolist(), linked.tolist())
-            linked = np.fromiter(known, np.bool_, len(keys))
-        order = np.argsort(keys, kind="stable")
-        again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-        linked[order[again + 1]] = adds[order[again]]
-        return linked
-
-    def edge_states(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The pairs of rows in the draft, int64 [E, 2], and which of them are linked, bool [E]."""
-        count = len(self.edges)
-        keys = np.fromiter(self.edges, np.int64, count)
-        linked = np.fromiter(self.edges.values(), np.bool_, count)
-        return np.stack([keys >> ROW_BITS, keys & LOW_ROW], axis=1), linked
-
-    def neighbors(self, row: int) -> Iterator[int]:
-        changed = {
-            other: linked
-            for other in self.around(row)
-            if (linked := self.edges.get(pair_key(row, other))) is not None
-        }
-        if row not in self.new_rows:
-            yield from (n for n in self.view.neighbors(row).tolist() if n not in changed)
-        yield from (other for other, linked in changed.items() if linked)
-
-    def around(self, row: int) -> Iterable[int]:
-        """The rows that may form a pair with a row in the draft; only removals need them."""
-        if self.others is None:
-            self.others = {}
-            self.index(self.edges)
-        return self.others.get(row, ())
-
-    def index(self, keys: Iterable[int]) -> None:
-        """Adds pairs to `others`."""
-        assert self.others is not None
-        for key in keys:
-            first, second = key >> ROW_BITS, key & LOW_ROW
-            self.others.setdefault(first, set()).add(second)
-            self.others.setdefault(second, set()).add(first)
 
     def link(self, first: int, second: int, linked: bool) -> None:
         key = pair_key(first, second)
-        self.set(self.edges, key, linked)
-        if self.others is not None:
-            self.index([key])
+        self.set(self.edges.pairs, key, linked)
+        self.edges.index([key])
 
     def take_row(self, node_id: str) -> int:
         """Assigns a row to a node that is new or comes back. However batches are grouped, a node of
@@ -311,11 +253,6 @@ class Draft:
     def set(self, target: dict[Any, Any], key: Any, value: Any) -> None:
         self.log.append((target, key, target.get(key)))
         target[key] = value
-
-
-def pair_key(first: int, second: int) -> int:
-    """Encodes an unordered pair of rows as one number."""
-    return (first << ROW_BITS) | second if first < second else (second << ROW_BITS) | first
 
 
 def check_id(position: int, node_id: str) -> None:

@@ -105,7 +105,7 @@ class GraphStore:
         """Writes neighbour lists and degrees; returns the edges added and removed."""
         lists = self.view.parts.lists
         lists.reserve(num_rows)
-        pairs, linked = draft.edge_states()
+        pairs, linked = draft.edges.states()
         different = linked != self.view.all_linked(pairs)
         added, gone = pairs[different & linked], pairs[different & ~linked]
         if len(added) or len(gone):

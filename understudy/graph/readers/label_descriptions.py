@@ -116,20 +116,20 @@ def unknown(label: object, label_names: Sequence[str]) -> str:
     return f"the graph has no label {label!r}; {hint}{', …' if not near else ''}"
 
 
-def described(text: object, what: str) -> str:
+def described(text: object, place: str) -> str:
     """A description on one line, without anything that looks like a shown label.
 
     Raises:
         BadInputError: it is no text, empty, or too long.
     """
     if not isinstance(text, str):
-        raise BadInputError(f"{what}: the description must be a text, not {text!r}")
+        raise BadInputError(f"{place}: the description must be a text, not {text!r}")
     line = " ".join(tidy(text).split())
     if not line:
-        raise BadInputError(f"{what}: the description is empty; write one or leave the label out")
+        raise BadInputError(f"{place}: the description is empty; write one or leave the label out")
     if len(line) > MOST_CHARACTERS:
         raise BadInputError(
-            f"{what}: the description has {len(line):,} characters; every prompt repeats it, so "
+            f"{place}: the description has {len(line):,} characters; every prompt repeats it, so "
             f"write at most {MOST_CHARACTERS:,}"
         )
     return line

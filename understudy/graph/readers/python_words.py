@@ -40,7 +40,7 @@ def told_in_python(make: Callable[Arguments, Made]) -> Callable[Arguments, Made]
     """A function whose errors advise arguments instead of options."""
 
     @wraps(make)
-    def told(*arguments: Arguments.args, **named: Arguments.kwargs) -> Made:
+    def translated(*arguments: Arguments.args, **named: Arguments.kwargs) -> Made:
         try:
             return make(*arguments, **named)
         except BadInputError as error:
@@ -49,4 +49,4 @@ def told_in_python(make: Callable[Arguments, Made]) -> Callable[Arguments, Made]
                 raise
             raise type(error)(message) from error
 
-    return told
+    return translated

@@ -1,4 +1,4 @@
-"""What is not exact is judged by its cosine and by validation accuracy."""
+"""Inexact variants are judged by cosine and by validation accuracy."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Shards of runs of nodes become one table, and what is said of a cluster is checked first."""
+"""Shards of ranges of nodes form one table; options of a cluster are checked first."""
 
 from pathlib import Path
 
@@ -61,11 +61,11 @@ def test_what_is_said_of_a_cluster_is_checked_before_any_work(
 ) -> None:
     with pytest.raises(ClusterError, match="--workers needs --ray"):
         export(tmp_path / "student", tmp_path / "bundle", workers=2)
-    for words, told in (
+    for words, message in (
         (["export", "student", "bundle", "--workers", "2"], "--workers needs --ray"),
         (["export", "bundle", "--triton", "out", "--ray", "local"], "no bundle is written"),
         (["export", "--check", "bundle", "--ray", "local"], "leave --ray out"),
     ):
         with pytest.raises(SystemExit):
             main(words)
-        assert told in " ".join(capsys.readouterr().err.replace("│", " ").split())
+        assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())

@@ -1,4 +1,4 @@
-"""Embeddings of the served encoder in the cache: read if they are whole, and made again if not."""
+"""Cached embeddings of the served encoder: read if intact, otherwise computed again."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,6 +51,6 @@ def test_a_cache_that_takes_no_file_is_told_with_its_variable(
     rows = np.zeros((NODES, MINILM_WIDTH), np.float32)
     with pytest.raises(
         OutputUnwritableError, match="set UNDERSTUDY_CACHE to a writable folder"
-    ) as told:
+    ) as raised:
         served_embeddings(small_graph(), encoder, "encoder.onnx", silent, lambda *_: rows)
-    assert str(told.value).startswith(f"{tmp_path / 'cache'}/features/")
+    assert str(raised.value).startswith(f"{tmp_path / 'cache'}/features/")

@@ -1,4 +1,4 @@
-"""Every kind of bad record: refused with its place, or repaired and counted."""
+"""Every kind of invalid record: refused with its place, or repaired and counted."""
 
 import json
 from collections.abc import Callable

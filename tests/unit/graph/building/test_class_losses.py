@@ -1,4 +1,4 @@
-"""Classes that a repair takes out of the graph, or whose nodes have no text."""
+"""Classes that a repair removes from the graph, or whose nodes have no text."""
 
 import pytest
 

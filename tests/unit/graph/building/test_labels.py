@@ -1,4 +1,4 @@
-"""One rule for labels, whatever file they come from."""
+"""One rule for labels, for files of any format."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What an import may be told to do, from Python as on the command line."""
+"""The rules of an import, from Python as on the command line."""
 
 import math
 from typing import Any

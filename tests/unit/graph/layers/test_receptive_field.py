@@ -1,4 +1,4 @@
-"""The inputs of student.onnx say what the adjacency says."""
+"""The inputs of student.onnx correspond to the adjacency."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A Redis that lets nobody in says why, and not that it may lose changes."""
+"""A Redis that denies access: the error gives that reason, not a risk of losing changes."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A damaged journal: noticed, cut at the first damage, and told in a line."""
+"""A damaged journal is noticed, cut at the first damage, and reported in a line."""
 
 import logging
 import os

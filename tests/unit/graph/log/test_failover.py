@@ -1,4 +1,4 @@
-"""A log in Redis whose server gives its place to another one, and keeps its connections."""
+"""A log in Redis during a failover that keeps its connections."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Idempotency keys: which ones count depends on the records, and not on how they were grouped."""
+"""Idempotency keys: which ones are known depends on the records, not on their groups."""
 
 import pytest
 from hypothesis import given
@@ -40,10 +40,10 @@ def test_keys_up_to_a_number_are_listed_in_order() -> None:
 @given(st.text("abcdefgh", max_size=12), st.text("abcdefgh", max_size=12))
 def test_what_is_taken_back_never_was(before: str, after: str) -> None:
     keys = filled(before)
-    expected = list(keys.known.items())
+    expected = list(keys.batches.items())
     keys.begin()
     for number, name in enumerate(after, start=100):
         if keys.find(name) is None:
             keys.add(name, known(number))
     keys.take_back()
-    assert list(keys.known.items()) == expected
+    assert list(keys.batches.items()) == expected

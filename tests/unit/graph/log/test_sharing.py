@@ -1,4 +1,4 @@
-"""A log that several hold: one order, nothing lost, and nothing forgotten that somebody needs."""
+"""A shared log: one order, nothing lost, and nothing deleted that a process needs."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""The journal: kept or refused as a whole, and never replayed once it is damaged."""
+"""The journal: kept or refused as a whole, and never replayed once damaged."""
 
 import multiprocessing
 import os

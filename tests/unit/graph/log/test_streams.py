@@ -1,4 +1,4 @@
-"""The log in Redis: what an outage, a lost answer, a lossy server and a trimmed stream lead to."""
+"""The log in Redis: outages, lost answers, a lossy server and a trimmed stream."""
 
 import logging
 from collections.abc import Callable
@@ -131,9 +131,9 @@ def test_who_starts_says_once_that_it_waits_for_redis(
             hold()
     finally:
         redis.start()
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert f"127.0.0.1:{redis.port} is unavailable (" in told
-    assert told.endswith("): waiting for it up to 0.2 s")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert f"127.0.0.1:{redis.port} is unavailable (" in message
+    assert message.endswith("): waiting for it up to 0.2 s")
 
 
 @pytest.mark.parametrize(

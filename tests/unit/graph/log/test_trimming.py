@@ -1,4 +1,4 @@
-"""What Redis forgets of a log, and what it keeps for those who need it."""
+"""Which records Redis deletes, and which it keeps for processes that need them."""
 
 from typing import Any
 

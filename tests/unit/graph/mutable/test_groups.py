@@ -1,4 +1,4 @@
-"""Groups of nodes stay with a graph that is served, changed and taken back."""
+"""Groups of nodes survive service, changes, and their undoing."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ids found by their hashes beside the mapped ids, as a dictionary finds them."""
+"""The index of ids by hash, against a dictionary."""
 
 import numpy as np
 import pyarrow as pa

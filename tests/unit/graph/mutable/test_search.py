@@ -1,4 +1,4 @@
-"""Nodes found by words, in a graph that changes."""
+"""Search by words in a changing graph."""
 
 import pytest
 

@@ -53,13 +53,13 @@ def test_a_streamed_graph_is_read_as_it_was() -> None:
 
 def test_a_version_does_not_change_while_it_is_streamed() -> None:
     store = GraphStore(tiny_graph())
-    told = graph_lines(store.view)
-    pieces = [next(told)]
+    streamed = graph_lines(store.view)
+    pieces = [next(streamed)]
     draft = store.draft()
     draft.apply([DeleteNode("node-3"), UpsertNode("late", "json")])
     view, change = store.write(draft, store.begin(), 1)
     store.publish(view, draft, change)
-    graph = read_graph(b"".join([*pieces, *told]).splitlines(), "here")
+    graph = read_graph(b"".join([*pieces, *streamed]).splitlines(), "here")
     assert graph.content_hash == tiny_graph().content_hash
     np.testing.assert_array_equal(graph.adjacency.indices, tiny_graph().adjacency.indices)
 
@@ -68,17 +68,17 @@ def test_a_stream_keeps_no_version_for_long() -> None:
     """Or each line would be read through all that changed since, and might never be the last."""
     store = GraphStore(tiny_graph())
     version = weakref.ref(store.view.version)
-    told = graph_lines(store.view)
-    pieces = [next(told)]
+    streamed = graph_lines(store.view)
+    pieces = [next(streamed)]
     while not pieces[-1] or len(pieces) == 1:
-        pieces.append(next(told))
+        pieces.append(next(streamed))
     draft = store.draft()
     draft.apply([DeleteNode("node-3"), AddEdge("node-1", "node-39")])
     view, change = store.write(draft, store.begin(), 1)
     store.publish(view, draft, change)
     del draft  # which was made from it
     assert version() is None
-    graph = read_graph(b"".join([*pieces, *told]).splitlines(), "here")
+    graph = read_graph(b"".join([*pieces, *streamed]).splitlines(), "here")
     assert graph.content_hash == tiny_graph().content_hash
 
 

@@ -1,4 +1,4 @@
-"""The piece of a graph that is drawn around a node."""
+"""The part of a graph that is drawn around a node."""
 
 import numpy as np
 import pytest

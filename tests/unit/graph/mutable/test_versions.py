@@ -1,4 +1,4 @@
-"""A version stays what it was, whatever is overwritten, added, or taken back after it."""
+"""A version never changes, whatever is overwritten, added, or taken back later."""
 
 from typing import Any
 

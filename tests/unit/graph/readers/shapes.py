@@ -1,4 +1,4 @@
-"""What the tests of files in many shapes share."""
+"""Helpers for tests of files in many formats."""
 
 from collections.abc import Callable
 
@@ -23,5 +23,5 @@ def edges(built: Built) -> list[list[int]]:
     return pairs
 
 
-def told(built: Built) -> str:
+def remarks_of(built: Built) -> str:
     return "\n".join(reading_lines(built.graph.reading))

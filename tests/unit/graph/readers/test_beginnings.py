@@ -1,4 +1,4 @@
-"""What the first lines of files tell is told before any file is read whole."""
+"""Problems in the first lines of files are reported before any file is read whole."""
 
 import io
 import json
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.graph.readers.shapes import EDGES, NODES, Import, edges, told
+from tests.unit.graph.readers.shapes import EDGES, NODES, Import, edges, remarks_of
 from understudy.graph import BadInputError
 from understudy.graph.building.builder import Rules
 from understudy.graph.readers import jsonl
@@ -119,7 +119,7 @@ def test_a_single_line_of_two_ids_is_no_header_without_edges(
     with pytest.raises(BadInputError, match=r"the first line names two nodes \(u, v\): if it is"):
         import_text(nodes, line, node_name="n.jsonl", edge_name=name)
     built = import_text(NODES, line, edge_name=name)
-    assert f"{name}: source=u, target=v" in told(built)
+    assert f"{name}: source=u, target=v" in remarks_of(built)
     assert "the graph has no edges" in built.remarks
 
 

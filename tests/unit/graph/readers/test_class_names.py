@@ -1,4 +1,4 @@
-"""Names of classes: by class, by node, as dicts; and what does not say which is whose."""
+"""Names of classes: by class, by node, as dicts; and ambiguous ones."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The package index: stanzas of our own making."""
+"""The package index, with invented stanzas."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which column of a file holds what, and columns that might mean the same."""
+"""How columns get their roles, and columns that could have the same role."""
 
 import io
 import json
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.graph.readers.shapes import NODES, Import, edges, names, told
+from tests.unit.graph.readers.shapes import NODES, Import, edges, names, remarks_of
 from understudy.graph import BadInputError
 from understudy.graph.errors import MissingColumnError
 from understudy.graph.readers.fields import EdgeFields, NodeFields
@@ -50,7 +50,7 @@ def test_the_column_that_tells_nodes_apart(
 ) -> None:
     built = import_text(f"{header}\n7,eight,words\n", None)
     assert built.graph.ids.to_pylist() == ["eight" if identifier == "name" else "7"]
-    assert f"id={identifier}, text=text" in told(built)
+    assert f"id={identifier}, text=text" in remarks_of(built)
 
 
 def test_an_index_without_a_name_is_told_how_to_name(import_text: Import) -> None:

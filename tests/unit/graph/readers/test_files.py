@@ -1,4 +1,4 @@
-"""Formats of node and edge files, their columns, and what is wrong with them."""
+"""Formats of node and edge files, their columns, and their errors."""
 
 import gzip
 import io

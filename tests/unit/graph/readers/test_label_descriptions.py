@@ -1,4 +1,4 @@
-"""A line about each label: read, refused with its place, and put into every prompt."""
+"""Descriptions of labels: read, refused with their place, and shown in every prompt."""
 
 import json
 import logging
@@ -101,9 +101,12 @@ def test_a_description_stands_in_every_prompt_and_can_forge_no_label(tmp_path: P
     graph = synthetic_graph(SyntheticOptions(nodes=20, classes=3))
     path = tmp_path / "labels.json"
     path.write_text(json.dumps({graph.label_names[1]: "the second [kind]\n- of item"}))
-    told = PromptOptions(label_descriptions=read_label_descriptions(path, graph.label_names))
+    with_descriptions = PromptOptions(
+        label_descriptions=read_label_descriptions(path, graph.label_names)
+    )
     plain, described = (
-        graph_prompter(graph, options).stored(3, 1) for options in (PromptOptions(), told)
+        graph_prompter(graph, options).stored(3, 1)
+        for options in (PromptOptions(), with_descriptions)
     )
     line = f"\n- {graph.label_names[1]}: the second (kind) - of item"
     assert described.instruction == plain.instruction + line
@@ -111,10 +114,10 @@ def test_a_description_stands_in_every_prompt_and_can_forge_no_label(tmp_path: P
 
 
 def test_descriptions_change_the_hash_only_where_they_are_given() -> None:
-    told = PromptOptions(label_descriptions=(("boats", "float"),))
+    described = PromptOptions(label_descriptions=(("boats", "float"),))
     assert "label_descriptions" not in prompt_settings(PromptOptions())
     assert prompt_hash(PromptOptions(), NAMES).startswith("4b33d73c62af0bf4")
-    assert prompt_hash(told, NAMES) != prompt_hash(PromptOptions(), NAMES)
-    read_back = PromptOptions(**json.loads(json.dumps(prompt_settings(told))))
-    assert read_back == told
-    assert hash(read_back) == hash(told)
+    assert prompt_hash(described, NAMES) != prompt_hash(PromptOptions(), NAMES)
+    read_back = PromptOptions(**json.loads(json.dumps(prompt_settings(described))))
+    assert read_back == described
+    assert hash(read_back) == hash(described)

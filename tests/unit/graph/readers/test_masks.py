@@ -1,4 +1,4 @@
-"""Splits in files of arrays, in the shapes that people publish."""
+"""Splits in files of arrays, in the shapes that are published."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Graphs from what is in memory: equal to what an import of the same data gives."""
+"""Graphs from data in memory equal an import of the same data."""
 
 import logging
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Tables in memory: columns that hold several types, and what is no table."""
+"""Tables in memory: columns of mixed types, and values that are no table."""
 
 from decimal import Decimal
 from typing import Any
@@ -73,9 +73,9 @@ def test_columns_of_different_lengths_are_told() -> None:
 def test_columns_that_were_found_by_their_names_are_told(caplog: pytest.LogCaptureFixture) -> None:
     nodes = {"key": ["1", "2", "3", "4"], "title": TEXTS, "subject": ["k", "k", "g", "g"]}
     Graph.from_pandas(nodes, EDGES)
-    told = "graph: columns found by their names: "
-    found = [message for message in caplog.messages if message.startswith(told)]
-    assert found == [f"{told}nodes: id=key, text=title, label=subject"]
+    remark = "graph: columns found by their names: "
+    found = [message for message in caplog.messages if message.startswith(remark)]
+    assert found == [f"{remark}nodes: id=key, text=title, label=subject"]
     caplog.clear()
     Graph.from_pandas(
         nodes,
@@ -96,8 +96,8 @@ def test_attributes_that_were_found_by_their_names_are_told(
     for number, text in enumerate(TEXTS):
         network.add_node(number, summary=text, category="kg"[number // 2], weight=1.0)
     Graph.from_networkx(network, text_field="summary")
-    told = "graph: columns found by their names: nodes: id=id, text=summary, label=category"
-    assert f"{told}; not read: weight" in caplog.messages
+    remark = "graph: columns found by their names: nodes: id=id, text=summary, label=category"
+    assert f"{remark}; not read: weight" in caplog.messages
     caplog.clear()
     Graph.from_networkx(network, text_field="summary", label_field="none")
     assert not any("found by their names" in message for message in caplog.messages)

@@ -1,4 +1,4 @@
-"""Graphs from arrays and columns of every type that NumPy, pandas, Polars and torch have."""
+"""Graphs from arrays and columns of every type of NumPy, pandas, Polars and torch."""
 
 from typing import Any
 
@@ -107,16 +107,16 @@ def test_edges_between_numbers_of_any_size() -> None:
 
 
 def test_positions_that_are_ids_as_well_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    told = "the numbers in 'splits' are read as positions of nodes, from 0, though each"
+    remark = "the numbers in 'splits' are read as positions of nodes, from 0, though each"
     counted = {"ids": [1, 2, 3, 4], "edges": [(1, 2)], "labels": list("abab")}
     split = {"train": [2, 3], "val": [1]}
     assert from_arrays(**counted, splits=split).splits["train"].tolist() == [2, 3]
-    assert any(told in message for message in caplog.messages)
+    assert any(remark in message for message in caplog.messages)
     caplog.clear()
     from_arrays(**counted, splits={"train": np.array([True, True, False, False]), "val": [2]})
     from_arrays(**counted, splits={"train": [0, 3], "val": [1]})
     from_arrays(**(counted | {"ids": [0, 1, 2, 3]}), splits={"train": [0, 1], "val": [2]})
-    assert not any(told in message for message in caplog.messages)
+    assert not any(remark in message for message in caplog.messages)
 
 
 def test_what_is_no_array_and_no_name_is_told() -> None:

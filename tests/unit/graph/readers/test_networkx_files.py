@@ -1,4 +1,4 @@
-"""Graphs that NetworkX and Gephi have saved."""
+"""Graphs saved by NetworkX and Gephi."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""What files of arrays hold that a graph cannot have, told in the words of who made them."""
+"""Contents of array files that a graph cannot have; errors name them as their author does."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Values and files that mean something else than they seem to, and what is said of each."""
+"""Values and files that do not mean what they seem to, and the remarks about them."""
 
 import gzip
 import io
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.graph.readers.shapes import EDGES, NODES, Import, edges, names, told
+from tests.unit.graph.readers.shapes import EDGES, NODES, Import, edges, names, remarks_of
 from understudy.graph import BadInputError, SourceError
 from understudy.graph.building.cells import neighbors_of
 from understudy.graph.readers.files import SplitFile
@@ -60,7 +60,7 @@ def test_an_array_that_numpy_wrote_is_several_neighbors() -> None:
 def test_where_a_node_is_drawn_is_no_label(import_text: Import) -> None:
     built = import_text("id,text,X,y\n1,a,0.5,2\n2,b,1.5,3\n", None)
     assert built.graph.num_classes == 0
-    assert "not read: X, y" in told(built)
+    assert "not read: X, y" in remarks_of(built)
     assert import_text("id,text,y\n1,a,2\n2,b,3\n", None).graph.label_names == ("2", "3")
 
 
@@ -101,8 +101,8 @@ def test_rows_of_empty_fields_are_passed_over_and_told(import_text: Import) -> N
     )
     assert built.graph.ids.to_pylist() == ["a", "b"]
     assert built.graph.adjacency.num_edges == 1
-    assert "rows without any value, skipped: 2 (first: line 3)" in told(built)
-    assert "rows without any value, skipped: 1 (first: line 3)" in told(built)
+    assert "rows without any value, skipped: 2 (first: line 3)" in remarks_of(built)
+    assert "rows without any value, skipped: 1 (first: line 3)" in remarks_of(built)
     with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node's id is empty"):
         import_text("id,text,label\na,oak,tall\n,,short\n")
 
@@ -110,9 +110,9 @@ def test_rows_of_empty_fields_are_passed_over_and_told(import_text: Import) -> N
 def test_a_quote_that_may_have_swallowed_records_is_told(import_text: Import) -> None:
     nodes = 'id,text\n1,"oak\n2,elm\n3,ash"\n4,fir\n'
     built = import_text(nodes, None)
-    assert "could be records by themselves: 1 (first: line 2)" in told(built)
+    assert "could be records by themselves: 1 (first: line 2)" in remarks_of(built)
     for text in ('"one, two\nthree"', '"one\ntwo"', '"a\nb, c\nd"'):
-        assert "records" not in told(import_text(f"id,text\n1,{text}\n", None))
+        assert "records" not in remarks_of(import_text(f"id,text\n1,{text}\n", None))
     with pytest.raises(BadInputError, match=r"csv:3: broken quoting: a quote opens a field, and"):
         import_text('id,text\n1,oak\n2,"elm\n3,ash\n', None)
 
@@ -270,4 +270,4 @@ def test_a_first_line_of_a_list_that_names_no_nodes_may_be_a_header(import_text:
 
 
 def test_a_column_without_a_name_is_told_as_such(import_text: Import) -> None:
-    assert "not read: (no name)" in told(import_text("id,text,\n1,a,\n", None))
+    assert "not read: (no name)" in remarks_of(import_text("id,text,\n1,a,\n", None))

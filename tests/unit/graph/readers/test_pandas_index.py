@@ -1,4 +1,4 @@
-"""An index of pandas that counts is no column of what it writes, and is read as one."""
+"""A counting index of pandas is not read as a column."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What somebody is told who calls from Python, and gives arguments instead of options."""
+"""Errors and remarks for Python callers name arguments instead of options."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ TEXTS = ["oak", "salt", "elm"]
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("option_words", "expected"),
     [
         (
             "use --missing-text skip or --missing-text id",
@@ -29,12 +29,12 @@ TEXTS = ["oak", "salt", "elm"]
         ("no option -- here", "no option -- here"),
     ],
 )
-def test_options_are_arguments(told: str, expected: str) -> None:
-    assert in_python(told) == expected
+def test_options_are_arguments(option_words: str, expected: str) -> None:
+    assert in_python(option_words) == expected
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: TextGraph.from_arrays(["oak", ""], []), r'use rules=Rules\(missing_text="skip"\)'),
         (
@@ -55,8 +55,8 @@ def test_options_are_arguments(told: str, expected: str) -> None:
         ),
     ],
 )
-def test_errors_name_arguments(make: Callable[[], TextGraph], told: str) -> None:
-    with pytest.raises(BadInputError, match=told):
+def test_errors_name_arguments(make: Callable[[], TextGraph], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
         make()
 
 

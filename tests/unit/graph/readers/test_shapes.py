@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
+from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, remarks_of
 from understudy.graph import BadInputError
 from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
@@ -17,7 +17,7 @@ def test_a_delimiter_is_found_and_named(import_text: Import, delimiter: str, nam
     built = import_text(NODES.replace(",", delimiter), EDGES.replace(",", delimiter))
     assert built.graph.texts.to_pylist() == TEXTS
     assert edges(built) == [[0, 1], [1, 2]]
-    assert told(built).count(f"delimiter {name}") == 2
+    assert remarks_of(built).count(f"delimiter {name}") == 2
 
 
 def test_a_delimiter_that_is_given(import_text: Import) -> None:
@@ -57,7 +57,7 @@ def test_backslashes_before_quotes(import_text: Import) -> None:
     nodes = 'id,text\n1,"he said \\"no\\", twice"\n2,"a \\\\ b"\n'
     built = import_text(nodes)
     assert built.graph.texts.to_pylist() == ['he said "no", twice', "a \\ b"]
-    assert "read as escapes" in told(built)
+    assert "read as escapes" in remarks_of(built)
 
 
 def test_a_backslash_at_the_end_of_a_quoted_field_is_a_letter(import_text: Import) -> None:
@@ -74,7 +74,7 @@ def test_quotes_of_a_tsv_are_letters_where_they_enclose_no_field(import_text: Im
         built = import_text(nodes, node_name="nodes.tsv")
         assert built.graph.texts.to_pylist() == [first, "second", 'it ends so: "why?"']
         assert names(built.graph) == ["x", "y", "x"]
-        assert "quotes taken as they stand" in told(built)
+        assert "quotes taken as they stand" in remarks_of(built)
 
 
 def test_quotes_of_a_tsv_that_enclose_fields(import_text: Import) -> None:
@@ -130,7 +130,7 @@ def test_nodes_without_a_header(import_text: Import) -> None:
     options = FileOptions(header=False)
     built = import_text("a,one,x\nb,two,y\n", "a,b\n", options=options)
     assert names(built.graph) == ["x", "y"]
-    assert "id=1, text=2, label=3" in told(built)
+    assert "id=1, text=2, label=3" in remarks_of(built)
     with pytest.raises(BadInputError, match="no column 'text'; the columns are: 1, 2, 3, 4"):
         import_text("a,one,x,9\n", "a,a\n", options=options)
     fields = NodeFields(text=("2",), label="4")
@@ -175,7 +175,7 @@ def test_a_column_that_only_shares_the_name_of_a_split_steers_nothing(
         "val": 4,
         "test": 4,
     }
-    assert f"not read: {column}" in told(built)
+    assert f"not read: {column}" in remarks_of(built)
     assert built.graph.groups is None
 
 
@@ -183,7 +183,7 @@ def test_columns_can_be_left_unread(import_text: Import) -> None:
     nodes = "id,text,label,split\n1,a,x,train\n2,b,y,train\n"
     built = import_text(nodes, node_fields=NodeFields(label="none", split="none"))
     assert built.graph.num_classes == 0
-    assert "not read: label, split" in told(built)
+    assert "not read: label, split" in remarks_of(built)
 
 
 def test_a_split_in_masks(import_text: Import) -> None:
@@ -192,7 +192,7 @@ def test_a_split_in_masks(import_text: Import) -> None:
     built = import_text(header + rows)
     parts = {name: part.tolist() for name, part in built.graph.splits.items()}
     assert parts == {"train": [0], "val": [1], "test": [2]}
-    assert "split: column train_mask, valid_mask, test_mask" in told(built)
+    assert "split: column train_mask, valid_mask, test_mask" in remarks_of(built)
     with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node is in the masks of train and"):
         import_text(header + rows.replace("2,b,x,0", "2,b,x,1"))
     with pytest.raises(BadInputError, match=r"csv:3: column 'train_mask' must be true or false"):
@@ -203,10 +203,10 @@ def test_a_second_column_names_the_classes(import_text: Import) -> None:
     nodes = "id,text,label,category\n1,a,2,oak\n2,b,0,ash\n3,c,2,oak\n4,d,-1,\n"
     built = import_text(nodes)
     assert names(built.graph) == ["oak", "ash", "oak", None]
-    assert "label=category; label names the numbers in label" in told(built)
+    assert "label=category; label names the numbers in label" in remarks_of(built)
     other = import_text(nodes.replace("3,c,2,oak", "3,c,2,elm"))
     assert names(other.graph) == ["2", "0", "2", None]
-    assert "label=label; not read: category" in told(other)
+    assert "label=label; not read: category" in remarks_of(other)
     given = import_text(nodes, node_fields=NodeFields(label="label"))
     assert names(given.graph) == ["2", "0", "2", None]
 
@@ -251,7 +251,7 @@ def test_neighbors_in_a_column(import_text: Import, cells: str) -> None:
     rows = "".join(f"{i + 1},t{i},{lists[i]}\n" for i in range(3))
     built = import_text("id,text,neighbors\n" + rows, None)
     assert edges(built) == [[0, 1], [0, 2]]
-    assert "neighbors=neighbors" in told(built)
+    assert "neighbors=neighbors" in remarks_of(built)
 
 
 def test_a_neighbor_that_is_called_like_a_missing_value_is_one(import_text: Import) -> None:

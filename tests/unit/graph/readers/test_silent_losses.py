@@ -1,4 +1,4 @@
-"""What would be lost, rounded or put in another order without a word, and what is told too late."""
+"""Values that could be lost, rounded or reordered silently, and problems reported too late."""
 
 import io
 import json
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, told
+from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, remarks_of
 from understudy.graph import BadInputError, GraphError, SourceError
 from understudy.graph.building.builder import Rules
 from understudy.graph.building.edge_resolution import first_found
@@ -74,7 +74,9 @@ def test_comments_in_an_edge_list_are_counted(import_text: Import) -> None:
     nodes = "id,text\n#oak,one\nelm,two\nash,three\n"
     built = import_text(nodes, "# trees\nelm ash\n#oak elm\n", edge_name="e.txt")
     assert edges(built) == [[1, 2]]
-    assert "e.txt: source=1, target=2; lines that begin with # or %, skipped: 2" in told(built)
+    assert "e.txt: source=1, target=2; lines that begin with # or %, skipped: 2" in remarks_of(
+        built
+    )
 
 
 def test_a_line_of_blanks_between_two_ids_takes_no_longer_than_another(import_text: Import) -> None:
@@ -118,7 +120,7 @@ def test_the_nodes_own_split_is_told_to_be_unread_beside_a_file(
     (tmp_path / "s.json").write_text('{"train": [1, 2], "test": [3]}')
     nodes = "id,text,split\n1,oak,first\n2,salt,second\n3,elm,third\n"
     built = import_text(nodes, EDGES, splits=SplitFile(tmp_path / "s.json"))
-    assert "nodes.csv: id=id, text=text; not read: split" in told(built)
+    assert "nodes.csv: id=id, text=text; not read: split" in remarks_of(built)
     (tmp_path / "s.json").write_text('{"train": [1, 2.5]}')
     with pytest.raises(BadInputError, match=r"list of node ids or positions; train\[1\] is 2\.5"):
         import_text(nodes, EDGES, splits=SplitFile(tmp_path / "s.json"))
@@ -157,7 +159,7 @@ def test_a_first_edge_between_nodes_of_usual_names_is_not_taken_for_a_header(
         import_text(nodes, "u v\nv u\n", **files, options=FileOptions(header=header))
     assert edges(import_text(nodes, "source target\nu v\n", **files)) == [[0, 1]]
     said = import_text(nodes, "u v\nv u\n", **files, options=FileOptions(header=True))
-    assert "source=u, target=v" in told(said)
+    assert "source=u, target=v" in remarks_of(said)
 
 
 def test_names_that_differ_in_what_cannot_be_seen_are_told(import_text: Import) -> None:

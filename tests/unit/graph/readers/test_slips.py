@@ -1,4 +1,4 @@
-"""What people and programs do to files without meaning it, and what would change a graph unseen."""
+"""Accidental damage by people and programs that would change a graph unnoticed."""
 
 import gzip
 import io
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
+from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, remarks_of
 from understudy.graph import BadInputError, SourceError
 from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
@@ -154,7 +154,7 @@ def test_members_of_splits_are_ids_that_pandas_has_made_floats(
     built = import_text(nodes, EDGES, splits=SplitFile(tmp_path / "s.json"))
     parts = {name: built.graph.ids.take(m).to_pylist() for name, m in built.graph.splits.items()}
     assert parts == {"train": ["1", "2"], "test": ["3"]}
-    assert "members are node ids" in told(built)
+    assert "members are node ids" in remarks_of(built)
 
 
 def test_classes_that_look_alike_are_told(import_text: Import) -> None:
@@ -228,6 +228,8 @@ def test_edges_that_a_graph_file_has_besides_are_told(import_text: Import) -> No
     graph = json.dumps({"nodes": nodes, "links": [{"source": 1, "target": 3}]})
     built = import_text(graph, EDGES, node_name="g.json")
     assert edges(built) == [[0, 1], [1, 2]]
-    assert "its own edges are ignored, since --edges is given" in told(built)
-    assert "not read" not in told(import_text(graph, None, node_name="g.json"))
-    assert "not read" not in told(import_text(graph, graph, node_name="g.json", edge_name="g.json"))
+    assert "its own edges are ignored, since --edges is given" in remarks_of(built)
+    assert "not read" not in remarks_of(import_text(graph, None, node_name="g.json"))
+    assert "not read" not in remarks_of(
+        import_text(graph, graph, node_name="g.json", edge_name="g.json")
+    )

@@ -1,4 +1,4 @@
-"""A split that comes under another name is read, or named where one is drawn in its place."""
+"""Splits under unusual names are read, or mentioned if one is drawn instead."""
 
 import json
 from pathlib import Path
@@ -102,9 +102,9 @@ def test_a_column_that_only_may_be_a_split_holds_anything(
 
 def test_what_may_be_a_split_is_named_if_one_is_drawn(tmp_path: Path) -> None:
     built = read(tmp_path, "my_split,trained,fold_mask", list(PARTS), [0] * 6, [0] * 6)
-    (told,) = (remark for remark in built.remarks if "drawn at random" in remark)
-    assert "'my_split', 'fold_mask' are not read" in told
-    assert "--split-field" in told
+    (notice,) = (remark for remark in built.remarks if "drawn at random" in remark)
+    assert "'my_split', 'fold_mask' are not read" in notice
+    assert "--split-field" in notice
     unread = read(tmp_path, "my_split", list(PARTS), split="none")
     assert not any("drawn at random" in remark for remark in unread.remarks)
 
@@ -164,8 +164,8 @@ def test_classes_that_a_given_split_does_not_evaluate_are_named(tmp_path: Path) 
     (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
     files = [tmp_path / "n.csv"], [tmp_path / "e.csv"]
     given = import_graph(*files, NodeFields(), EdgeFields(), Rules()).remarks
-    told = "of 3 classes, 1 has no validation node ('c'), and 2 have no test node ('b', 'c')"
-    assert [remark.partition(":")[0] for remark in given] == [told]
+    counts = "of 3 classes, 1 has no validation node ('c'), and 2 have no test node ('b', 'c')"
+    assert [remark.partition(":")[0] for remark in given] == [counts]
 
 
 def test_classes_that_groups_keep_out_of_val_and_test_are_named(tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ def test_classes_that_groups_keep_out_of_val_and_test_are_named(tmp_path: Path) 
     (tmp_path / "n.csv").write_text("id,text,label,author\n" + rows)
     (tmp_path / "e.csv").write_text("source,target\np0,p1\n")
     files = [tmp_path / "n.csv"], [tmp_path / "e.csv"]
-    told = import_graph(*files, NodeFields(group="author"), EdgeFields(), Rules()).remarks
-    assert any("1 has no validation node ('b'), and 1 has no test node" in r for r in told)
+    remarks = import_graph(*files, NodeFields(group="author"), EdgeFields(), Rules()).remarks
+    assert any("1 has no validation node ('b'), and 1 has no test node" in r for r in remarks)
 
 
 @pytest.mark.parametrize("text", ['{"train_idx": [0], "val_idx": [1]}', '{"p0": "train"}'])

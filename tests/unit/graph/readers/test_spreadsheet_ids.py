@@ -1,4 +1,4 @@
-"""Ids as spreadsheets and pandas write them: as formulas, rounded, and as floats."""
+"""Ids as spreadsheets and pandas write them: formulas, rounded numbers, and floats."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
+from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, remarks_of
 from understudy.graph import BadInputError, TextGraph
 from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
@@ -23,8 +23,9 @@ def test_formulas_that_keep_zeros_are_what_they_mean(import_text: Import) -> Non
     assert built.graph.ids.to_pylist() == ["007", "008"]
     assert built.graph.texts.to_pylist() == ["an owl", 'say ="no"']
     assert edges(built) == [[0, 1]]
-    assert 'formulas such as ="007" read as the text in them, in rows: 2 (first: line 2)' in told(
-        built
+    assert (
+        'formulas such as ="007" read as the text in them, in rows: 2 (first: line 2)'
+        in remarks_of(built)
     )
 
 
@@ -82,7 +83,7 @@ def test_a_split_may_name_ids_as_formulas(import_text: Import, tmp_path: Path) -
 
 
 def test_no_formula_is_looked_for_where_there_is_none(import_text: Import) -> None:
-    assert "formulas" not in told(import_text(NODES, EDGES))
+    assert "formulas" not in remarks_of(import_text(NODES, EDGES))
 
 
 def test_a_rounded_id_is_not_two_nodes(import_text: Import) -> None:
@@ -176,8 +177,10 @@ def test_an_edge_that_a_date_misses_is_told_why(
 def test_an_id_whose_thousands_are_set_apart_is_told(
     import_text: Import, node: str, end: str
 ) -> None:
-    told = re.escape(f"though {node!r} is, which is the same number with its thousands set apart")
-    with pytest.raises(BadInputError, match=told):
+    message = re.escape(
+        f"though {node!r} is, which is the same number with its thousands set apart"
+    )
+    with pytest.raises(BadInputError, match=message):
         import_text(f'id,text\n"{node}",a\n3,b\n', f'source,target\n3,"{end}"\n')
     with pytest.raises(BadInputError, match="no node's id; add the node"):
         import_text(f'id,text\n"{node}",a\n3,b\n', 'source,target\n3,"12,34"\n')

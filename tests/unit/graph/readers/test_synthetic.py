@@ -121,7 +121,7 @@ def test_fewer_edges_than_were_asked_for_are_told() -> None:
     apart = SyntheticOptions(nodes=30, classes=10, mean_degree=5.0, homophily=1.0)
     built = drawn(apart)
     assert built.graph.adjacency.num_edges == 30  # three in each class, all of which are linked
-    assert any(told.startswith("only 30 of 75 edges could be drawn") for told in built.remarks)
+    assert any(remark.startswith("only 30 of 75 edges could be drawn") for remark in built.remarks)
     assert not drawn(BIG).remarks
 
 

@@ -1,4 +1,4 @@
-"""Which choices are the student's, and what it says of their options."""
+"""Which choices the student answers, and the probabilities it gives."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def test_a_choice_is_the_students_where_every_option_is_another_label(
     options: list[str] | None, expected: list[int] | None
 ) -> None:
     found = own_choices([None, options], label_reader(LABELS))
-    told = {position: columns.tolist() for position, columns in found.items()}
-    assert told == ({} if expected is None else {1: expected})
+    lists = {position: columns.tolist() for position, columns in found.items()}
+    assert lists == ({} if expected is None else {1: expected})
 
 
 @pytest.mark.parametrize("columns", [[0, 1], [3, 0, 4], [4, 3, 2, 1, 0], [2]])

@@ -1,4 +1,4 @@
-"""Chats whose answer is held to labels."""
+"""Chat completions whose answer is constrained to labels."""
 
 import json
 from math import exp
@@ -62,8 +62,8 @@ def test_the_answer_is_in_the_form_that_it_is_held_to_with_the_labels_probabilit
     tokens = choice["logprobs"]["content"]
     assert "".join(token["token"] for token in tokens) == choice["message"]["content"]
     (label,) = [token for token in tokens if token["top_logprobs"]]
-    told = {entry["token"]: exp(entry["logprob"]) for entry in label["top_logprobs"]}
-    assert told == pytest.approx(expected, abs=1e-5)
+    by_token = {entry["token"]: exp(entry["logprob"]) for entry in label["top_logprobs"]}
+    assert by_token == pytest.approx(expected, abs=1e-5)
     assert all(bytes(token["bytes"]).decode() == token["token"] for token in tokens)
 
 
@@ -76,8 +76,8 @@ def test_the_answer_goes_before_an_option_whose_probability_is_the_same_when_rou
         "top_logprobs": 1,
     }
     asked = read_completion(json.dumps(body).encode(), {})
-    told = json.loads(asked.answer_body("tiny", {0: Shares(1, 0.0, [0.5, 0.5])}, None))
-    (token,) = told["choices"][0]["logprobs"]["content"]
+    answer = json.loads(asked.answer_body("tiny", {0: Shares(1, 0.0, [0.5, 0.5])}, None))
+    (token,) = answer["choices"][0]["logprobs"]["content"]
     assert [entry["token"] for entry in token["top_logprobs"]] == [OPTIONS[1]]
 
 

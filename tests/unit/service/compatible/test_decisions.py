@@ -1,4 +1,4 @@
-"""The student's answers on /v1/decisions and /v1/systemone, and what is none of its business."""
+"""/v1/decisions and /v1/systemone: the student's answers, and what it does not answer."""
 
 from typing import Any
 
@@ -32,8 +32,8 @@ def user(*parts: dict[str, Any]) -> list[dict[str, Any]]:
 
 def expected(bundle: TinyBundle, node: int) -> list[float]:
     found = probabilities(bundle.logits[[node]], 2.0)[0][COLUMNS]
-    told: list[float] = (found / found.sum()).tolist()
-    return told
+    normalized: list[float] = (found / found.sum()).tolist()
+    return normalized
 
 
 def as_node(bundle: TinyBundle, node: int) -> dict[str, Any]:
@@ -58,16 +58,16 @@ def test_a_choice_among_labels_is_the_students_however_the_node_is_named(
         answer = decide(ask, asked)
         assert answer.status_code == 200, answer.text
         assert answer.headers["x-understudy-route"] == "student"
-        (told,) = answer.json()["answers"]
-        found = {entry["value"]: entry["probability"] for entry in told["probabilities"]}
+        (decision,) = answer.json()["answers"]
+        found = {entry["value"]: entry["probability"] for entry in decision["probabilities"]}
         assert list(found) == OPTIONS
         assert list(found.values()) == pytest.approx(expected(tiny_bundle, 3), abs=1e-5)
-        assert told["choice"] == max(found, key=lambda value: found[value])
+        assert decision["choice"] == max(found, key=lambda value: found[value])
     for state in (stored, unseen, '{"node": {"id": "node-3"}}'):
         answer = system_one(ask, state, {"which one?": SYSTEM_CHOICE})
         assert answer.headers["x-understudy-route"] == "student"
-        told = answer.json()["answers"]["which one?"]
-        assert told["probabilities"] == pytest.approx(
+        decision = answer.json()["answers"]["which one?"]
+        assert decision["probabilities"] == pytest.approx(
             dict(zip(OPTIONS, expected(tiny_bundle, 3), strict=True)), abs=1e-5
         )
 
@@ -76,8 +76,8 @@ def test_a_plain_text_is_a_node_without_neighbors(ask: Ask, tiny_bundle: TinyBun
     alone = len(tiny_bundle.logits) - 1
     text = tiny_bundle.text(alone)
     for asked in (text, user({"type": "input_text", "text": text})):
-        (told,) = decide(ask, asked).json()["answers"]
-        values = [entry["probability"] for entry in told["probabilities"]]
+        (decision,) = decide(ask, asked).json()["answers"]
+        values = [entry["probability"] for entry in decision["probabilities"]]
         assert values == pytest.approx(expected(tiny_bundle, alone), abs=1e-5)
 
 
@@ -163,8 +163,10 @@ def test_a_large_request_is_answered_like_a_small_one(ask: Ask, tiny_bundle: Tin
     answer = decide(ask, '{"node": {"id": "node-3"}}', [long, PREDICATE] * 100)
     answers = answer.json()["answers"]
     assert [entry["type"] for entry in answers] == ["choice", "refusal"] * 100
-    told = np.array([[p["probability"] for p in entry["probabilities"]] for entry in answers[::2]])
-    assert np.abs(told - expected(tiny_bundle, 3)).max() < 1e-5
+    shares = np.array(
+        [[p["probability"] for p in entry["probabilities"]] for entry in answers[::2]]
+    )
+    assert np.abs(shares - expected(tiny_bundle, 3)).max() < 1e-5
 
 
 def test_keys_and_rate_limits_hold_here_too(ask: Ask, tmp_path: Any) -> None:

@@ -1,4 +1,4 @@
-"""Questions that are asked again and again are taken apart once, and mean the same as before."""
+"""Repeated questions are decoded once, and keep their meaning."""
 
 import msgspec
 import pytest
@@ -51,7 +51,7 @@ def test_neither_many_nor_long_questions_are_kept(
 def test_another_bundles_labels_are_looked_for_anew() -> None:
     questions = Questions(None, [["net", "web"], None])
     for names in (("net", "web"), ("web", "net"), ("web", "other")):
-        found = {at: own.tolist() for at, own in questions.own(label_reader(names)).items()}
+        found = {at: own.tolist() for at, own in questions.choices(label_reader(names)).items()}
         wanted = [names.index(name) for name in ("net", "web") if name in names]
         assert found == ({0: wanted} if len(wanted) == 2 else {})
 

@@ -1,4 +1,4 @@
-"""Bodies of text-embeddings-inference and of vLLM, which are told from ours by their fields."""
+"""Requests of text-embeddings-inference and vLLM, recognised by their fields."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ NODE = '{"node": {"id": "node-3"}}'
 
 
 def expected(bundle: TinyBundle, node: int) -> list[float]:
-    told: list[float] = probabilities(bundle.logits[[node]], 2.0)[0].tolist()
-    return told
+    scores: list[float] = probabilities(bundle.logits[[node]], 2.0)[0].tolist()
+    return scores
 
 
 def test_predict_tells_every_label_best_first(ask: Ask, tiny_bundle: TinyBundle) -> None:
@@ -25,9 +25,9 @@ def test_predict_tells_every_label_best_first(ask: Ask, tiny_bundle: TinyBundle)
     assert [entry["score"] for entry in answer] == sorted(
         (entry["score"] for entry in answer), reverse=True
     )
-    told = {entry["label"]: entry["score"] for entry in answer}
+    scores = {entry["label"]: entry["score"] for entry in answer}
     found = dict(zip(LABELS, expected(tiny_bundle, alone), strict=True))
-    assert told == pytest.approx(found, abs=1e-5)
+    assert scores == pytest.approx(found, abs=1e-5)
 
 
 def test_labels_that_rounding_makes_equal_stand_as_in_our_own_answer(
@@ -38,8 +38,8 @@ def test_labels_that_rounding_makes_equal_stand_as_in_our_own_answer(
     logits[39] = [0, 1, 1.0000002, 0]  # the third is more probable by less than is told
     rewrite(bundle.folder, {LOGITS_FILE: logits})
     own, named = asking(bundle), NODE.replace("node-3", "node-39")
-    (told,) = own("/classify", {"nodes": [{"id": "node-39"}]}).json()["predictions"]
-    assert told["label"] == LABELS[2]
+    (prediction,) = own("/classify", {"nodes": [{"id": "node-39"}]}).json()["predictions"]
+    assert prediction["label"] == LABELS[2]
     first, second, *_ = own("/predict", {"inputs": named}).json()
     assert (first["label"], first["score"]) == (LABELS[2], second["score"])
     (entry,) = own("/classify", {"input": named}).json()["data"]
@@ -50,9 +50,9 @@ def test_predict_answers_a_batch_in_its_order(ask: Ask, tiny_bundle: TinyBundle)
     body = {"inputs": [["http url"], [NODE]], "raw_scores": True}
     first, second = ask("/predict", body).json()
     assert {entry["label"] for entry in first} == set(LABELS)
-    told = {entry["label"]: entry["score"] for entry in second}
+    scores = {entry["label"]: entry["score"] for entry in second}
     logits = dict(zip(LABELS, tiny_bundle.logits[3].tolist(), strict=True))
-    assert told == pytest.approx(logits, abs=1e-5)
+    assert scores == pytest.approx(logits, abs=1e-5)
 
 
 @pytest.mark.parametrize("inputs", [["http", "url"], [["http", "url"]], ["http"], [[]], []])

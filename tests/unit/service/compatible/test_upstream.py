@@ -1,4 +1,4 @@
-"""What the student does not answer: who is asked it, how, and what comes back."""
+"""Questions that the student does not answer are forwarded to the upstream."""
 
 import asyncio
 import json
@@ -99,8 +99,8 @@ def test_what_auto_would_defer_goes_upstream_too(
 def test_a_refusal_of_the_upstream_is_passed_on(
     ask: Ask, upstream: UpstreamServer, questions: Any
 ) -> None:
-    told = {"error": {"message": f"slow down, {KEY}", "type": "rate_limit_error"}}
-    upstream.answer = JSONResponse(told, 429, {"retry-after": "7", "set-cookie": "a=b"})
+    refusal = {"error": {"message": f"slow down, {KEY}", "type": "rate_limit_error"}}
+    upstream.answer = JSONResponse(refusal, 429, {"retry-after": "7", "set-cookie": "a=b"})
     settings = {"upstream_url": upstream.url, "upstream_key": KEY}
     answer = ask("/v1/decisions", body_of(*questions), **settings)
     assert answer.status_code == 429
@@ -125,10 +125,10 @@ def test_an_answer_that_cannot_be_told_is_a_bad_gateway(
 ) -> None:
     upstream.answer = answer
     settings = {"upstream_url": upstream.url, "upstream_key": KEY}
-    told = ask("/v1/decisions", body_of(PREDICATE, CHOICE), **settings)
-    assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_failed")
-    assert told.json()["error"]["type"] == "api_error"
-    assert KEY[:9] not in told.text + caplog.text
+    response = ask("/v1/decisions", body_of(PREDICATE, CHOICE), **settings)
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_failed")
+    assert response.json()["error"]["type"] == "api_error"
+    assert KEY[:9] not in response.text + caplog.text
 
 
 def test_an_upstream_that_is_away_or_late_is_a_bad_gateway(
@@ -155,15 +155,15 @@ def system_body() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         ({"upstream_url": "localhost:8001"}, "--upstream-url"),
         ({"upstream_url": "http://localhost:8001/v1", "upstream_key": "a\nb"}, "--upstream-key"),
         ({"upstream_route": "auto"}, "--upstream-url"),
     ],
 )
-def test_settings_that_reach_nobody_are_refused(flags: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError, match=told) as caught:
+def test_settings_that_reach_nobody_are_refused(flags: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
         load_settings(**flags)
     assert "a\nb" not in str(caught.value)
 

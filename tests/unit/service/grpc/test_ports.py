@@ -1,4 +1,4 @@
-"""Ports of gRPC: whose they are."""
+"""Which process owns the port of gRPC."""
 
 import asyncio
 import socket

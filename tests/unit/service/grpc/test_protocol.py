@@ -1,4 +1,4 @@
-"""The messages' numbers, against those of a client that others wrote."""
+"""The messages' field numbers, against those of a third-party client."""
 
 import pytest
 import tritonclient.grpc.service_pb2 as theirs  # type: ignore[import-untyped]

@@ -133,11 +133,13 @@ def test_nvidias_client_classifies(client: Any, engine: Engine) -> None:
         tensor("text", "", "http socket ü"),
         tensor("neighbors", "", '["node-1", "node-2"]'),
     ]
-    told = client.infer(MODEL, inputs, request_id="mine")
+    response = client.infer(MODEL, inputs, request_id="mine")
     expected = engine.classify(nodes)
-    assert [v.decode() for v in told.as_numpy("label").tolist()] == [p.label for p in expected]
-    np.testing.assert_allclose(told.as_numpy("score"), [p.score or 0 for p in expected], atol=1e-5)
-    assert told.get_response().id == "mine"
+    assert [v.decode() for v in response.as_numpy("label").tolist()] == [p.label for p in expected]
+    np.testing.assert_allclose(
+        response.as_numpy("score"), [p.score or 0 for p in expected], atol=1e-5
+    )
+    assert response.get_response().id == "mine"
     wanted = [triton.InferRequestedOutput("score")]
     alone = client.infer(MODEL, inputs, engine.model_version, outputs=wanted).get_response()
     assert [output.name for output in alone.outputs] == ["score"]
@@ -187,9 +189,9 @@ def test_calls_are_counted_and_answered_with_their_ids(served: tuple[Service, Gr
     with grpc.insecure_channel(server.address) as channel:
         ask = channel.unary_unary(f"/{SERVICE}/ServerLive", None, None)
         _, done = ask.with_call(b"", metadata=(("x-request-id", "one-of-mine"),), timeout=WAIT)
-    told = dict(done.trailing_metadata())
-    assert told["x-request-id"] == "one-of-mine"
-    assert float(told["x-total-time"]) > 0
+    metadata = dict(done.trailing_metadata())
+    assert metadata["x-request-id"] == "one-of-mine"
+    assert float(metadata["x-total-time"]) > 0
     assert b'operation="oip_live",status="200"' in app.parts.metrics.render()
 
 
@@ -289,9 +291,9 @@ def test_calls_beyond_the_limit_are_refused_and_counted(
             refusal = caught.value
             assert refusal.code().name == "RESOURCE_EXHAUSTED"
             assert "overloaded: too many calls" in refusal.details()
-            told = dict(refusal.trailing_metadata())
-            assert told["retry-after"] == "1"
-            assert told["x-request-id"]
+            metadata = dict(refusal.trailing_metadata())
+            assert metadata["retry-after"] == "1"
+            assert metadata["x-request-id"]
             gate.set()
             assert answers.get(timeout=WAIT)[1] is None
         figures = app.parts.metrics.render().decode().splitlines()

@@ -1,4 +1,4 @@
-"""Clients of gRPC that hold what they do not use: calls without messages, unused connections."""
+"""gRPC clients that hold resources unused: calls without messages, idle connections."""
 
 import socket
 import threading
@@ -59,9 +59,9 @@ def test_a_call_without_a_message_keeps_no_other_out(engine: Engine, tmp_path: P
         yield from ()
 
     with running(engine, settings) as (app, server, _):
-        status, told = refusal(server.address, never())
+        status, details = refusal(server.address, never())
         done.set()
-        assert (status, told) == (
+        assert (status, details) == (
             "DEADLINE_EXCEEDED",
             "slow_body: the message did not arrive within 0.2 s",
         )

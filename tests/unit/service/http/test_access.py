@@ -107,7 +107,7 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"sha256": "understudy_secret"}, "'b' has no hexadecimal SHA-256"),  # the key itself
         ({"sha256": "\u00e4" * 64}, "'b' has no hexadecimal SHA-256"),
@@ -117,12 +117,12 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
     ],
 )
 def test_a_key_that_could_open_nothing_or_that_is_another_is_told(
-    tmp_path: Path, change: dict[str, str], told: str
+    tmp_path: Path, change: dict[str, str], message: str
 ) -> None:
     keys = [{"name": n, "role": "read", "sha256": digest_of(n.encode())} for n in ("a", "b")]
     path = tmp_path / "keys.json"
     path.write_text(json.dumps({"keys": [keys[0], keys[1] | change]}))
-    with pytest.raises(SettingsError, match=told) as refused:
+    with pytest.raises(SettingsError, match=message) as refused:
         load_keys(path)
     assert str(path) in str(refused.value)
     assert "understudy_secret" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Who the client is, behind proxies that are trusted and before ones that are not."""
+"""The client's address behind trusted and untrusted proxies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Compressed bodies: what comes out, and how much of it."""
+"""Compressed bodies: their content and their size limits."""
 
 import gzip
 import zlib

@@ -1,4 +1,4 @@
-"""An error in the words of each wire."""
+"""Errors in the form of each API."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from service.http.errors import failure_response
 from understudy.engine.errors import EngineError, UnknownNodeError
 
 
-def told(error: Exception, path: str) -> tuple[int, Any]:
+def failure_of(error: Exception, path: str) -> tuple[int, Any]:
     answer = failure_response(error, path)
     return answer.status_code, msgspec.json.decode(bytes(answer.body))
 
@@ -37,7 +37,7 @@ def test_below_v1_it_is_openais(
     error: EngineError, status: int, kind: str, param: str | None
 ) -> None:
     for path in ("/v1/decisions", "/v1/models", "/v1"):
-        found, body = told(error, path)
+        found, body = failure_of(error, path)
         assert (found, body["error"]) == (
             status,
             {"message": str(error), "type": kind, "param": param, "code": error.code},
@@ -55,7 +55,7 @@ def test_below_v1_it_is_openais(
     ],
 )
 def test_of_systemone_it_is_its_own(error: EngineError, status: int, kind: str) -> None:
-    found, body = told(error, "/v1/systemone")
+    found, body = failure_of(error, "/v1/systemone")
     assert found == status
     assert body["detail"] == {"error_type": kind, "message": f"{error.code}: {error}"}
 
@@ -69,9 +69,9 @@ def test_of_systemone_it_is_its_own(error: EngineError, status: int, kind: str) 
 )
 def test_of_a_wrong_body_systemone_says_where(error: EngineError, way: list[str]) -> None:
     violation = {"loc": way, "msg": str(error), "type": error.code}
-    assert told(error, "/v1/systemone") == (422, {"detail": [violation]})
+    assert failure_of(error, "/v1/systemone") == (422, {"detail": [violation]})
 
 
 @pytest.mark.parametrize("path", ["/classify", "/v10/a", "/v20"])
 def test_elsewhere_it_is_ours(path: str) -> None:
-    assert told(UnknownNodeError("a"), path)[1]["error"]["details"] == {"id": "a"}
+    assert failure_of(UnknownNodeError("a"), path)[1]["error"]["details"] == {"id": "a"}

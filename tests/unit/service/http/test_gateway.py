@@ -1,4 +1,4 @@
-"""The outermost layer, driven by hand."""
+"""The outermost ASGI layer, called directly."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a page of another site can send is refused; what belongs to the service passes."""
+"""Requests that another site's page can send are refused; the service's own pass."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What says one thing twice."""
+"""Bodies that give a field twice."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who reads an answer, however slowly, gets all of it; who does not is let go."""
+"""Slow readers get the whole answer; clients that do not read are disconnected."""
 
 import pytest
 

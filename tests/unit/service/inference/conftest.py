@@ -1,4 +1,4 @@
-"""A service of its own for each test, without a port."""
+"""A separate service for each test, without a port."""
 
 from collections.abc import Iterator
 

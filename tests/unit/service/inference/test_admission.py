@@ -1,4 +1,4 @@
-"""Requests that cannot be answered in their time are refused before anything is done for them."""
+"""Requests that cannot be answered in time are refused before any work."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""One small node by itself is answered on the event loop; what comes together goes as a batch."""
+"""A single small node is answered on the event loop; concurrent ones as a batch."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Batches: company, budgets, refusals, and that nobody is left waiting."""
+"""Batches: gathering, budgets, refusals, and no request left waiting."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Changes whose answer is not wanted for long: not made at all, or told to be on their way."""
+"""Changes whose client leaves early: not made at all, or reported as under way."""
 
 from collections.abc import Sequence
 from threading import Event

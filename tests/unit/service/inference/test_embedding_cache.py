@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.cache import Cache, CacheOptions, RedisLink
+from service.cache import Cache, CacheOptions
 from service.inference.embedding_cache import EmbeddingCache, remembering
+from service.redis_link import RedisLink
 from service.telemetry.metrics import Metrics
 from tests.bundles import HIDDEN, write_tiny_bundle
 from tests.redis_server import RedisServer

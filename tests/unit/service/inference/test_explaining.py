@@ -1,4 +1,4 @@
-"""`explain` over HTTP: what the engine tells, in few batches, within limits."""
+"""`explain` over HTTP: the engine's explanations, in few batches, within limits."""
 
 from typing import Any
 
@@ -46,13 +46,15 @@ def test_every_answer_is_explained_and_a_bad_node_is_not(
     assert answer.status_code == 200
     stored, refused, unseen = answer.json()["predictions"]
     assert "explanation" not in refused
-    for prediction, told in zip((stored, unseen), expected, strict=True):
-        found = msgspec.convert(prediction["explanation"], type(told))
+    for prediction, explanation in zip((stored, unseen), expected, strict=True):
+        found = msgspec.convert(prediction["explanation"], type(explanation))
         assert found.label == prediction["label"]
-        assert found.log_odds == pytest.approx(told.log_odds, abs=1e-4)
+        assert found.log_odds == pytest.approx(explanation.log_odds, abs=1e-4)
         falls = {influence.id: influence.log_odds for influence in found.neighbors}
-        assert falls == pytest.approx({i.id: i.log_odds for i in told.neighbors}, abs=1e-4)
-    parts = sum(len(told.neighbors) + len(told.words or ()) for told in expected)
+        assert falls == pytest.approx({i.id: i.log_odds for i in explanation.neighbors}, abs=1e-4)
+    parts = sum(
+        len(explanation.neighbors) + len(explanation.words or ()) for explanation in expected
+    )
     assert sizes == [1, parts]  # the unseen node, then all that is left out in one batch
     assert float(answer.headers["x-inference-time"]) > 0
 

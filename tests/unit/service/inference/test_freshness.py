@@ -1,4 +1,4 @@
-"""Requests that ask for a version of the graph wait for it, and no longer than they may."""
+"""Requests for a version of the graph wait for it, within their time."""
 
 import asyncio
 from concurrent.futures import Future

@@ -1,4 +1,4 @@
-"""More unseen nodes than can be answered: the newest go first, and nobody is kept for nothing."""
+"""Overload with unseen nodes: the newest go first, and none waits in vain."""
 
 import asyncio
 import threading

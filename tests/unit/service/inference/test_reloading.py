@@ -1,4 +1,4 @@
-"""A reload loses no change, and whatever it meets is told, counted and survived."""
+"""A reload loses no change; every problem it meets is reported, counted and survived."""
 
 import asyncio
 import logging

@@ -170,13 +170,13 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [("resources/list", "resources/list"), ("x" * 100_000, "x" * 100 + "…")],
 )
-def test_an_unknown_method_is_told_back_in_short(url: str, name: str, told: str) -> None:
+def test_an_unknown_method_is_told_back_in_short(url: str, name: str, message: str) -> None:
     asked = {"jsonrpc": "2.0", "id": 1, "method": name}
     error = httpx.post(f"{url}/mcp", json=asked, headers=HEADERS).json()["error"]
-    assert error == {"code": -32601, "message": "Method not found", "data": told}
+    assert error == {"code": -32601, "message": "Method not found", "data": message}
 
 
 def test_a_notification_of_an_unknown_method_is_no_failure(

@@ -1,4 +1,4 @@
-"""What the routes' tests share."""
+"""Fixtures of the routes' tests."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Nodes in pages, by words and around a node, over the routes."""
+"""Pages of nodes, search, and surroundings of a node, over HTTP."""
 
 import asyncio
 import threading
@@ -131,15 +131,15 @@ def test_lists_and_searches_are_waited_for_no_longer_than_is_wished_and_not_by_t
         gate = threading.Event()
         held = asyncio.create_task(app.parts.executor.run(gate.wait))
         await asyncio.sleep(0)
-        told = []
+        pages = []
         for most in (100, 1):
             app.parts.executor.most = most
             soon = {"x-timeout-seconds": "0.02"}
             sent = [client.request(m, path, json=body, headers=soon) for m, path, body in asked]
             answers = [await each for each in sent]
-            told.append({(a.status_code, a.headers.get("retry-after")) for a in answers})
+            pages.append({(a.status_code, a.headers.get("retry-after")) for a in answers})
         gate.set()
         await held
-        return told
+        return pages
 
     assert talk(app, ask) == [{(504, None)}, {(429, "1")}]

@@ -1,4 +1,4 @@
-"""Names of any length: those that are kept or told back are bounded, and no error repeats them."""
+"""Long names: stored and returned ones are bounded, and no error repeats them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where a field takes one of some words, the error for another value lists them."""
+"""Errors of a field with fixed values list these values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Routes in process: where work runs, what the document says, what every protocol shares."""
+"""Routes in process: threads, the OpenAPI document, and what all protocols share."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""What no route reads is refused: parameters, bodies, and what is said twice."""
+"""Parameters, bodies and repeated fields that no route reads are refused."""
 
 import re
 
@@ -84,9 +84,9 @@ def test_a_body_that_says_nothing_is_none(engine: Engine, content: bytes) -> Non
     app = create_app(engine, Settings())
 
     async def ask(client: httpx.AsyncClient) -> list[int]:
-        told = {"content": content, "headers": JSON_BODY}
+        options = {"content": content, "headers": JSON_BODY}
         sent = [("GET", "/nodes/node-1/similar"), ("DELETE", "/nodes/node-1")]
-        return [(await client.request(*each, **told)).status_code for each in sent]  # type: ignore[arg-type]
+        return [(await client.request(*each, **options)).status_code for each in sent]  # type: ignore[arg-type]
 
     assert talk(app, ask) == [200, 200]
 

@@ -59,7 +59,7 @@ def test_openais_client_reads_the_vectors(engine: Engine, url: str, form: str | 
             input=["http json", "node-3"],
             **given,
         )
-    told = expected(engine, Node(text="http json"), Node(id="node-3"))
+    expected_vectors = expected(engine, Node(text="http json"), Node(id="node-3"))
     assert [entry.index for entry in answer.data] == [0, 1]
     assert [entry.model_extra for entry in answer.data] == [{"node": "unseen"}, {"node": "stored"}]
     if form == "base64":
@@ -67,7 +67,7 @@ def test_openais_client_reads_the_vectors(engine: Engine, url: str, form: str | 
         vectors = [np.frombuffer(b64decode(text), "<f4") for text in texts]
     else:
         vectors = [np.array(entry.embedding) for entry in answer.data]
-    np.testing.assert_allclose(vectors, told, atol=1e-6)
+    np.testing.assert_allclose(vectors, expected_vectors, atol=1e-6)
     assert answer.usage.total_tokens > 0
     assert answer.model == "tiny-hashing"
 
@@ -75,8 +75,8 @@ def test_openais_client_reads_the_vectors(engine: Engine, url: str, form: str | 
 def test_a_node_with_neighbors_and_a_lone_string(engine: Engine, client: httpx.Client) -> None:
     node = {"text": "http", "neighbors": ["node-1", "node-2"]}
     answer = client.post("/v1/embeddings", json={"input": [node]}).json()
-    told = expected(engine, Node(text="http", neighbors=("node-1", "node-2")))
-    np.testing.assert_allclose(answer["data"][0]["embedding"], told[0], atol=1e-6)
+    vectors = expected(engine, Node(text="http", neighbors=("node-1", "node-2")))
+    np.testing.assert_allclose(answer["data"][0]["embedding"], vectors[0], atol=1e-6)
     (lone,) = client.post("/v1/embeddings", json={"input": "node-1"}).json()["data"]
     assert (lone["node"], len(lone["embedding"])) == ("stored", HIDDEN)
 

@@ -1,4 +1,4 @@
-"""The whole graph: how many read it at a time, and whether what they read is of one version."""
+"""Streams of the whole graph: their number is limited, and each is of one version."""
 
 import asyncio
 import shutil
@@ -40,11 +40,11 @@ def test_its_end_is_not_told_where_its_files_were_overwritten_meanwhile(tmp_path
     other = write_tiny_bundle(tmp_path / "other", graph=replace(graph, texts=shouted))
     with Engine.open(bundle.folder) as engine:
         lines = graph_lines(engine.state.graph)
-        told = lines_if_whole(lines, engine.writer.originals)
-        sent = [next(told), next(told)]
+        checked = lines_if_whole(lines, engine.writer.originals)
+        sent = [next(checked), next(checked)]
         shutil.copytree(other.folder, bundle.folder, dirs_exist_ok=True)
         with pytest.raises(NotReadyError, match="overwritten in place"):
-            sent.extend(told)
+            sent.extend(checked)
     assert b'"kind":"node"' in b"".join(sent)
     assert b'"kind":"end"' not in b"".join(sent)
 

@@ -1,4 +1,4 @@
-"""Figures of several processes as those of one service."""
+"""The metrics of several processes merged into those of one service."""
 
 import msgspec
 
@@ -23,18 +23,23 @@ def values(text: bytes) -> dict[str, float]:
 
 def test_counts_are_added_and_gauges_as_they_mean() -> None:
     one, two, dead = (figures_of(m) for m in (counting(2, 7), counting(5, 6), counting(1, 99)))
-    told = values(MergedFigures(Metrics(), {1: one, 2: two}, dead, 3).render())
-    assert "understudy_queue_nodes" not in told  # of metrics that do not know it
-    told = values(MergedFigures(counting(0, 0), {1: one, 2: two}, dead, 3).render())
-    assert told['understudy_requests_total{operation="classify",status="200"}'] == 8
+    merged = values(MergedFigures(Metrics(), {1: one, 2: two}, dead, 3).render())
+    assert "understudy_queue_nodes" not in merged  # of metrics that do not know it
+    merged = values(MergedFigures(counting(0, 0), {1: one, 2: two}, dead, 3).render())
+    assert merged['understudy_requests_total{operation="classify",status="200"}'] == 8
     bucket = 'understudy_request_seconds_bucket{le="%s",operation="classify"}'
-    assert [told[bucket % bound] for bound in ("0.0025", "0.005", "0.01", "0.025")] == [0, 1, 2, 3]
-    assert told["understudy_queue_nodes"] == 7  # not the dead one's
-    assert told["understudy_graph_version"] == 7
-    assert told["understudy_ready"] == 0
-    assert told['understudy_worker_graph_version{worker="2"}'] == 6
-    assert told["understudy_workers"] == 2
-    assert told["understudy_worker_restarts_total"] == 3
+    assert [merged[bucket % bound] for bound in ("0.0025", "0.005", "0.01", "0.025")] == [
+        0,
+        1,
+        2,
+        3,
+    ]
+    assert merged["understudy_queue_nodes"] == 7  # not the dead one's
+    assert merged["understudy_graph_version"] == 7
+    assert merged["understudy_ready"] == 0
+    assert merged['understudy_worker_graph_version{worker="2"}'] == 6
+    assert merged["understudy_workers"] == 2
+    assert merged["understudy_worker_restarts_total"] == 3
 
 
 def test_figures_come_through_a_message_as_they_were() -> None:

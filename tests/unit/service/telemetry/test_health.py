@@ -111,15 +111,15 @@ def test_a_log_that_is_away_leaves_all_ready_and_one_that_cannot_be_followed_non
     with Engine.open(tiny_bundle.folder) as engine:
         parts = create_app(engine, Settings(probe_seconds=60)).parts
 
-        def told() -> bool:
+        def reports_ready() -> bool:
             return "understudy_ready 1.0" in parts.metrics.render().decode().splitlines()
 
         async def check() -> None:
             engine.writer.failure = LogUnavailableError("it is away")
             await parts.health.check()
-            assert told()
+            assert reports_ready()
             engine.writer.failure = JournalFailedError("it is gone")
-            assert not told()  # whoever asked last for readiness
+            assert not reports_ready()  # whoever asked last for readiness
             with pytest.raises(NotReadyError, match="changes cannot be followed; see the log"):
                 await parts.health.check()
             engine.writer.failure = None

@@ -1,4 +1,4 @@
-"""The log's writer: what waits, what is left out and what tells of it."""
+"""The log's writer: what waits, what is left out, and the line that says so."""
 
 import logging
 import mmap
@@ -66,9 +66,9 @@ def test_nobody_waits_for_a_reader_that_stands_still(
         say(writer, LINE)
     assert lines_left_out() == left_out
     assert os.read(pipe[0], PIPE_BYTES) == b"." * PIPE_BYTES
-    *read, told = read_until_told(pipe[0])
+    *read, remark = read_until_told(pipe[0])
     assert read == [LINE] * kept
-    assert told.startswith(f"{left_out:,} lines of the log were left out")
+    assert remark.startswith(f"{left_out:,} lines of the log were left out")
     say(writer, "and on")
     assert os.read(pipe[0], PIPE_BYTES) == b"and on\n"
 
@@ -88,9 +88,9 @@ def test_a_full_disk_loses_lines_and_no_more(
     say(writer, "room again")
     writer.flush()
     os.close(free)
-    first, told = (tmp_path / "log").read_text().splitlines()
+    first, remark = (tmp_path / "log").read_text().splitlines()
     assert first == "room again"
-    assert told.startswith("3 lines of the log were left out")
+    assert remark.startswith("3 lines of the log were left out")
 
 
 @pytest.mark.timeout(60)
@@ -108,11 +108,11 @@ def test_after_half_a_line_the_next_is_whole(
         filler.unlink()
         say(writer, "room again")
         writer.flush()
-        half, whole, told = (disk / "log").read_text().splitlines()
+        half, whole, remark = (disk / "log").read_text().splitlines()
         os.close(log)
     assert half == ("half " * mmap.PAGESIZE)[: mmap.PAGESIZE]
     assert whole == "room again"
-    assert told.startswith("2 lines of the log were left out")
+    assert remark.startswith("2 lines of the log were left out")
 
 
 @pytest.mark.timeout(60)

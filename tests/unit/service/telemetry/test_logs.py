@@ -1,4 +1,4 @@
-"""One JSON object a line, and never a text."""
+"""One JSON object per line, and never a client's text."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""One span a request, in the caller's trace."""
+"""One span per request, in the caller's trace."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Questions and answers between two processes, here two ends on one loop."""
+"""Questions and answers between two processes, here two ends on one event loop."""
 
 import asyncio
 import socket

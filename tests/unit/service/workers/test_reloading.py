@@ -1,4 +1,4 @@
-"""Signals that ask for a reload while one runs."""
+"""Signals that request a reload while one runs."""
 
 import asyncio
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The folder of a log that ends with the service."""
+"""The temporary folder of a log, which ends with the service."""
 
 import fcntl
 import os

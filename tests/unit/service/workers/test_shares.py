@@ -1,4 +1,4 @@
-"""What one of several workers gets of what is set for all."""
+"""How settings of the whole service are divided among workers."""
 
 import pytest
 
@@ -34,9 +34,9 @@ def test_threads_of_all_workers_fit_the_cores(
 ) -> None:
     settings = of(workers=workers, threads=threads)
     assert share_of(settings, available).threads == each
-    told = " ".join(remarks(settings, available))
-    assert (f"--threads {each} instead of {threads}" in told) == (each < threads)
-    assert ("not faster" in told) == (workers > available)
+    text = " ".join(remarks(settings, available))
+    assert (f"--threads {each} instead of {threads}" in text) == (each < threads)
+    assert ("not faster" in text) == (workers > available)
 
 
 def test_far_more_workers_than_cores_are_refused() -> None:

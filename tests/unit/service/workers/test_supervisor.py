@@ -1,4 +1,4 @@
-"""What the supervisor does about workers that cannot serve."""
+"""What the supervisor does with workers that cannot serve."""
 
 import asyncio
 import faulthandler

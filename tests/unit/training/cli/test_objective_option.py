@@ -1,4 +1,4 @@
-"""`--objective`, read before torch is imported."""
+"""`--objective`, parsed before torch is imported."""
 
 import subprocess
 import sys

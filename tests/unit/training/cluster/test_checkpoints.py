@@ -1,4 +1,4 @@
-"""A run goes on from what was kept of it, whether its best epoch was the last one or not."""
+"""A run resumes from its checkpoint, whether its last epoch was the best or not."""
 
 from pathlib import Path
 

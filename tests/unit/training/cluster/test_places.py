@@ -1,4 +1,4 @@
-"""What is said of a cluster is checked alike from the command line and from Python."""
+"""Options of a cluster are checked alike on the command line and in Python."""
 
 from pathlib import Path
 
@@ -50,17 +50,17 @@ def test_a_step_grows_with_the_workers_and_an_epoch_keeps_its_steps(tmp_path: Pa
     save_graph(synthetic_graph(options), tmp_path / "graph")
     most = graph_size(tmp_path / "graph").train // STEPS
     assert most > 2 * BATCH
-    told: list[str] = []
+    reports: list[str] = []
 
     def seeds(workers: int, options: DistillOptions) -> int:
         place = FittingElsewhere(fit, workers)
-        found = placed(tmp_path / "graph", options, lambda _, line: told.append(line), place)
+        found = placed(tmp_path / "graph", options, lambda _, line: reports.append(line), place)
         assert not found.fitting
         return found.training.batch_size
 
     left_to_us = DistillOptions(fitting=True)
     assert [seeds(workers, left_to_us) for workers in (1, 2, 64)] == [BATCH, 2 * BATCH, most]
-    assert told[1] == "2,048 nodes per step, shared by 2 workers; see --batch-size"
+    assert reports[1] == "2,048 nodes per step, shared by 2 workers; see --batch-size"
     assert seeds(64, DistillOptions(training=TrainingConfig(batch_size=96))) == 96
 
 

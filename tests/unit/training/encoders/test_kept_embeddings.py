@@ -1,4 +1,4 @@
-"""Embeddings and hashed texts in the cache: as they were written, or made again."""
+"""Cached embeddings and hashed texts: read as written, or computed again."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Texts kept as words give the same rows as texts hashed at once."""
+"""Texts stored as words give the same rows as texts hashed at once."""
 
 import numpy as np
 import pytest

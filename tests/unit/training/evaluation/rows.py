@@ -1,4 +1,4 @@
-"""Made-up rows of runs."""
+"""Invented rows of runs."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the controls of an evaluation take away from a teacher, and what they keep."""
+"""What the controls of an evaluation remove from a teacher, and what they keep."""
 
 from dataclasses import replace
 

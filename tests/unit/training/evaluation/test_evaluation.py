@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from training import interface
 from training.errors import EvaluationError, TrainingError
 from training.evaluation.evaluate import check_plan, check_splits, evaluate, whole_sets
 from training.evaluation.folder import EvaluationFolder
@@ -24,6 +23,7 @@ from training.evaluation.splits import (
     split_graph,
     withheld_nodes,
 )
+from training.interface.evaluate import evaluate as evaluate_in_python
 from training.recipe_names import COMBINED, HARD, RANDOM, VANILLA
 from training.recipes import RECIPES, recipe_weights
 from training.teacher.encoder import EncoderOptions
@@ -116,7 +116,7 @@ def test_unknown_names_are_told() -> None:
 
 def test_one_word_is_not_read_as_the_names_of_its_letters(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match=r"students takes several values, such as \['sage'\]"):
-        interface.evaluate(tmp_path / "graph", tmp_path / "out", students="sage")
+        evaluate_in_python(tmp_path / "graph", tmp_path / "out", students="sage")
 
 
 def test_reliability_counts_every_node() -> None:

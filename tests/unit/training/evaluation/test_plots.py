@@ -1,4 +1,4 @@
-"""What drawing says, and does not say."""
+"""What drawing logs."""
 
 import os
 import subprocess

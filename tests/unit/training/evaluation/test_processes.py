@@ -1,4 +1,4 @@
-"""In which order processes are given what evaluations have to do."""
+"""The order in which an evaluation's work is given to processes."""
 
 import multiprocessing
 import signal
@@ -49,15 +49,15 @@ def test_a_stage_waits_for_the_one_before_and_others_work_meanwhile() -> None:
     first = [deque([diary.task("prepare", other_done)])]
     first += [deque([diary.task("0"), diary.task("1")]), deque([diary.task("conclude")])]
     other = [deque([diary.task("a"), diary.task("b")]), deque[Task]([last])]
-    told: list[int] = []
+    reports: list[int] = []
     with ThreadPoolExecutor(2) as pool:
-        follow(pool, 2, [deque(first), deque(other)], lambda: told.append(len(diary.notes)))
+        follow(pool, 2, [deque(first), deque(other)], lambda: reports.append(len(diary.notes)))
     assert diary.when("the other one is done") < diary.when("prepare ends")
     assert diary.when("prepare ends") < min(diary.when("0 begins"), diary.when("1 begins"))
     assert max(diary.when("0 ends"), diary.when("1 ends")) < diary.when("conclude begins")
     assert diary.notes[-1] == "conclude ends"
     assert diary.most == 2
-    assert told
+    assert reports
 
 
 def test_the_first_error_ends_all() -> None:

@@ -62,13 +62,13 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_labelled_nodes_are_counted_in_the_whole_graph() -> None:
     """What two splits' test nodes have in common is read of it: of a part it would be too much."""
     graph = tiny_graph()
-    told = asdict(ROW)
-    made = {name: told[name] for name in ("date", "processor", "cores", "versions", "command")}
+    record = asdict(ROW)
+    made = {name: record[name] for name in ("date", "processor", "cores", "versions", "command")}
     result = {
-        "key": {n: told[n] for n in ("split", "seed", "encoder", "student", "recipe")},
+        "key": {n: record[n] for n in ("split", "seed", "encoder", "student", "recipe")},
         "teacher": "",
         "sizes": {"labeled": graph.num_nodes - 4, "train": 20, "val": 8, "test": 8},
-        "metrics": {n: told[n] for n in told if n.startswith("test_") or n in MEASURED},
+        "metrics": {n: record[n] for n in record if n.startswith("test_") or n in MEASURED},
         "panel": "",
         "panel_right": "",
         "made": made,

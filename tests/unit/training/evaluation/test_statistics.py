@@ -1,4 +1,4 @@
-"""Differences over splits, against answers that are known."""
+"""Differences over splits, against known results."""
 
 import math
 
@@ -95,10 +95,10 @@ def test_holm_is_that_of_a_hand_computation_and_passes_over_what_was_not_tested(
     parts["single"] = one
     key = way(one[0][0])
     given = {((name, *key[1:]), key): difference(*both) for name, both in parts.items()}
-    told = [d.p_holm for d in corrected(given).values()]
+    holm = [d.p_holm for d in corrected(given).values()]
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, and never below the one before.
-    assert told[:4] == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert math.isnan(told[4])
+    assert holm[:4] == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert math.isnan(holm[4])
     assert [d.significant for d in corrected(given).values()] == [True, False, False, True, False]
     assert corrected({}) == {}
 

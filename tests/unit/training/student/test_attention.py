@@ -1,4 +1,4 @@
-"""Our attention is PyG's: forward, backward, on whole graphs and where edges go one way."""
+"""Our attention equals PyG's: forward, backward, on whole and on directed graphs."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Drawn neighbourhoods: seeds first, and the whole graph's answer where nothing is left out."""
+"""Sampled neighbourhoods: seeds first, and the whole graph's result if nothing is left out."""
 
 from dataclasses import replace
 from typing import cast

@@ -1,4 +1,4 @@
-"""Rows in blocks give what all rows at once give, and the same gradients."""
+"""Blocks of rows give the results and the gradients of all rows at once."""
 
 from collections.abc import Iterator
 from typing import cast

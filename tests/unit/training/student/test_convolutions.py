@@ -1,4 +1,4 @@
-"""PyG's generated code lies in no folder once its layers can be made."""
+"""PyG's generated code is removed from the disk once its layers can be made."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Asking an endpoint of any form: bounded, retried, kept, and stopped."""
+"""Asking an endpoint: limited, retried, cached, and stopped."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ NET = Reply("net", 0, (-0.1, -2.35), Usage(1, 100, 2))
 
 @dataclass
 class ToldAsker:
-    """Says what it is told to; holds the first questions until there are `together`."""
+    """Answers as `say` does; holds the first questions until there are `together`."""
 
     say: Callable[[int], Reply | AskError] = lambda number: NET
     asked: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class ToldAsker:
     most: int = 0
     full: asyncio.Event = field(default_factory=asyncio.Event)
     closed: bool = False
-    form: str = "told"
+    form: str = "scripted"
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
         self.asked.append(prompt.description)
@@ -204,7 +204,7 @@ def test_few_answers_or_kept_ones_are_judged_in_the_end(
     nonsense = Reply("perhaps", None, None, Usage(1, 100, 9))
     with pytest.raises(EndpointError, match=r"5 of 5 .*'perhaps'; try another model"):
         ask(ToldAsker(lambda number: nonsense), tmp_path, count=5)
-    with KeptAnswers(tmp_path / "answers.sqlite", "a-model", "told", LABELS) as kept:
+    with KeptAnswers(tmp_path / "answers.sqlite", "a-model", "scripted", LABELS) as kept:
         for prompt in PROMPTS[:20]:
             kept.put(prompt, nonsense)
     with pytest.raises(EndpointError, match="20 of 30 questions with none of the labels"):

@@ -1,4 +1,4 @@
-"""Which nodes are asked about, where not all can be."""
+"""Which nodes are asked about under a budget."""
 
 import json
 from collections.abc import Sequence
@@ -177,7 +177,7 @@ def test_answers_depend_on_the_budget_and_on_its_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "told"),
+    ("budget", "message"),
     [
         (
             Budget(calls=5, choice="uncertain", hard={"nobody": 1.0}),
@@ -187,11 +187,11 @@ def test_answers_depend_on_the_budget_and_on_its_choice() -> None:
     ],
 )
 def test_a_wrong_budget_is_told_before_hours_of_tuning(
-    tmp_path: Path, budget: Budget, told: str
+    tmp_path: Path, budget: Budget, message: str
 ) -> None:
     save_graph(GRAPH, tmp_path / "graph")
     stages = set[str]()
-    with pytest.raises(TeacherError, match=told):
+    with pytest.raises(TeacherError, match=message):
         teach(
             tmp_path / "graph",
             tmp_path / "teacher",

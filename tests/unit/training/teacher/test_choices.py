@@ -1,4 +1,4 @@
-"""What is said of a teacher, and what suits its kind."""
+"""The choices of a teacher, and which its kind reads."""
 
 import math
 from collections.abc import Callable

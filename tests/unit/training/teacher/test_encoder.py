@@ -1,4 +1,4 @@
-"""The encoder teacher in bfloat16 against the same one in float32."""
+"""The encoder teacher in bfloat16, against float32."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A head that is fitted to kept features."""
+"""A head fitted to cached features."""
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ def test_heads_say_about_training_nodes_what_others_tell_of_them() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 150)
     telling = generator.normal(size=(2, 150, 60))
-    told = np.r_[:100, 120:150]
-    telling[:, told, :3] += 6 * np.eye(3)[labels[told]]
+    known = np.r_[:100, 120:150]
+    telling[:, known, :3] += 6 * np.eye(3)[labels[known]]
     train, validation, folds = np.arange(120), np.arange(120, 150), np.arange(120) % 5
     said = answers_out_of_fold(telling, labels, train, validation, folds, 3)
     assert said.shape == (2, 120, 3)

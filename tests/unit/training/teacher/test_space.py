@@ -1,4 +1,4 @@
-"""A disk with too little room for a teacher's answers."""
+"""Too little disk space for a teacher's answers."""
 
 import shutil
 from collections.abc import Iterator, Sequence

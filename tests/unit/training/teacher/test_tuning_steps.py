@@ -1,4 +1,4 @@
-"""Steps of tuning: in parts, and in half precision without losing what is small."""
+"""Steps of tuning: in parts, and in half precision without losing small updates."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The endpoint of a teacher: its refusals, and that requests of one batch keep apart."""
+"""A teacher's endpoint: refusals, and independence of the requests in a batch."""
 
 import asyncio
 import json

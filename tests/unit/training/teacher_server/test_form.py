@@ -1,4 +1,4 @@
-"""What a teacher folder says of how it is to be asked: as it was tuned."""
+"""How a teacher folder says it must be asked: as it was tuned."""
 
 import json
 from pathlib import Path

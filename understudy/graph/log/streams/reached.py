@@ -37,7 +37,7 @@ class Reached:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = Lock()
-        self.kept: Mark | None = None  # last mark written by this process
+        self.written: Mark | None = None  # last mark written by this process
         self.durable = False  # whether that one is on disk
         self.failing = False
 
@@ -67,7 +67,7 @@ class Reached:
         """
         mark = Mark(birth, number, link)
         with self.lock:
-            if mark == self.kept and self.durable >= durable:
+            if mark == self.written and self.durable >= durable:
                 return
             try:
                 before = self.read()
@@ -84,10 +84,10 @@ class Reached:
                     )
                 self.failing = True
             else:
-                self.kept, self.durable, self.failing = mark, durable, False
+                self.written, self.durable, self.failing = mark, durable, False
 
     def forget(self) -> None:
         """Removes the file."""
         with self.lock:
             self.path.unlink(missing_ok=True)
-            self.kept, self.durable = None, False
+            self.written, self.durable = None, False

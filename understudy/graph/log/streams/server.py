@@ -301,7 +301,7 @@ def patiently(work: Callable[[], Result], seconds: float, announce: bool = False
     Raises:
         LogAwayError: it was away for the whole time.
     """
-    until, pause, said = monotonic() + seconds, FIRST_PAUSE, False
+    until, pause, announced = monotonic() + seconds, FIRST_PAUSE, False
     while True:
         try:
             return work()
@@ -312,9 +312,9 @@ def patiently(work: Callable[[], Result], seconds: float, announce: bool = False
                     raise
                 tried = f"{away}, after {seconds:g} s"
                 raise LogAwayError(f"{tried}: start it, or correct --log") from error
-            if announce and not said:
+            if announce and not announced:
                 logger.warning("%s: waiting for it up to %g s", away, seconds)
-                said = True
+                announced = True
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -1,4 +1,4 @@
-"""What is told beside a teacher: chance, and labels spread without one."""
+"""Baselines beside a teacher: chance, and labels spread without one."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Answers that nothing could be learned from are refused when their folder is opened."""
+"""Unusable answers are refused when their folder is opened."""
 
 from pathlib import Path
 from shutil import copytree

@@ -1,4 +1,4 @@
-"""How sure a teacher is, where it answered about a few validation nodes alone."""
+"""The certainty of a teacher that answered about only a few validation nodes."""
 
 from dataclasses import replace
 
@@ -11,9 +11,9 @@ from training.teacher.answers.views import make_targets
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
-@pytest.mark.parametrize(("validation", "told"), [(4, True), (80, False)])
+@pytest.mark.parametrize(("validation", "warned"), [(4, True), (80, False)])
 def test_a_few_right_answers_make_no_teacher_certain(
-    validation: int, told: bool, caplog: pytest.LogCaptureFixture
+    validation: int, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=400, classes=3))
     graph = replace(graph, splits={**graph.splits, "val": graph.splits["val"][:validation]})
@@ -22,8 +22,8 @@ def test_a_few_right_answers_make_no_teacher_certain(
     answers = HopAnswers(np.sort(nodes), np.log(shares[None, np.sort(nodes)]).astype(np.float32))
     targets = make_targets(graph, (0,), answers)
     surest = float(targets.log_probabilities[torch.from_numpy(np.sort(nodes))].max().exp())
-    assert (f"answered about only {validation} validation nodes" in caplog.text) == told
-    if told:  # all four right: (4 + 1) / (4 + 2) is what they can tell
+    assert (f"answered about only {validation} validation nodes" in caplog.text) == warned
+    if warned:  # all four right: (4 + 1) / (4 + 2) is what they can tell
         assert surest == pytest.approx(5 / 6, abs=0.01)
     else:
         assert surest > 0.99

@@ -1,4 +1,4 @@
-"""The teacher that is served is the one that was measured: one hop, the model's own answers."""
+"""The served teacher is the measured one: one hop, the model's own answers."""
 
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -46,9 +46,9 @@ def graph() -> TextGraph:
 def write(folder: Path, graph: TextGraph, wrong: int) -> Path:
     """A teacher that is right at hop 1, but for some validation nodes, and wrong elsewhere."""
     values = np.log(np.full((3, graph.num_nodes, graph.num_classes), 0.1, np.float32))
-    told = np.stack([(graph.labels + 1) % 3, graph.labels, (graph.labels + 1) % 3])
-    told[1, graph.splits["val"][:wrong]] = (graph.labels[graph.splits["val"][:wrong]] + 2) % 3
-    np.put_along_axis(values, told[..., None], np.log(0.8), axis=2)
+    named = np.stack([(graph.labels + 1) % 3, graph.labels, (graph.labels + 1) % 3])
+    named[1, graph.splits["val"][:wrong]] = (graph.labels[graph.splits["val"][:wrong]] + 2) % 3
+    np.put_along_axis(values, named[..., None], np.log(0.8), axis=2)
     everybody = np.arange(graph.num_nodes)
     perfect = np.log(0.9 * np.eye(3, dtype=np.float32)[graph.labels] + 0.03)
     answers = small_answers(graph)

@@ -1,4 +1,4 @@
-"""Answers that are spread over the edges."""
+"""Answers spread over the edges."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is read of a teacher's folder is one teacher's, though another is put in its place."""
+"""A teacher's folder is read consistently while another one replaces it."""
 
 import shutil
 from dataclasses import replace
@@ -83,8 +83,8 @@ def test_answers_that_may_not_be_read_are_not_called_damaged() -> None:
     with open_to_all() as place:
         folder = write(place / "teacher", 0.25)
         (folder / ANSWERS_FILE).chmod(0)
-        told = rf"{ANSWERS_FILE}: Permission denied$".replace(".", r"\.")
-        with as_nobody(), pytest.raises(TeacherError, match=told):
+        message = rf"{ANSWERS_FILE}: Permission denied$".replace(".", r"\.")
+        with as_nobody(), pytest.raises(TeacherError, match=message):
             read_teacher(folder, small_graph())
 
 

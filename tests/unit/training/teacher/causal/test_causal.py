@@ -1,4 +1,4 @@
-"""The causal teacher against what one would compute without any sharing or caching."""
+"""The causal teacher, against computation without any sharing or caching."""
 
 import shutil
 from dataclasses import replace
@@ -229,8 +229,8 @@ def test_a_long_description_is_cut_and_the_question_kept(teacher: CausalTeacher)
 def test_labels_that_leave_no_room_are_told(teacher: CausalTeacher) -> None:
     short = replace(teacher, options=replace(teacher.options, max_tokens=180))
     many = Prompt("Sort: " + "; ".join(f"category {number}" for number in range(60)), "Doors " * 90)
-    told = r"leaves 0 of 180 .* raise --max-tokens to \d+ .* what --label-descriptions says"
-    with pytest.raises(TeacherError, match=told):
+    message = r"leaves 0 of 180 .* raise --max-tokens to \d+ .* what --label-descriptions says"
+    with pytest.raises(TeacherError, match=message):
         short.answer([many])
 
 

@@ -1,4 +1,4 @@
-"""Prompts and labels as tokens: as the whole text is tokenised, and with nothing smuggled in."""
+"""Prompts and labels as tokens: equal to tokenising the whole text, and not injectable."""
 
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,8 @@ def test_a_chat_template_frames_question_and_answer() -> None:
     chat = [{"role": "user", "content": PROMPT.text}]
     asked = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     assert joined(tokens, PROMPT) == asked
-    told = [*chat, {"role": "assistant", "content": "sound"}]
-    ids = tokenizer.apply_chat_template(told, return_dict=False)
+    conversation = [*chat, {"role": "assistant", "content": "sound"}]
+    ids = tokenizer.apply_chat_template(conversation, return_dict=False)
     answered = [*asked, *tokens.label("sound"), tokens.frame.end]
     assert ids[: len(answered)] == answered
     assert tokenizer.convert_ids_to_tokens(tokens.frame.end) == "</turn>"

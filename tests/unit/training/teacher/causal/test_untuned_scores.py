@@ -1,4 +1,4 @@
-"""How an untuned model's labels compare, and how that is chosen."""
+"""How an untuned model compares labels, and how the method is chosen."""
 
 from dataclasses import replace
 
@@ -67,6 +67,8 @@ def test_the_way_that_is_right_on_validation_is_taken(teacher: CausalTeacher, sc
 def test_tuned_labels_compare_by_what_they_were_tuned_for(teacher: CausalTeacher) -> None:
     chosen = with_chosen_scores(teacher, examples(GRAPH.labels), TuningOptions(epochs=1))
     assert chosen.options.scores == SUM
-    told = with_scores(teacher, MEAN)
-    assert with_chosen_scores(told, examples(GRAPH.labels), TuningOptions(epochs=0)) is told
-    assert replace(told.options, scores=AUTO) == teacher.options
+    with_mean = with_scores(teacher, MEAN)
+    assert (
+        with_chosen_scores(with_mean, examples(GRAPH.labels), TuningOptions(epochs=0)) is with_mean
+    )
+    assert replace(with_mean.options, scores=AUTO) == teacher.options

@@ -1,4 +1,4 @@
-"""A backend that answers as it is told to, and what asks it."""
+"""A teacher's backend whose answers a test scripts, and the parts of the service that ask it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,21 +16,21 @@ from understudy.graph.prompts import Prompt
 
 
 @dataclass
-class ToldTeacher:
-    """A backend that says what it is told to, once it may."""
+class ScriptedTeacher:
+    """A backend that answers a prompt as `script` does, once `released` is set."""
 
-    say: Callable[[Prompt], Opinion | Exception] = lambda prompt: Opinion("net")
+    script: Callable[[Prompt], Opinion | Exception] = lambda prompt: Opinion("net")
     released: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[Prompt] = field(default_factory=list)
-    name: str = "told"
+    name: str = "scripted"
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
         self.asked.append(prompt)
         await self.released.wait()
-        said = self.say(prompt)
-        if isinstance(said, Exception):
-            raise said
-        return said
+        answer = self.script(prompt)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def close(self) -> None:
         pass
@@ -41,8 +41,8 @@ def open_teacher(metrics: Metrics, **options: int) -> Teacher:
     return Teacher(cache, TeacherOptions(**options), metrics)
 
 
-def asking(backend: ToldTeacher, share: float = 0.0, **options: int) -> Asking:
-    """Asks the one backend about every bundle, in its labels."""
+def asking(backend: ScriptedTeacher, share: float = 0.0, **options: int) -> Asking:
+    """Makes what asks this one backend about every bundle, in the bundle's labels."""
 
     def setup_of(manifest: Manifest) -> TeacherSetup:
         return TeacherSetup(Questions(QuestionOptions(), manifest.label_names), backend)
