@@ -6,14 +6,17 @@ from pathlib import Path
 
 from export.bundle import export_bundle
 from export.cluster.places import passes_place
+from export.errors import ExportError
 from export.options import EncoderPrecision, ExportOptions
 from understudy.bundle import Manifest
 from understudy.cluster.options import check_cluster
 from understudy.extras import needed
 from understudy.graph.cached_graph import GraphSource, graph_folder
+from understudy.plain_arguments import plain_arguments
 from understudy.progress import Progress, silent
 
 
+@plain_arguments(ExportError)
 def export(
     student: Path | str,
     bundle: Path | str,

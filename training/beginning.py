@@ -8,7 +8,7 @@ from typing import Any
 from training.config import DistillChoices
 from training.errors import CheckpointError, TrainingError
 from understudy.folders.kinds import STUDENT, marked
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph.files import check_readable
 
 SHAPE = ("layers", "hidden", "residual", "normalization")
@@ -50,7 +50,7 @@ def no_student(folder: Path) -> CheckpointError:
         except OSError as error:
             return CheckpointError(f"{folder / STUDENT.marker}: {error.strerror}")
         return CheckpointError(f"{folder / STUDENT.marker} is damaged, or is not a student's")
-    problem = url_problem(folder) or (
+    problem = path_problem(folder) or (
         f"{folder} is not a student folder (no {STUDENT.marker}); make one with `understudy "
         "distill`"
     )

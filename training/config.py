@@ -287,7 +287,7 @@ def check_weights(weights: Mapping[str, float], known: Collection[str]) -> None:
     for name, weight in weights.items():
         if name not in known:
             raise TrainingError(f"unknown objective {name!r}; choose from {', '.join(known)}")
-        if not (math.isfinite(weight) and weight >= 0):
+        if not (isinstance(weight, float | int) and math.isfinite(weight) and weight >= 0):
             raise TrainingError(f"the weight of {name!r} must be a number of at least 0: {weight}")
     if not any(weights.values()):
         raise TrainingError(

@@ -1,14 +1,16 @@
 """Refusals before torch is loaded, which takes seconds."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from tests.absent_packages import command_without
+from training.cli.evaluate import IN_PLAN
 from training.evaluation.evaluate import check_plan
 from training.evaluation.plan import EvaluationOptions
+from training.evaluation.stored import named_settings
 from understudy.cli import main
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -65,6 +67,9 @@ def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
         (("--epochs", "7", "--hidden", "32"), "other settings (hidden, training.epochs)"),
         (("--split-kind", "20-per-class"), "other settings (split_kind)"),
         (("--trials", "3", "--patience", "4"), "other settings (trials, training.patience)"),
+        (("--student-precision", "bfloat16"), "other settings (training.precision)"),
+        (("--frozen", "--hops", "0"), "other settings (teacher.hops, teacher.encoder.frozen)"),
+        (("--teacher-epochs", "9"), "other settings (teacher.tuning.epochs)"),
     ],
 )
 def test_runs_of_other_settings_are_told_without_loading_torch(
@@ -125,6 +130,7 @@ def test_wrong_paths_are_told_without_loading_torch(
             ("teach", "{g}", "t", "--teacher", "encodr"),
             "the folder 'encodr' does not exist; give gemma",
         ),
+        (("teach", "{g}", "t", "--teacher", ""), "--teacher is empty; give gemma"),
         (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
         (
             ("evaluate", "{g}", "e", "--teacher", "./nowhere"),
@@ -186,3 +192,8 @@ def test_a_split_of_its_own_that_tests_nobody_is_told_without_loading_torch(
     words = (str(tmp_path / "g"), str(tmp_path / "e"), "--split-kind", "own", "--splits", "1")
     result = told_without_torch(capsys, "evaluate", *words)
     assert "has no labelled node in its test split; give some nodes the split" in result
+
+
+def test_settings_of_a_teacher_have_their_names_in_the_plan() -> None:
+    names = dict(named_settings({"teacher": asdict(EvaluationOptions().teacher)}))
+    assert {f"teacher.{name}" for name in IN_PLAN.values()} <= set(names)

@@ -1,7 +1,7 @@
 """`understudy evaluate`: the evaluation protocol on one graph."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -31,7 +31,7 @@ from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
 from training.teacher.readers import READERS, RENAMED
 from understudy.command_line.common_options import GraphFolder
-from understudy.command_line.given_options import given_options
+from understudy.command_line.given_options import given_options, was_given
 from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
@@ -43,6 +43,28 @@ if TYPE_CHECKING:
     from training.evaluation.plan import EvaluationOptions
 
 Names = tuple[str, ...]
+# Options of a teacher → their names in the plan. What a default depends on is left out.
+IN_PLAN = {
+    "teacher": "teacher",
+    "hops": "hops",
+    "tokens": "prompts.tokens",
+    "nested": "prompts.nested",
+    "show_labels": "prompts.show_labels",
+    "teacher_epochs": "tuning.epochs",
+    "teacher_batch_size": "tuning.batch_size",
+    "teacher_learning_rate": "tuning.learning_rate",
+    "accumulate": "tuning.accumulate",
+    "max_train_nodes": "tuning.max_train_nodes",
+    "tuned_layers": "encoder.tuned_layers",
+    "frozen": "encoder.frozen",
+    "bf16": "encoder.bf16",
+    "max_tokens": "causal.max_tokens",
+    "scores": "causal.scores",
+    "rank": "causal.rank",
+    "four_bit": "causal.four_bit",
+    "gradient_checkpointing": "causal.gradient_checkpointing",
+    "tokens_per_batch": "tokens_per_batch",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +166,7 @@ def evaluate(
     check_options(context, flags, shared)
     teacher = shared.choices()
     names = chosen_names(flags)
-    check_paths(graph, out, flags)
+    check_paths(graph, out, flags, given_settings(context, flags, shared))
     from training.terminal import load_libraries
 
     load_libraries("training.evaluation.evaluate")
@@ -193,8 +215,22 @@ def chosen_names(flags: EvaluationFlags) -> tuple[Names, Names, Names]:
     )
 
 
-def check_paths(graph: Path, out: Path, flags: EvaluationFlags) -> None:
-    """Refuses wrong paths, and a graph that cannot be split as the options say.
+def given_settings(
+    context: typer.Context, flags: EvaluationFlags, shared: TeacherFlags
+) -> dict[str, Any]:
+    """The teacher's settings that were given as options, by their full names in the plan."""
+    values = asdict(flags) | shared.choices()
+    return {
+        f"teacher.{IN_PLAN[name]}": values[name] for name in IN_PLAN if was_given(context, name)
+    }
+
+
+def check_paths(graph: Path, out: Path, flags: EvaluationFlags, teacher: Mapping[str, Any]) -> None:
+    """Refuses wrong paths, a graph that cannot be split as the options say, and other settings than
+    those of the runs in `out`.
+
+    Args:
+        teacher: see `given_settings`.
 
     Raises:
         GraphError, TrainingError, FolderError: for the first problem.
@@ -207,7 +243,7 @@ def check_paths(graph: Path, out: Path, flags: EvaluationFlags) -> None:
         check_own(meta["name"], meta["splits"])
     if not flags.report_only:
         about = (flags.split_kind, flags.hidden, flags.trials, training_config(flags))
-        check_begun(out, meta["content_hash"], *about)
+        check_begun(out, meta["content_hash"], *about, teacher)
 
 
 def training_config(flags: EvaluationFlags) -> TrainingConfig:

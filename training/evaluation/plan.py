@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
 from training.config import (
     ENCODER_KINDS,
@@ -22,8 +22,6 @@ from training.recipes import RECIPES
 from training.student.network import STUDENTS
 from training.teacher.answers.folder import FORMAT_VERSION
 from training.teacher.options import TeachOptions
-
-Name = TypeVar("Name", bound=str)
 
 CHOSEN = "chosen"  # in reports: the run of these recipes that is best on validation
 CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first if several tie
@@ -145,16 +143,3 @@ def keys_of(
     parts = (range(options.splits), range(options.seeds), encoders, students, recipes)
     for split, seed, encoder, student, recipe in product(*parts):
         yield RunKey(split, seed, encoder, student, recipe)
-
-
-def names(argument: str, values: Sequence[Name]) -> tuple[Name, ...]:
-    """A tuple of names; refuses a single string, which would be split into letters.
-
-    Raises:
-        EvaluationError: it is a string.
-    """
-    if isinstance(values, str):
-        raise EvaluationError(
-            f"{argument} takes several names, such as [{values!r}], not {values!r}"
-        )
-    return tuple(values)

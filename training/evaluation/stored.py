@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from training.config import TrainingConfig
 from training.errors import EvaluationError
 
+NOTHING: Mapping[str, object] = MappingProxyType({})
+OWN = "training."  # begins the full names of a student's settings
 PLAN_FILE = "plan.json"  # the settings that all runs of a folder share
 
 
@@ -47,9 +50,13 @@ def check_begun(
     hidden: int,
     trials: int,
     training: TrainingConfig,
+    teacher: Mapping[str, object] = NOTHING,
 ) -> None:
-    """Refuses a folder whose runs have other settings than these, which are most of them; the
-    teacher's are checked with the whole plan.
+    """Refuses a folder whose runs have other settings than these, which are most of them; what the
+    teacher has by default is checked with the whole plan.
+
+    Args:
+        teacher: the settings of a teacher that were given, by their full names.
 
     Raises:
         EvaluationError: names the settings that differ.
@@ -57,15 +64,22 @@ def check_begun(
     kept = read_plan(out)
     if kept is None:
         return
-    wanted = {
+    settings = {
         "graph_hash": content_hash,
         "split_kind": split_kind,
         "hidden": hidden,
         "trials": trials,
         "training": training.settings,
+        **teacher,
     }
+    wanted = dict(named_settings(settings))
+    usual = dict(named_settings({"training": TrainingConfig().settings}))
+    before, now = usual | kept, usual | wanted
+    own = {name for name in (*before, *now) if name.startswith(OWN)}  # the plan has them all
+    names = dict.fromkeys((*wanted, *sorted(own)))
     refuse_other_settings(
-        out, [name for name, value in named_settings(wanted) if kept.get(name, value) != value]
+        out,
+        [n for n in names if (n in own or n in before) and before.get(n) != now.get(n)],
     )
 
 

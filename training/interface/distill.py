@@ -9,13 +9,16 @@ from training.beginning import like_its_start
 from training.cluster.places import check_shared_batch_size, check_shared_device, student_place
 from training.config import DistillChoices, EncoderKind, Normalization
 from training.devices import StudentPrecision
+from training.errors import TrainingError
 from understudy.cluster.options import check_cluster
 from understudy.graph.cached_graph import GraphSource, graph_folder
+from understudy.plain_arguments import plain_arguments
 from understudy.progress import Progress, silent
 
 DEFAULTS = DistillChoices()
 
 
+@plain_arguments(TrainingError)
 def distill(
     graph: GraphSource,
     out: Path | str,

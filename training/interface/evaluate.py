@@ -5,7 +5,8 @@ from pathlib import Path
 
 from training.config import ENCODER_KINDS, DistillChoices, EncoderKind, TrainingConfig
 from training.devices import StudentPrecision
-from training.evaluation.plan import EvaluationOptions, names
+from training.errors import EvaluationError
+from training.evaluation.plan import EvaluationOptions
 from training.evaluation.splits import SPLIT_KINDS
 from training.evaluation.teachers import check_teacher
 from training.recipes import RECIPES
@@ -15,12 +16,14 @@ from training.teacher.defaults import Precision, Scores
 from training.teacher.readers import READERS, RENAMED
 from understudy.extras import needed
 from understudy.graph.cached_graph import GraphSource, graph_folder
+from understudy.plain_arguments import plain_arguments
 from understudy.progress import Progress, silent
 
 CAUSAL = CausalOptions()
 DISTILL = DistillChoices()
 
 
+@plain_arguments(EvaluationError)
 def evaluate(
     graph: GraphSource,
     out: Path | str,
@@ -118,9 +121,9 @@ def evaluate(
         splits=splits,
         seeds=seeds,
         split_kind=split_kind,
-        students=names("students", students),
-        encoders=names("encoders", encoders),
-        recipes=names("recipes", recipes),
+        students=tuple(students),
+        encoders=tuple(encoders),
+        recipes=tuple(recipes),
         hidden=hidden,
         training=TrainingConfig(
             epochs=epochs, patience=patience, device=device, precision=student_precision

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from training import student_teacher as teaching
 from training.cluster.places import teacher_place
+from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo
 from training.teacher.causal import CausalOptions
 from training.teacher.choices import TeacherChoices, refuse_unread_choices
@@ -19,11 +20,13 @@ from understudy.cluster.options import check_cluster
 from understudy.graph.cached_graph import GraphSource, graph_folder
 from understudy.graph.folder import read_meta
 from understudy.graph.readers.label_descriptions import checked_descriptions
+from understudy.plain_arguments import plain_arguments
 from understudy.progress import Progress, silent
 
 CAUSAL = CausalOptions()
 
 
+@plain_arguments(TeacherError)
 def teach(
     graph: GraphSource,
     out: Path | str,

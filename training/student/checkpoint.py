@@ -23,7 +23,7 @@ from training.student.network import Student
 from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from training.teacher.defaults import STUDENT_WEIGHTS
 from understudy.folders import atomic_folder, unchanged
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph.files import check_readable, write_json
 from understudy.graph.lineage import Lineage, parse_lineage
 
@@ -113,7 +113,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     path = folder / "config.json"
     if not path.is_file():
-        problem = url_problem(folder) or (
+        problem = path_problem(folder) or (
             f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
         )
         raise CheckpointError(problem)
@@ -123,12 +123,16 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             student = build_student(config)
             student.load_state_dict(load_file(check_readable(folder / STUDENT_WEIGHTS)))
             metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+            if config.format_version > 1:
+                check_readable(folder / "calibration.json")
             calibration = read_calibration(folder / "calibration.json")
             served = read_served(folder / SERVED_FILE)
     except CheckpointError:
         raise
     except PermissionError as error:
         raise CheckpointError(f"{error.filename}: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} is damaged: {error.filename} is missing") from error
     except DAMAGE as error:
         raise CheckpointError(f"{folder} is damaged: {' '.join(str(error).split())}") from error
     except safetensors.SafetensorError as error:

@@ -58,14 +58,15 @@ def check_file(file: Path) -> None:
 
 def check_name(name: str) -> None:
     """Refuses a name that is neither a folder nor a hub id, before any network access."""
-    if Path(name).is_dir():
+    if name.strip() and Path(name).is_dir():
         if not (Path(name) / CONFIG).is_file():
             raise TeacherError(f"{name} does not contain a model (no {CONFIG})")
         return
     if name.count("/") > 1 or name.startswith((".", "/", "~")) or os.sep not in name:
+        problem = f"the folder {name!r} does not exist" if name.strip() else "--teacher is empty"
         raise TeacherError(
-            f"the folder {name!r} does not exist; give gemma, gguf:FILE, a model's folder, a hub "
-            "id such as owner/model, encoder, or openai:URL#model"
+            f"{problem}; give gemma, gguf:FILE, a model's folder, a hub id such as owner/model, "
+            "encoder, or openai:URL#model"
         )
 
 

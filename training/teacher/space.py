@@ -1,4 +1,4 @@
-"""The room that answers take on a disk, checked before they are asked for."""
+"""The room that tuning and answers take on a disk, checked before either."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,11 @@ from training.errors import TeacherError
 from training.teacher.causal import CausalTeacher
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.local import LocalTeacher
+from training.teacher.tuning import tuned_weights
 from understudy.folders import FolderError, check_space
 from understudy.folders.errors import place_errors
+
+STATE_BYTES = 3 * 4  # of a weight in a checkpoint beside the best one: it, and Adam's two moments
 
 
 def answer_bytes(teacher: LocalTeacher, classes: int) -> int:
@@ -22,6 +25,28 @@ def answer_bytes(teacher: LocalTeacher, classes: int) -> int:
     elif isinstance(teacher, CausalTeacher):
         width = int(getattr(getattr(teacher.module, "config", None), "hidden_size", 0))
     return 4 * classes + 2 * width
+
+
+def check_fits(out: Path, answers: int, teacher: LocalTeacher, checkpoint: Path | None) -> None:
+    """Refuses to tune, or to ask, what the disk has no room for.
+
+    A complete checkpoint replaces the last one, which stays until the result is written.
+
+    Args:
+        answers: bytes of all answers, at least.
+        checkpoint: of tuning, beside `out`, where there may be one already; None: nothing is tuned.
+
+    Raises:
+        OutputUnwritableError: says how much is needed.
+    """
+    if checkpoint is None:
+        return check_space(out, answers)
+    weights = tuned_weights(teacher).values()
+    result = sum(weight.nbytes for weight in weights)
+    one = result + sum(STATE_BYTES * weight.numel() for weight in weights)
+    there = checkpoint.stat().st_size if checkpoint.is_file() else 0
+    check_space(out, max(2 * one, one + result + answers) - there)
+    return None
 
 
 @contextmanager

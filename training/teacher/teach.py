@@ -49,7 +49,7 @@ from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.reading import model_change
-from training.teacher.space import answer_bytes, check_answers_fit, keeping
+from training.teacher.space import answer_bytes, check_answers_fit, check_fits, keeping
 from training.teacher.tuning import (
     Examples,
     TuningProgress,
@@ -58,7 +58,7 @@ from training.teacher.tuning import (
     tuning_nodes,
 )
 from understudy.endpoint.opening import open_asker
-from understudy.folders import atomic_folder, check_output, check_space, reserved, unfinished_folder
+from understudy.folders import atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.errors import cache_errors
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
@@ -70,6 +70,7 @@ from understudy.progress import Progress, silent, step
 
 AskingElsewhere = Callable[[TeachOptions], AskParts]  # the scores are chosen already
 ADAPTER_FOLDER = "adapter"
+CHECKPOINT_FILE = "tuning.safetensors"
 KEPT_PROMPTS = 65_536  # cache size: asked prompts are written more than once
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,8 @@ def taught(
         teacher = with_chosen_scores(teacher, examples, options.tuning)
         options = replace(options, causal=replace(options.causal, scores=teacher.options.scores))
     # Before hours of tuning; how much more unfinished answers take is known after it.
-    check_space(out, len(options.hops) * len(nodes) * answer_bytes(teacher, graph.num_classes))
+    answered = len(options.hops) * len(nodes) * answer_bytes(teacher, graph.num_classes)
+    check_fits(out, answered, teacher, work / CHECKPOINT_FILE if is_tuned(options) else None)
     ask_parts = ask_here if elsewhere is None else elsewhere(options)
     with keeping(out, work):
         tuning = tune_local(teacher, graph, options, work, progress)
@@ -191,9 +193,14 @@ def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
     )
 
 
+def is_tuned(options: TeachOptions) -> bool:
+    """Whether the transformer is tuned, not only a head."""
+    return bool(options.tuning.epochs) and not options.encoder.frozen
+
+
 def tuned_on(graph: TextGraph, options: TeachOptions) -> NDArray[np.int64]:
     """The training nodes that the transformer is tuned on, ascending."""
-    if not options.tuning.epochs or options.encoder.frozen:
+    if not is_tuned(options):
         return np.empty(0, dtype=np.int64)
     return tuning_nodes(tuning_examples(graph, options), options.tuning)[0]
 
@@ -201,10 +208,10 @@ def tuned_on(graph: TextGraph, options: TeachOptions) -> NDArray[np.int64]:
 def tune_local(
     teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
 ) -> TuningProgress:
-    if not options.tuning.epochs or options.encoder.frozen:
+    if not is_tuned(options):
         return TuningProgress()
     examples = tuning_examples(graph, options)
-    path = work / "tuning.safetensors"
+    path = work / CHECKPOINT_FILE
     if isinstance(teacher, EncoderTeacher) and not path.is_file():
         start_head(teacher, examples, options, work / "start", progress)
     return tune(teacher, examples, options.tuning, path, options.tokens_per_batch, progress)

@@ -19,8 +19,9 @@ SCHEMA_MAJOR = 1
 # 1: variants and the served encoder file; 2: the teacher and deferral; 3: the graph's lineage
 SCHEMA_MINOR = 3
 TEMPERATURES = (1e-6, 1e6)  # logits divided by others are no finite 32-bit numbers, or all equal
-# Kind of student → its weighting of neighbours; other kinds are registered with one of these.
-WEIGHTINGS = {"sage": "mean", "gcn": "symmetric", "gat": "mask", "gin": "sum", "mlp": "none"}
+MASK = "mask"  # a weighting that is GAT's alone
+# Kind of student → its weighting of neighbours; other kinds are registered with another than MASK.
+WEIGHTINGS = {"sage": "mean", "gcn": "symmetric", "gat": MASK, "gin": "sum", "mlp": "none"}
 
 Size = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -184,15 +185,29 @@ def parse_manifest(text: str | bytes) -> Manifest:
     for what, name in names:
         if problem := character_problem(name):
             raise BundleFormatError(f"manifest.json: {what} {problem}")
+    check_weighting(student)
+    if graph.lineage:
+        return manifest
+    return replace(manifest, graph=replace(graph, lineage=graph.content_hash))
+
+
+def check_weighting(student: StudentInfo) -> None:
+    """Checks that a student's kind has its weighting.
+
+    Raises:
+        BundleFormatError: it has another one.
+    """
     known = WEIGHTINGS.get(student.kind, student.weighting)
     if known != student.weighting and student.weighting in WEIGHTINGS.values():
         raise BundleFormatError(
             f"manifest.json: student.kind is {student.kind!r}, whose weighting is "
             f"{known!r}, but student.weighting is {student.weighting!r}"
         )
-    if graph.lineage:
-        return manifest
-    return replace(manifest, graph=replace(graph, lineage=graph.content_hash))
+    if student.weighting == MASK and student.kind not in WEIGHTINGS:
+        raise BundleFormatError(
+            f"manifest.json: student.weighting is {MASK!r}, which is GAT's alone, but student.kind "
+            f"is {student.kind!r}"
+        )
 
 
 def check_schema(version: Any) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from understudy.bundle.errors import BundleDamagedError, BundleFormatError, BundleMissingError
 from understudy.bundle.manifest import FileInfo, Manifest, parse_manifest
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 
 MANIFEST = "manifest.json"
 MAX_READERS = 4  # files whose digests are computed at once
@@ -131,7 +131,7 @@ def open_bundle(folder: Path | str, verify: bool = True) -> Bundle:
         path = folder / MANIFEST
         if not path.is_file():
             raise BundleMissingError(
-                url_problem(folder)
+                path_problem(folder)
                 or f"{folder} is not a bundle (no {MANIFEST}); make one with `understudy export`"
             )
         placed = tuple(place_stamps(folder))

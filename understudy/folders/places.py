@@ -16,10 +16,15 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # at least two letters: C:/ is a
 ADDRESS = re.compile(r"(?:\[[\da-fA-F:.]+\]|[\w.-]+):\d+/?")
 
 
-def url_problem(path: Path) -> str | None:
-    """Why a path that is a URL cannot be used, in a sentence that begins with it; None for other
-    paths.
+def path_problem(path: Path) -> str | None:
+    """Why a path that is a URL, or that no shell has expanded, cannot be used, in a sentence that
+    begins with it; None for other paths.
     """
+    if path.parts[:1] == ("~",):
+        return (
+            f"{path} begins with ~, which a shell replaces by the home folder only at the start of "
+            "a word, and Python not at all: write the whole path"
+        )
     if not URL.match(str(path)):
         return None
     scheme, _, rest = str(path).partition(":/")  # a path keeps one slash of several
@@ -41,9 +46,9 @@ def real_place(out: Path) -> Path:
     """The output's absolute path, with symbolic links resolved.
 
     Raises:
-        OutputUnwritableError: the path is invalid, or a URL.
+        OutputUnwritableError: the path is invalid, a URL, or begins with ~.
     """
-    if problem := url_problem(out):
+    if problem := path_problem(out):
         raise OutputUnwritableError(problem)
     try:
         place = out.resolve()

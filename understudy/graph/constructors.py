@@ -43,6 +43,8 @@ class FromMemory:
             groups: N names; a drawn split keeps the nodes of one group together.
             rules: how to handle bad records, and how to draw a split.
 
+        Columns of pandas are read by position, and refused if their indexes differ.
+
         Raises:
             BadInputError: a value that `rules` does not repair; the message names its node.
         """

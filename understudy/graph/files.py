@@ -62,10 +62,11 @@ def cache_folder() -> Path:
     Raises:
         SourceError: there is neither.
     """
-    if configured := os.environ.get("UNDERSTUDY_CACHE"):
-        return Path(configured).resolve()
+    configured = os.environ.get("UNDERSTUDY_CACHE")
+    if not configured and os.environ.get("HOME") == "":  # would stand for the root folder
+        raise SourceError("HOME is empty; set it, or UNDERSTUDY_CACHE to a folder for the cache")
     try:
-        return Path("~/.cache/understudy").expanduser()
+        return Path(configured or "~/.cache/understudy").expanduser().resolve()
     except RuntimeError as error:
         raise SourceError(
             "there is no home folder for the cache; set UNDERSTUDY_CACHE to a folder"

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from understudy.folders import atomic_folder, unchanged
 from understudy.folders.names import character_problem
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph.csr import build_adjacency
-from understudy.graph.errors import GraphFormatError, SourceError
+from understudy.graph.errors import BadInputError, GraphFormatError, SourceError
 from understudy.graph.files import write_json
 from understudy.graph.lineage import Lineage, lineage_of, lineage_value, parse_lineage
 from understudy.graph.names import check_name
 from understudy.graph.settled import settled
 from understudy.graph.text_graph import TextGraph, string_array
+from understudy.plain_arguments import plain_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Meta(Format):
     reading: dict[str, Any] = msgspec.field(default_factory=dict)  # missing in older graphs
 
 
+@plain_arguments(BadInputError)
 def save_graph(graph: TextGraph, folder: Path | str) -> None:
     """Writes `graph` to `folder`, replacing what is there once the new one is complete.
 
@@ -57,6 +59,8 @@ def save_graph(graph: TextGraph, folder: Path | str) -> None:
         BadInputError: the graph's name is not allowed, or one of its fields does not fit the others
             (see `understudy.graph.settled`).
     """
+    if not isinstance(graph, TextGraph):
+        raise BadInputError(f"graph must be a Graph, not {type(graph).__name__}")
     check_name(graph.name, "the graph's name")
     graph = settled(graph)
     split_names = [*graph.splits, NO_SPLIT]
@@ -101,7 +105,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / "meta.json"
     if not path.is_file():
-        problem = url_problem(folder) or (
+        problem = path_problem(folder) or (
             f"{folder} is not a graph folder (no meta.json); make one with `understudy data "
             "import`, `data debian` or `data synthetic`"
         )
@@ -125,6 +129,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+@plain_arguments(SourceError)
 def load_graph(folder: Path | str) -> TextGraph:
     """Reads a graph folder and verifies its content hash.
 
@@ -166,12 +171,15 @@ def read_table(path: Path) -> pa.Table:
 
     Raises:
         SourceError: it may not be read.
-        OSError, ArrowException: it is missing or damaged.
+        GraphFormatError: it is missing.
+        OSError, ArrowException: it is damaged.
     """
     try:
         return pq.read_table(path)
     except PermissionError as error:  # Arrow's own message lacks the name
         raise SourceError(f"{path}: {os.strerror(errno.EACCES)}") from error
+    except FileNotFoundError as error:
+        raise GraphFormatError(f"{path.parent} is damaged: {path.name} is missing") from error
 
 
 def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:

@@ -214,6 +214,11 @@ class Columns:
         used = {name for names in roles.values() for name in names}
         unread = [column for column in columns if column not in used]
         yield str(Reading(self.file, dict(roles), unread, self.remarks, not self.numbered))
+        if at.text and at.id is None and unread and self.fields.id != NOT_READ:
+            yield (
+                "no column is read as the id, so answers are known by their rows alone; name one "
+                "with --id-field, or none"
+            )
         if at.text and at.id is not None:
             yield (
                 "rows with a text are classified by it, as nodes that are not stored; to look up "

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy.command_line.option_groups import with_options
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.folders.temporary import temporary_errors, temporary_folder
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
@@ -155,7 +155,7 @@ def opened_input(options: PredictOptions) -> Iterator[tuple[Path | None, Format 
     if options.input is None:
         yield None, None
     elif options.input != STANDARD:
-        if problem := url_problem(options.input):
+        if problem := path_problem(options.input):
             raise OptionError(problem)
         if not options.input.is_file():
             raise OptionError(

@@ -63,9 +63,10 @@ def format_of(path: Path, what: str) -> Format:
     for base, suffixes in SUFFIXES.items():
         if suffix in suffixes:
             return Format(base, packing)
+    read = what == "IN"
     raise OptionError(
-        f"{what} is {path}: its name must end in .csv, .tsv, .jsonl or .parquet"
-        f"{' or .json' if what == 'IN' else ''}, and may be packed as .gz, .bz2 or .xz"
+        f"{what} is {path}: its name must end in .csv, .tsv, .jsonl{', .json' if read else ''} or "
+        f".parquet, and may be packed as .gz, .bz2{', .xz or .zip' if read else ' or .xz'}"
     )
 
 

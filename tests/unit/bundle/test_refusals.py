@@ -147,11 +147,15 @@ def test_a_field_of_another_type_is_named(
     assert str(caught.value).startswith(f"{folder}: manifest.json: ")
 
 
-def test_a_registered_kind_of_student_has_any_weighting(folder: Path) -> None:
+def test_a_registered_kind_of_student_has_any_weighting_but_that_of_gat(folder: Path) -> None:
     value = json.loads((folder / "manifest.json").read_text())
     value["student"]["kind"] = "gated"
     edit_manifest(folder, **value)
     assert open_bundle(folder).manifest.student.kind == "gated"
+    value["student"]["weighting"] = "mask"
+    edit_manifest(folder, **value)
+    with pytest.raises(BundleFormatError, match=r"'mask', which is GAT's alone, .* is 'gated'"):
+        open_bundle(folder)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, 1e-40, 1e308, math.nan, math.inf])

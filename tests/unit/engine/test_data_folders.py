@@ -295,6 +295,23 @@ def test_changes_and_bundle_lie_apart(
     Engine.open(tmp_path / "link", data=tmp_path / "changes").close()
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [("~/data", "begins with ~.*the whole path"), ("s3://bucket/data", "is a URL.*mount it")],
+)
+def test_a_data_folder_is_no_url_and_no_unexpanded_home(
+    tiny_bundle: TinyBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: str,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidArgumentError, match=f"the data folder {data} {words}"):
+        Engine.open(tiny_bundle.folder, data=Path(data))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("inner", ["snapshot-0", "inner/most", "snapshot-0/graph"])
 def test_a_data_folder_lies_in_no_other_one(
     tiny_bundle: TinyBundle, tmp_path: Path, inner: str

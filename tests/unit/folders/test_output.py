@@ -27,7 +27,7 @@ from understudy.folders import (
 )
 from understudy.folders.errors import place_errors
 from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
-from understudy.graph import load_graph
+from understudy.graph import TextGraph, load_graph, save_graph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import cache_folder
 
@@ -220,6 +220,23 @@ def test_a_url_is_refused_in_words_and_no_folder_is_made_of_it(
     check_output(tmp_path / "s3:" / "graph", GRAPH)  # an odd name, and a place on a disk
 
 
+def test_a_home_that_nobody_has_put_in_is_no_folder_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputUnwritableError, match=r"^~/graph begins with ~.*the whole path"):
+        check_output(Path("~/graph"), GRAPH)
+    with pytest.raises(OutputUnwritableError, match=r"^~/graph begins with ~"):
+        save_graph(TextGraph.from_arrays(["a", "b"], [(0, 1)]), "~/graph")
+    with pytest.raises(SourceError, match=r"^~/graph begins with ~"):
+        load_graph("~/graph")
+    with pytest.raises(BundleMissingError, match=r"^~/bundle begins with ~"):
+        open_bundle("~/bundle")
+    assert entries(tmp_path) == set()
+    check_output(tmp_path / "~" / "graph", GRAPH)
+    check_output(Path("~graph"), GRAPH)
+
+
 def test_a_library_in_rust_that_cannot_write_names_the_place(tmp_path: Path) -> None:
     path, limits = tmp_path / "weights", resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
@@ -252,6 +269,20 @@ def test_no_current_folder_and_no_home(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(SourceError, match="set UNDERSTUDY_CACHE to a folder"):
         cache_folder()
     assert list(other_places())  # a trained student is not lost for want of a home
+
+
+def test_an_empty_home_is_not_the_root_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_CACHE", raising=False)
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(SourceError, match="HOME is empty"):
+        cache_folder()
+    assert list(other_places())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache/understudy"
+    monkeypatch.setenv("UNDERSTUDY_CACHE", "~/kept")  # as no shell has expanded it
+    assert cache_folder() == tmp_path / "kept"
 
 
 def test_a_path_that_is_no_text_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -171,3 +171,13 @@ def test_a_graph_that_may_not_be_read_is_not_called_damaged(
         (folder / "g" / name).chmod(0)
         with as_nobody(), pytest.raises(SourceError, match=rf"{name}: Permission denied$"):
             load_graph(folder / "g")
+
+
+@pytest.mark.parametrize("name", ["nodes.parquet", "edges.parquet"])
+def test_a_missing_file_is_told_to_be_missing(
+    small_graph: TextGraph, tmp_path: Path, name: str
+) -> None:
+    save_graph(small_graph, tmp_path / "graph")
+    (tmp_path / "graph" / name).unlink()
+    with pytest.raises(GraphFormatError, match=rf"graph is damaged: {name} is missing"):
+        load_graph(tmp_path / "graph")

@@ -64,3 +64,13 @@ def test_a_text_of_which_nothing_can_be_seen_is_none() -> None:
     assert columns.node(("id", "text"), ("a", "\u200b")) == Node("a")
     with pytest.raises(BadInputError, match="neither an id nor a text"):
         columns.node(("text",), ("\ufeff\u200b",))
+
+
+def test_texts_without_a_column_of_ids_are_told_beside_columns_that_may_hold_them() -> None:
+    def told(fields: QueryFields, *names: str) -> str:
+        return "\n".join(Columns("in.csv", fields).notes(names))
+
+    assert "name one with --id-field, or none" in told(FOUND, "SKU", "text")
+    assert "--id-field" not in told(FOUND, "text")
+    assert "--id-field" not in told(QueryFields("SKU", (), ""), "SKU", "text")
+    assert "--id-field" not in told(QueryFields("none", (), ""), "SKU", "text")

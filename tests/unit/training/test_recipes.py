@@ -126,6 +126,17 @@ def test_unsmoothed_answers_compete_where_they_say_something(
     assert [candidate.name for candidate in found] == names
 
 
+def test_what_is_doubtful_of_a_view_is_told_once_of_all_that_learn_from_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = small_graph()
+    folder = teacher_folder(graph, tmp_path / "teacher")
+    found = candidates(graph, folder, None, {}, True, StudentConfig())
+    assert {"features", "taught"} <= {candidate.name for candidate in found}
+    told = [record.message for record in caplog.records if "answered about only" in record.message]
+    assert len(told) == len(set(told)) == 1
+
+
 def test_an_objective_without_a_teacher_is_told_before_anything_is_encoded(tmp_path: Path) -> None:
     save_graph(small_graph(), tmp_path / "graph")
     options = DistillOptions(encoder_path=tmp_path / "no encoder", objectives={"kd": 1.0})

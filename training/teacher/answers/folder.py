@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from training.errors import StaleTeacherError, TeacherError
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph import TextGraph
 from understudy.graph.files import check_readable, write_json
 from understudy.graph.splits import labeled_nodes
@@ -149,7 +149,7 @@ def read_info(folder: Path) -> TeacherInfo:
         )
     if not path.is_file():
         raise TeacherError(
-            url_problem(folder)
+            path_problem(folder)
             or f"{folder} is not a teacher folder (no teacher.json); make one with `understudy "
             "teach`"
         )

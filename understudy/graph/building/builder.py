@@ -1,6 +1,6 @@
 """Builds a graph from any reader's records: faults are repaired and counted, or refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.absent_names import absent_names
+from understudy.graph.building.broken_characters import broken_characters
 from understudy.graph.building.class_losses import class_losses
+from understudy.graph.building.dated_ids import dated_remark
 from understudy.graph.building.edge_resolution import resolve_edges
 from understudy.graph.building.labels import NEGATIVE_LABELS, encode_labels
 from understudy.graph.building.node_checks import (
@@ -138,7 +141,11 @@ def build_graph(
     kept, first_of = distinct_nodes(records, log)
     kept, texts = with_text(records, kept, rules.missing_text, log)
     if not len(kept):
-        raise BadInputError("there are no nodes: every record was empty")
+        raise BadInputError(
+            f"no node of {', '.join(table.source.file for table in nodes)} has a text, and "
+            "--missing-text skip leaves out those without; use --missing-text id, or name the "
+            "column that holds texts"
+        )
     progress("build the graph", 1, 4)
     position = np.full(len(records), UNLABELED, dtype=np.int64)
     position[kept] = np.arange(len(kept))
@@ -171,11 +178,37 @@ def build_graph(
     readings = [reading.value() for reading in files if reading.file]
     graph = replace(with_notes(graph, log), reading={"files": readings, "split": origin})
     progress("build the graph", 4, 4)
-    alike = alike_ids(ids, lambda node: records.at(int(kept[node])))
-    rounded = rounded_remark(ids, lambda node: records.id_at(int(kept[node])))
-    losses = class_losses(graph, records, kept, rules.missing_text)
-    remarks = *losses, *what_to_know(graph, drawn), *alike, *rounded
+    remarks = tuple(remarks_on(graph, records, kept, rules.missing_text, drawn))
     return Built(graph, tuple(log.repairs.values()), drawn, remarks)
+
+
+def remarks_on(
+    graph: TextGraph,
+    records: NodeColumns,
+    kept: NDArray[np.int64],
+    missing_text: str,
+    drawn: bool,
+) -> Iterator[str]:
+    """Yields what a user should know before training on a graph.
+
+    Args:
+        kept: int64 [N], the record of each node.
+        drawn: whether the split was drawn here.
+    """
+
+    def record(node: int) -> str:
+        return records.at(int(kept[node]))
+
+    def place(node: int) -> str:
+        return records.id_at(int(kept[node]))
+
+    yield from class_losses(graph, records, kept, missing_text)
+    yield from what_to_know(graph, drawn)
+    yield from absent_names(graph, place)
+    yield from broken_characters(graph, record)
+    yield from alike_ids(graph.ids, record)
+    yield from rounded_remark(graph.ids, place)
+    yield from dated_remark(graph.ids, place)
 
 
 def check_drawing(rules: Rules, why: str, own: bool) -> None:

@@ -14,6 +14,8 @@ from understudy.graph.numerals import EXACT_FLOATS
 TRUE = ("true", "1", "1.0", "yes", "t", "y")
 FALSE = ("false", "0", "0.0", "no", "f", "n")
 OPENING = ("[", "(", "{")
+SIGNS = "[;,|]"  # between neighbours
+SPLITTING = rf"\s|{SIGNS}"  # in an id: it can be listed as a neighbour only in quotes
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 # NumPy's form of an array of strings, without commas.
 APART_BY_BLANKS = re.compile(r"\[(?:\s*(?:'[^']*'|\"[^\"]*\")){2,}\s*\]")
@@ -178,6 +180,8 @@ def neighbors_of(value: object) -> list[str]:
     if value is None or (isinstance(value, float) and value != value):
         return []
     items = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(item, list | dict) for item in items):
+        raise CellError("a list of ids, which are strings or whole numbers")
     names = [name_of(item) for item in items]
     return [name for name in names if name is not None and name.strip()]
 
@@ -189,7 +193,7 @@ def neighbors_in(text: str) -> list[object]:
     if (items := written_list(text)) is not None:
         return items
     text = text.strip("[](){}")
-    parts = re.split(r"[;,|]" if re.search(r"[;,|]", text) else r"\s+", text)
+    parts = re.split(SIGNS if re.search(SIGNS, text) else r"\s+", text)
     return [part.strip().strip("'\"") for part in parts if part.strip()]
 
 

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.cells import SPLITTING
+from understudy.graph.building.dated_ids import could_be_dated, first_dated, is_dated
 from understudy.graph.building.node_checks import NodeColumns, changed_rows, trimmed
 from understudy.graph.building.records import EdgeTable
 from understudy.graph.building.repairs import RepairLog
@@ -73,13 +75,17 @@ def resolve_edges(
 
 
 def without_formulas(table: EdgeTable, log: RepairLog) -> EdgeTable:
-    """The edges with the texts of a spreadsheet's formulas, such as `="007"`."""
+    """The edges with the texts of a spreadsheet's formulas, such as `="007"`.
+
+    The source of a node's neighbour is the node's own id, which was counted among the nodes.
+    """
     for end in ("sources", "targets"):
         before = getattr(table, end)
         after = column_without_formulas(before) if named(before) else before
         if after is not before:
             rows = changed_rows(before, after)
-            log.add("formulas", len(rows), at(table, rows[0]))
+            if not (table.of_nodes and end == "sources"):
+                log.add("formulas", len(rows), at(table, rows[0]))
             table = replace(table, **{end: after})
     return table
 
@@ -215,14 +221,29 @@ def unknown_endpoint(
             "or drop such edges with --skip-unknown"
         )
     end = f"{end} {value!r:.100} is no node's id{others}"
-    if rounding := rounding_problem(value, table.reading.used.get(side, ()), records):
-        return f"{end}{rounding}: {ADVICE}"
+    columns = table.reading.used.get(side, ())
+    if problem := rounding_problem(value, columns, records) or date_problem(
+        value, columns, records
+    ):
+        return f"{end}{problem}: {ADVICE}"
     if like := written_otherwise(value, records.ids):
         return f"{end}, {like}; write both in the same way"
+    if table.of_nodes and (example := first_match(records.ids, SPLITTING)) is not None:
+        return (
+            f"{end}; a list of neighbours is split at blanks and at ; , and |, which ids such as "
+            f'{example!r:.100} contain: write it as a list of strings, ["a b", "c"]'
+        )
     advice = "add the node, or drop such edges with --skip-unknown"
     if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
         advice += ", or, if the line names the columns, say so with --header"
     return f"{end}; {advice}" + (other_ids(records) if unknown.all() else "")
+
+
+def first_match(ids: pa.LargeStringArray, pattern: str) -> str | None:
+    """The first of the ids in which a pattern is found."""
+    mask = pc.match_substring_regex(ids, pattern)
+    place = pc.index(mask, pa.scalar(True)).as_py()
+    return None if place < 0 else str(ids[place].as_py())
 
 
 def written_otherwise(value: str, ids: pa.LargeStringArray) -> str:
@@ -257,6 +278,20 @@ def rounding_problem(value: str, columns: Sequence[str], records: NodeColumns) -
         f", and nodes' ids, such as {records.ids[first].as_py()!r} ({records.id_at(first)}), are "
         "numbers that a spreadsheet has rounded"
     )
+
+
+def date_problem(value: str, columns: Sequence[str], records: NodeColumns) -> str:
+    """What a spreadsheet has made a date of if an unknown id, or the nodes' own, look so; or ""."""
+    count, first = first_dated(records.ids)
+    if is_dated(value) and not count:
+        where = f" in column {columns[0]!r}" if columns else ""
+        return f"; it is a date{where}, perhaps a spreadsheet's, which was no date before"
+    if count and could_be_dated(value):
+        return (
+            f", and nodes' ids, such as {records.ids[first].as_py()!r} ({records.id_at(first)}), "
+            "are dates, perhaps a spreadsheet's, which were no dates before"
+        )
+    return ""
 
 
 def other_ids(records: NodeColumns) -> str:

@@ -90,15 +90,28 @@ def node_table(
     )
 
 
-def with_unread_splits(built: Built, tables: Sequence[NodeTable], fields: NodeFields) -> Built:
-    """The graph with a remark on columns that may hold a split, if one was drawn instead."""
-    if not built.random_split or fields.split == NOT_READ:
-        return built
+def with_hints(built: Built, tables: Sequence[NodeTable], fields: NodeFields) -> Built:
+    """Adds what the user may have forgotten to name: a split, labels, or edges."""
     readings = [table.reading for table in tables]
     remarks = [remark for reading in readings for remark in reading.remarks]
     names = dict.fromkeys(name for reading in readings for name in reading.unread)
     left = [name for name in names if not any(remark.startswith(name) for remark in remarks)]
-    return replace(built, remarks=(*built.remarks, *unread_splits(left, SPLIT_COLUMNS)))
+    hints: list[str] = []
+    if built.random_split and fields.split != NOT_READ:
+        hints += unread_splits(left, SPLIT_COLUMNS)
+    used = {role for reading in readings for role in reading.used}
+    if left and not fields.label and not used & {"label", "class_name"}:
+        hints.append(
+            "no column is called like a label, so no node has one; name the one that holds labels "
+            "with --label-field"
+        )
+    files = built.graph.reading.get("files", ())
+    if len(files) == len(tables) and not fields.neighbors and "neighbors" not in used:
+        hints.append(
+            "no edges are given; name a file of them with --edges, or a column of neighbours with "
+            "--neighbors-field"
+        )
+    return replace(built, remarks=(*built.remarks, *hints))
 
 
 def unread(reading: Reading, role: str, remark: str = "") -> Reading:

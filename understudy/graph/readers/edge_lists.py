@@ -61,7 +61,11 @@ def read_edge_list(
                 continue
         values = fields(text, separator)
         if len(values) < 2:
-            raise BadInputError(f"{path}:{line}: expected two node ids, found {text!r:.60}")
+            raise BadInputError(
+                f"{path}:{line}: expected two node ids, separated by blanks, tabs, commas or "
+                f"semicolons, found {text!r:.60}; let the name of a table with another delimiter "
+                "end in .csv"
+            )
         if "\r" in text:
             raise BadInputError(f"{path}:{line}: {LONE_RETURN}")
         count = len(values)

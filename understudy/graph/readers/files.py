@@ -11,7 +11,7 @@ from understudy.graph.building.builder import Built, GivenSplit, Rules, build_gr
 from understudy.graph.building.records import EdgeTable, NodeTable
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.beginnings import check_beginnings
-from understudy.graph.readers.columns import with_unread_splits
+from understudy.graph.readers.columns import with_hints
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, is_edge_header
 from understudy.graph.readers.formats import (
     BY_LINES,
@@ -80,7 +80,7 @@ def import_graph(
     built = build_graph(
         nodes, edges, name="", source=sources, rules=rules, given=given_split, progress=progress
     )
-    return with_unread_splits(built, nodes, node_fields)
+    return with_hints(built, nodes, node_fields)
 
 
 def read_tables(

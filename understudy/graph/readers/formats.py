@@ -45,7 +45,8 @@ ADVICE = {
     (".7z", ".rar", ".z", ".lz4", ".br", ".lzma"): "an unsupported compression; unpack it",
     (".xlsx", ".xls", ".xlsm", ".ods"): "a spreadsheet; save the sheet as CSV",
     (".xml",): "let its name end in .graphml or .gexf, if it is one of these",
-    (".txt",): "let its name end in .csv or .tsv, if it is a table",
+    (".txt",): "let its name end in .csv, if it is a table; a comma, semicolon, tab or pipe is "
+    "detected, another one is given with --delimiter",
     (".mtx", ".net", ".adjlist", ".mat", ".dot", ".gv"): "write its edges as a list, two ids "
     "a line, with a name that ends in .edgelist",
     (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.readers.delimited import Refuse, Row, numbered, stop
 from understudy.graph.readers.text_lines import read_lines
@@ -134,7 +134,7 @@ def read_value(path: Path, whole: str) -> Any:
         content = path.read_bytes()
         text = content.decode(json.detect_encoding(content))
     except OSError as error:
-        if problem := url_problem(path):
+        if problem := path_problem(path):
             raise SourceError(problem) from error
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}; {whole}") from error
     except UnicodeDecodeError as error:

@@ -34,12 +34,13 @@ from understudy.graph.names import check_name
 from understudy.graph.readers.arrays import array_of, shape_of
 from understudy.graph.readers.arrow_columns import edge_records, node_records
 from understudy.graph.readers.class_names import has_numbers_for_rows
-from understudy.graph.readers.columns import with_class_names, with_unread_splits
+from understudy.graph.readers.columns import with_class_names, with_hints
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_named_columns
 from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
 from understudy.graph.readers.memory_tables import arrow_columns, plain
 from understudy.graph.readers.networkx_files import edge_rows, node_rows
+from understudy.graph.readers.pandas_index import check_same_index
 from understudy.graph.readers.pyg import PygKeys, built_of
 from understudy.graph.readers.pyg_values import (
     Attributes,
@@ -98,6 +99,7 @@ def graph_from_arrays(
             f"{ARRAYS}: 'label_names' are the names of class numbers; give 'labels', too"
         )
     arrays = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
+    check_same_index({key: arrays[key] for key in ("texts", "ids", "labels", "groups")})
     values = {key: plain(value) for key, value in arrays.items()}
     values["label_names"] = named_classes(label_names)
     data = Attributes(ARRAYS, values, RepairLog())
@@ -292,7 +294,7 @@ def graph_from_tables(
         tables.append(node_table.neighbors)
     source = "tables in memory"
     built = build_graph([node_table], tables, name=name, source=source, rules=rules)
-    return announced(with_unread_splits(built, [node_table], node_fields), name)
+    return announced(with_hints(built, [node_table], node_fields), name)
 
 
 def suited(fields: NodeFields, rules: Rules, has_edges: bool) -> NodeFields:
@@ -333,7 +335,7 @@ def graph_from_networkx(
         source="a NetworkX graph in memory",
         rules=rules,
     )
-    return announced(with_unread_splits(built, [node_table], fields), name)
+    return announced(with_hints(built, [node_table], fields), name)
 
 
 @told_in_python

@@ -21,6 +21,7 @@ SUFFIXES = (*XML, ".gml")
 
 # Gephi's names of GEXF versions; NetworkX knows only one spelling of each.
 GEXF_NAMES = re.compile(rb"http://(?:www\.)?gexf\.net/(1\.[123](?:draft)?)(?=[\"'/])")
+GRAPH_BEGINS = re.compile(rb"^\s*graph\s*\[", re.MULTILINE)
 KNOWN_GEXF = {
     b"1.1draft": b"http://www.gexf.net/1.1draft",
     b"1.2draft": b"http://www.gexf.net/1.2draft",
@@ -112,11 +113,17 @@ def check_all_read(path: Path, stream: IO[bytes], graph: Any) -> set[str]:
 def read_gml(stream: IO[bytes]) -> Any:
     """Reads GML: nodes are named by their labels if these are unique, otherwise by their numbers.
 
-    NetworkX itself refuses a file whose labels are classes, or that has none.
+    NetworkX itself refuses a file whose labels are classes, or that has none; one in UTF-8, as
+    Gephi writes it; and an edge that stands twice where the file does not announce it.
     """
     import networkx
 
-    graph = networkx.read_gml(stream, label="id")
+    content = stream.read()
+    if not content.isascii():
+        content = content.decode("utf-8-sig").encode("ascii", "xmlcharrefreplace")
+    if b"multigraph" not in content:
+        content = GRAPH_BEGINS.sub(rb"\g<0> multigraph 1 ", content, count=1)
+    graph = networkx.read_gml(io.BytesIO(content), label="id")
     labels = dict(graph.nodes(data="label"))
     if None in labels.values() or len(set(labels.values())) < len(labels):
         return graph

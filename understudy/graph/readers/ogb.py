@@ -117,9 +117,15 @@ class TextsById:
         """The text of each id, null if there is none.
 
         Raises:
-            BadInputError: a node has two different texts.
+            BadInputError: a node has two different texts, or no text is of a node.
         """
         wanted = np.flatnonzero(pc.is_in(self.ids, value_set=ids).to_numpy(zero_copy_only=False))
+        if len(ids) and len(self.ids) and not len(wanted):
+            raise BadInputError(
+                f"{self.source.file}: no text is of a node: its ids look like "
+                f"{self.ids[0].as_py()!r:.100}, those of nodes like {ids[0].as_py()!r:.100}; they "
+                "must be those in mapping/, or positions of nodes where that has none"
+            )
         codes = self.ids.take(pa.array(wanted)).dictionary_encode().indices.to_numpy(False)
         _, first = np.unique(codes, return_index=True)
         first_of = wanted[first[codes]]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from understudy.folders.places import url_problem
+from understudy.folders.places import path_problem
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.progress import Progress, silent
 
@@ -93,7 +93,7 @@ def guarded(path: Path) -> Iterator[None]:
             f"{path}: damaged {kind} file ({error}); fetch or pack it again"
         ) from error
     except OSError as error:
-        if problem := url_problem(path):
+        if problem := path_problem(path):
             raise SourceError(problem) from error
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 

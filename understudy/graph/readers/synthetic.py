@@ -60,9 +60,11 @@ class SyntheticOptions:
             raise BadInputError(f"{self.nodes} nodes cannot have {self.classes} classes")
         if self.words < 2 * TITLE_WORDS:
             raise BadInputError(f"words must be at least {2 * TITLE_WORDS}, not {self.words}")
-        if not 0 <= self.mean_degree <= (self.nodes - 1) / 2:
+        most = (self.nodes - 1) / 2
+        if not 0 <= self.mean_degree <= most:
             raise BadInputError(
-                f"mean_degree must be between 0 and half the nodes, not {self.mean_degree}"
+                f"mean_degree must be at least 0 and at most {most:g} among {self.nodes:,} nodes, "
+                f"not {self.mean_degree:g}; give another --mean-degree, or draw more nodes"
             )
         if not 0 <= self.degree_spread < math.inf:
             raise BadInputError(

@@ -44,11 +44,12 @@ def read_nodes(paths: Sequence[Path], fields: NodeFields, files: Files) -> list[
         BadInputError: one is damaged, or a column is missing or of a wrong type.
     """
     tables = []
-    for path in (part for whole in paths for part in parts_of(whole, "nodes")):
+    parts = [part for whole in paths for part in parts_of(whole, "nodes")]
+    for path in parts:
         if suffix_of(path, "nodes") in PARQUET:
             tables.append(read_parquet_nodes(path, fields, files.progress))
         else:
-            tables.append(read_node_rows(files.rows(path, "nodes"), fields))
+            tables.append(read_node_rows(files.rows(path, "nodes"), fields, len(parts) > 1))
     used: dict[str, set[str]] = {}
     for table in tables:
         for role, names in table.reading.used.items():
@@ -58,8 +59,12 @@ def read_nodes(paths: Sequence[Path], fields: NodeFields, files: Files) -> list[
     return with_class_names(tables)
 
 
-def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
-    """Reads the records of one node file."""
+def read_node_rows(rows: Rows, fields: NodeFields, part: bool = False) -> NodeTable:
+    """Reads the records of one node file.
+
+    Args:
+        part: it is one of several, and may hold only a header.
+    """
     file = rows.source.file
     collector, neighbors = ColumnCollector(len(Columns._fields)), ColumnCollector(2)
     log = ReadingLog(file)
@@ -92,7 +97,10 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
             raise wrong_value(
                 rows.source.at(place), columns, values, indexes.roles(), error
             ) from error
-    if not last:
+    if not last and part and rows.head is not None and rows.head.named:
+        first = rows.head.columns
+        log.add(first, node_indexes(file, first, fields).roles())
+    elif not last:
         raise BadInputError(f"{file}: contains no nodes, only blank lines or a header")
     check_text(file, first, known(rows, first, fields), log.used.get("text", ()))
     log.remarks.extend(rows.remarks)

@@ -154,3 +154,30 @@ def test_an_attribute_that_is_called_id_is_told(tmp_path: Path) -> None:
     assert found.ids.to_pylist() == ["n0", "n1"]
     unread = [file["unread"] for file in found.reading["files"]]
     assert unread == [["id_attribute"], ["source_attribute"]]
+
+
+@pytest.mark.parametrize("begin", ["graph [", 'Creator "Gephi"\ngraph\n[\n  directed 0'])
+def test_gml_as_gephi_and_igraph_write_it(tmp_path: Path, begin: str) -> None:
+    """In UTF-8, and with edges that stand twice in a graph that is not called a multigraph."""
+    nodes = "".join(
+        f' node [ id {number} label "{name}" text "{text}" ]\n'
+        for number, (name, text) in enumerate((("café", "naïve 樹"), ("elm", "one &amp; two")))
+    )
+    twice = " edge [ source 0 target 1 ]\n" * 2
+    path = tmp_path / "graph.gml"
+    path.write_text(f"{begin}\n{nodes}{twice}]\n", encoding="utf-8")
+    built = read(path)
+    assert built.graph.ids.to_pylist() == ["café", "elm"]
+    assert built.graph.texts.to_pylist() == ["naïve 樹", "one & two"]
+    assert built.graph.adjacency.num_edges == 1
+    assert built.graph.notes["duplicate_edges"] == 1
+
+
+def test_gml_with_a_node_twice_or_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "graph.gml"
+    path.write_text('graph [ node [ id 0 text "a" ] node [ id 0 text "b" ] ]')
+    with pytest.raises(BadInputError, match="node id 0 is duplicated"):
+        read(path)
+    path.write_bytes('graph [ node [ id 0 text "café" ] ]'.encode("latin-1"))
+    with pytest.raises(BadInputError, match="not a gml file that NetworkX reads: UnicodeDecodeE"):
+        read(path)

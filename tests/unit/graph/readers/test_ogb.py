@@ -274,3 +274,11 @@ def test_edges_of_another_form_are_told_before_texts_are_read(tmp_path: Path) ->
     for edges, found in (("source,target\n0,1\n", "source,target"), ("0;1\n", "0;1")):
         with pytest.raises(BadInputError, match=rf"edge\.csv\.gz:1: expected .*, found '{found}'"):
             read(tmp_path, {"raw/edge.csv.gz": edges}, "900\tone\n900\tanother\n")
+
+
+def test_texts_of_other_ids_than_all_nodes_are_told_as_such(tmp_path: Path) -> None:
+    """The advice to leave nodes without a text out would leave no node."""
+    by_position = "".join(f"{i}\ttitle\tabstract\n" for i in range(4))
+    told = r"titleabs\.tsv: no text is of a node: its ids look like '0', those of nodes like '900'"
+    with pytest.raises(BadInputError, match=told):
+        read(tmp_path, texts=by_position)

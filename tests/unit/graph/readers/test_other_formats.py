@@ -212,6 +212,23 @@ def test_a_file_without_texts_beside_one_with_texts(tmp_path: Path) -> None:
     assert one.graph.texts.to_pylist() == ["p", "Ann"]
 
 
+def test_a_part_may_hold_only_the_header(tmp_path: Path) -> None:
+    """As Spark writes partitions without rows."""
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    (folder / "part-0.csv").write_text("id,text\n")
+    (folder / "part-1.csv").write_text("id,text\n1,an oak\n")
+    built = import_graph([folder], [], NodeFields(), EdgeFields(), Rules())
+    assert built.graph.ids.to_pylist() == ["1"]
+    (folder / "part-0.csv").write_text("id,body of it\n")
+    with pytest.raises(BadInputError, match=r"part-0\.csv: no column 'text'"):
+        import_graph([folder], [], NodeFields(), EdgeFields(), Rules())
+    for part in folder.iterdir():
+        part.write_text("id,text\n")
+    with pytest.raises(BadInputError, match="contains no nodes"):
+        import_graph([folder], [], NodeFields(), EdgeFields(), Rules())
+
+
 def test_a_graph_folder_is_no_parts_of_a_table(import_text: Import, tmp_path: Path) -> None:
     folder = tmp_path / "graph"
     save_graph(import_text(NODES, EDGES).graph, folder)

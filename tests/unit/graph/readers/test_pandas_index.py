@@ -58,3 +58,15 @@ def test_a_part_of_such_a_file_has_no_index_of_its_own(tmp_path: Path) -> None:
 def test_notes_that_name_no_index_say_nothing(note: bytes) -> None:
     schema = pa.schema([pa.field("text", pa.string())], {NOTE: note})
     assert counted_index(schema, 3) is None
+
+
+def test_columns_in_different_orders_by_their_indexes_are_refused() -> None:
+    texts, labels = pd.Series(TEXTS), pd.Series(["yew", "elm", "oak"], index=[2, 1, 0])
+    with pytest.raises(BadInputError, match=r"'texts' and 'labels' .*\.reindex\(texts\.index\)"):
+        Graph.from_arrays(texts, [(0, 1)], labels=labels)
+    with pytest.raises(BadInputError, match=r"'texts' and 'ids' are pandas columns"):
+        Graph.from_arrays(texts, [("a", "b")], ids=pd.Series(list("abc"), index=[1, 2, 3]))
+    aligned = Graph.from_arrays(texts, [(0, 1)], labels=labels.reindex(texts.index))
+    assert [aligned.label_names[label] for label in aligned.labels] == ["oak", "elm", "yew"]
+    by_position = Graph.from_arrays(TEXTS, [(0, 1)], labels=labels)
+    assert [by_position.label_names[label] for label in by_position.labels] == ["yew", "elm", "oak"]

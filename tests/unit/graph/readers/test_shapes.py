@@ -153,7 +153,10 @@ def test_plain_edge_lists(import_text: Import, content: str, name: str) -> None:
 
 
 def test_a_plain_edge_list_with_one_id_in_a_line(import_text: Import) -> None:
-    with pytest.raises(BadInputError, match=r"edges\.txt:2: expected two node ids, found '3'"):
+    with pytest.raises(
+        BadInputError,
+        match=r"edges\.txt:2: expected two node ids, .*found '3'; let the name of a table",
+    ):
         import_text(NODES, "1 2\n3\n", edge_name="edges.txt")
 
 
@@ -274,6 +277,24 @@ def test_an_unknown_neighbor_is_refused_with_the_line_of_its_node(import_text: I
     nodes = '{"id": 1, "text": "a", "neighbors": [2, 9]}\n{"id": 2, "text": "b"}\n'
     with pytest.raises(BadInputError, match=r"nodes\.jsonl:1: the edge's target '9' is no node's"):
         import_text(nodes, None, node_name="nodes.jsonl")
+
+
+def test_neighbors_whose_ids_hold_what_splits_a_list_are_told_how_to_be_written(
+    import_text: Import,
+) -> None:
+    told = r"target 'New' is no node's id.*split at blanks.*'New York'.*a list of strings"
+    with pytest.raises(BadInputError, match=told):
+        import_text("id,text,neighbors\nNew York,a,Boston\nBoston,b,New York\n", None)
+    quoted = 'id,text,neighbors\nNew York,a,Boston\nBoston,b,"[""New York""]"\n'
+    assert edges(import_text(quoted, None)) == [[0, 1]]
+
+
+@pytest.mark.parametrize("value", ['{"2": 0.5}', '[{"id": 2}]'])
+def test_neighbors_that_are_no_ids_are_told_to_be_a_list_of_them(
+    import_text: Import, value: str
+) -> None:
+    with pytest.raises(BadInputError, match="'neighbors' must be a list of ids"):
+        import_text(f'{{"id": 1, "text": "a", "neighbors": {value}}}\n', None, node_name="n.jsonl")
 
 
 @pytest.mark.parametrize("word", ["nan", "NaN", "NULL", "None", "N/A"])

@@ -212,3 +212,20 @@ def test_every_cut_and_every_wrong_byte_is_told_as_a_damage(
         for damaged in (whole[:place], whole[:place] + b"\xb2" + whole[place + 1 :]):
             with suppress(GraphError):  # some bytes are of no use
                 import_text(damaged, None, node_name=name)
+
+
+def test_labels_and_edges_that_may_have_been_forgotten_are_told(import_text: Import) -> None:
+    def hints(nodes: str, links: str | None, fields: NodeFields | None = None) -> list[str]:
+        built = import_text(nodes, links, node_fields=fields or NodeFields())
+        return [words for words in built.remarks if "name" in words and "--" in words]
+
+    team = "id,text,team\n1,oak,a\n2,elm,b\n"
+    labels, given = hints(team, None)
+    assert "--label-field" in labels
+    assert "--edges" in given
+    assert "--neighbors-field" in given
+    assert hints(team, EDGES.replace("2,3\n", ""), NodeFields(label="team")) == []
+    assert hints(team, None, NodeFields(label="none", neighbors="none")) == []
+    for name, links in (("edges.csv", "source,target\n"), ("edges.txt", "# none\n")):
+        built = import_text("id,text\n1,oak\n2,elm\n", links, edge_name=name)
+        assert [words for words in built.remarks if "--" in words] == []

@@ -48,7 +48,7 @@ def check_formulas(graph: TextGraph) -> None:
     assert graph.texts.to_pylist() == ["an owl", 'say "no"', 'a b="c"']
     assert names(graph) == ["1", "2", None]
     assert graph.adjacency.edges().tolist() == [[0, 1], [0, 2]]
-    assert graph.notes["formulas"] == 7
+    assert graph.notes["formulas"] == 6  # an id that has neighbours counts once
 
 
 def test_formulas_are_what_they_mean_in_json_and_parquet(
@@ -134,6 +134,41 @@ def test_an_edge_of_a_rounded_id_is_told_why(
 ) -> None:
     with pytest.raises(BadInputError, match=rf"edges\.csv:2: .*no node's id.*{problem}.*text"):
         import_text(nodes, f"source,target\n{edge}\n")
+
+
+DATES = "id,text\n{},a gene\nTP53,another\n"
+
+
+@pytest.mark.parametrize("date", ["1-Mar", "01-Mar", "Mar-01", "1-Mar-24", "1-Mar-2024"])
+def test_ids_that_a_spreadsheet_made_dates_of_are_reported(import_text: Import, date: str) -> None:
+    remark = next(
+        words for words in import_text(DATES.format(date), None).remarks if "date" in words
+    )
+    assert remark.startswith("1 ids are dates as a spreadsheet writes them")
+    assert date in remark
+    assert "nodes.csv:2, column 'id'" in remark
+
+
+@pytest.mark.parametrize("name", ["MARCH1", "1-MARS", "Mar-1", "2024-03-01", "41-Mar", "1-3"])
+def test_other_ids_are_not_taken_for_dates(import_text: Import, name: str) -> None:
+    assert not any("date" in words for words in import_text(DATES.format(name), None).remarks)
+
+
+@pytest.mark.parametrize(
+    ("node", "end", "problem"),
+    [
+        ("1-Mar", "MARCH1", r"nodes' ids, such as '1-Mar' \(.*csv:2, column 'id'\), are dates"),
+        ("1-Mar", "1/3", "are dates, perhaps a spreadsheet's"),
+        ("MARCH1", "1-Mar", "it is a date in column 'target', perhaps a spreadsheet's"),
+        ("1-Mar", "BRCA1", "add the node"),
+        ("1-Mar", "2-Mar", "add the node"),
+    ],
+)
+def test_an_edge_that_a_date_misses_is_told_why(
+    import_text: Import, node: str, end: str, problem: str
+) -> None:
+    with pytest.raises(BadInputError, match=rf"edges\.csv:2: .*{end}.*no node's id.*{problem}"):
+        import_text(DATES.format(node), f"source,target\nTP53,{end}\n")
 
 
 @pytest.mark.parametrize(

@@ -182,3 +182,10 @@ def test_a_class_without_a_labelled_node_has_no_name(labeled: float, most: int) 
     assert sorted(set(graph.labels.tolist()) - {-1}) == list(range(graph.num_classes))
     trained = graph.labels[graph.splits["train"]].tolist() if graph.splits else []
     assert set(trained) == set(range(graph.num_classes))
+
+
+def test_few_nodes_are_told_what_degree_they_can_have() -> None:
+    """The degree that is too high may be the default, which nobody has given."""
+    told = r"at most 4\.5 among 10 nodes, not 8; give another --mean-degree, or draw more nodes"
+    with pytest.raises(BadInputError, match=told):
+        synthetic_graph(SyntheticOptions(nodes=10))

@@ -13,7 +13,7 @@ import pytest
 from training.errors import EvaluationError, TrainingError
 from training.evaluation.evaluate import check_plan, check_splits, evaluate, whole_sets
 from training.evaluation.folder import EvaluationFolder
-from training.evaluation.plan import Choice, EvaluationOptions, names, run_keys
+from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
 from training.evaluation.splits import (
     OWN,
@@ -23,6 +23,7 @@ from training.evaluation.splits import (
     split_graph,
     withheld_nodes,
 )
+from training.interface.evaluate import evaluate as evaluate_in_python
 from training.recipe_names import COMBINED, HARD, RANDOM, VANILLA
 from training.recipes import RECIPES, recipe_weights
 from training.teacher.encoder import EncoderOptions
@@ -113,10 +114,9 @@ def test_unknown_names_are_told() -> None:
         EvaluationOptions(split_kind="thirds")
 
 
-def test_one_word_is_not_read_as_the_names_of_its_letters() -> None:
-    assert names("students", ["sage", "mlp"]) == ("sage", "mlp")
-    with pytest.raises(EvaluationError, match=r"students takes several names, such as \['sage'\]"):
-        names("students", "sage")
+def test_one_word_is_not_read_as_the_names_of_its_letters(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"students takes several values, such as \['sage'\]"):
+        evaluate_in_python(tmp_path / "graph", tmp_path / "out", students="sage")
 
 
 def test_reliability_counts_every_node() -> None:

@@ -25,6 +25,7 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 NODES, CLASSES, HOPS = 60, 3, (0,)
 FEATURES = 2_000  # 4 kB an answer, of which nobody knows before the first
 PART = 16  # prompts
+CHECKPOINT = 275_000  # bytes, of a tiny encoder: its tuned weights four times
 
 
 class Showing:
@@ -86,6 +87,27 @@ def test_answers_that_find_no_room_are_not_asked_for(tmp_path: Path, disk: Path)
     assert set(stages) == {"Loading the teacher"}
     filler.unlink()
     assert [path.name for path in disk.iterdir() if path.name.startswith(".out.")] == []
+
+
+def test_a_checkpoint_that_finds_no_room_is_told_before_tuning(
+    tmp_path: Path, graph: TextGraph
+) -> None:
+    model = write_tiny_encoder(tmp_path / "bert", graph.texts.to_pylist())
+    options = TeachOptions(f"encoder:{model}", hops=HOPS, tuning=TuningOptions(epochs=1))
+    stages: list[str] = []
+
+    def see(stage: str, done: float, total: float) -> None:
+        stages.append(stage)
+
+    with small_file_system(tmp_path / "disk", megabytes=3) as disk:
+        filler = fill(disk, 2 * CHECKPOINT - 100_000)
+        with pytest.raises(OutputUnwritableError, match=r"out needs about .* MB, but only"):
+            teach(tmp_path / "graph", disk / "out", options, see)
+        assert set(stages) == {"Loading the teacher"}
+        filler.unlink()
+        fill(disk, 2 * CHECKPOINT + 100_000)
+        teach(tmp_path / "graph", disk / "out", options)
+        assert (disk / "out" / "teacher.json").is_file()
 
 
 def test_parts_of_a_disk_that_runs_full_are_kept(

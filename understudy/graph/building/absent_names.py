@@ -1,0 +1,72 @@
+"""Names that seem to say that there is none: a node called `nan`, a class called `unknown`."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from understudy.graph.missing import UNKNOWN_MARKS, missing_words
+from understudy.graph.names import plain_form
+from understudy.graph.text_graph import UNLABELED, TextGraph
+
+SHOWN = 5
+# As classes; words for a missing value are read as no label before.
+NO_LABEL = frozenset(
+    (
+        *(
+            "-",
+            "--",
+            "---",
+            "\u2013",
+            "\u2014",
+            ".",
+            "...",
+            "n.a.",
+            "na",
+            "nil",
+            "none",
+            "tbd",
+            "unk",
+        ),
+        *(
+            "unknown",
+            "undefined",
+            "unspecified",
+            "unassigned",
+            "unlabeled",
+            "unlabelled",
+            "missing",
+        ),
+        *("uncategorized", "uncategorised", "unclassified", "no label", "no category", "no class"),
+        *("not available", "not set", "not specified", "blank", "empty"),
+    )
+)
+AROUND = "()[]<>{}"
+
+
+def absent_names(graph: TextGraph, place: Callable[[int], str]) -> Iterator[str]:
+    """Reports nodes and classes with such names.
+
+    Args:
+        place: where a node's id was read, in words.
+    """
+    words = missing_words(graph.ids, UNKNOWN_MARKS).to_numpy(zero_copy_only=False)
+    if words.any():
+        nodes = np.flatnonzero(words)
+        degrees = graph.adjacency.degrees[nodes]
+        shown = ", ".join(f"{graph.ids[n].as_py()!r} ({place(n)})" for n in nodes[:SHOWN].tolist())
+        yield (
+            f"{len(nodes):,} nodes have a word for a missing value as their id, {shown}, and "
+            f"{int(degrees.sum()):,} links: if it stands for gaps in the data, remove these nodes, "
+            "and their edges with --skip-unknown"
+        )
+    counts = np.bincount(graph.labels[graph.labels != UNLABELED], minlength=graph.num_classes)
+    found = [
+        f"{name!r} ({count:,} nodes)"
+        for name, count in zip(graph.label_names, counts.tolist(), strict=True)
+        if plain_form(name).strip(AROUND) in NO_LABEL
+    ]
+    if found:
+        yield (
+            f"read as a class: {', '.join(found)}; if that means that there is no label, empty "
+            "these nodes' cells, or a model learns to answer so"
+        )
