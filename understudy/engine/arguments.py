@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from understudy.engine.errors import InvalidArgumentError, MutationRefusedError, shortened
 from understudy.engine.limits import Limits
 from understudy.engine.placing import check_apart
+from understudy.folders.places import url_problem
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
@@ -137,6 +138,8 @@ def folder_of(name: str, value: object) -> Path:
         raise InvalidArgumentError(f"{name} is {shown(value)}; give a path")
     if value == "":  # as from an unset variable; Python would take the current folder
         raise InvalidArgumentError(f"{name} is empty; give a path, or leave it out")
+    if problem := url_problem(Path(value)):
+        raise InvalidArgumentError(f"{name}: {problem}")
     return Path(value)
 
 

@@ -104,6 +104,7 @@ def test_changes_may_come_from_anything_that_can_be_gone_through(tiny_bundle: Ti
         ({"data": NUMBER}, "data is 5; give a path"),
         ({"folder": ""}, "folder is empty; give a path"),
         ({"data": ""}, "data is empty; give a path, or leave it out"),
+        ({"data": "s3://bucket/data"}, "data: s3://bucket/data is a URL"),
         ({"threads": "2"}, "threads is '2'; give a whole number"),
         ({"limits": {"neighbors": 3}}, "limits is a dict; give Limits, or None"),
         ({"limits": Limits(neighbors=-1)}, "limits.neighbors is -1; give 0 or more"),
