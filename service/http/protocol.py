@@ -27,8 +27,8 @@ from service.http.connections import (
 )
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
+from service.http.old_clients import answer_as_1_0
 from service.http.sending import Sending
-from service.http.unchunked import end_by_closing
 
 LINGER_SECONDS = 2.0  # for a refused client to read the answer, before its connection is closed
 UNKNOWN = "-"  # method and path of a request that could not be read
@@ -331,7 +331,7 @@ class WireProtocol(Connection):
         self.part = BODY
         self.body_bytes = self.framed_bytes = 0
         if self.scope["http_version"] == "1.0":
-            end_by_closing(self.cycle)
+            answer_as_1_0(self.cycle)
             if self.parser.should_keep_alive():
                 self.keep_alive()
         self.headers = []  # trailers are ignored

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import Service, answers, received
+from tests.e2e.conftest import POST_CLASSIFY, Service, answers, received
 
 KEEP = b"connection: keep-alive\r\n"
 
@@ -12,7 +12,8 @@ KEEP = b"connection: keep-alive\r\n"
 def asked(service: Service, *requests: bytes) -> bytes:
     """Everything that a connection is answered until it ends."""
     with service.raw_connection() as connection:
-        connection.sendall(b"".join(requests))
+        for request in requests:
+            connection.sendall(request)
         return received(connection)
 
 
@@ -40,3 +41,11 @@ def test_an_answer_of_unknown_length_ends_with_the_connection(
 def test_the_head_of_such_an_answer_has_no_length(service: Service) -> None:
     (answer,) = answers(asked(service, b"HEAD /graph HTTP/1.0\r\n\r\n"))
     assert (answer[0], answer[1]["connection"], answer[2]) == (200, "close", b"")
+
+
+def test_it_gets_no_interim_answer(service: Service) -> None:
+    head = POST_CLASSIFY.replace(b"HTTP/1.1", b"HTTP/1.0") + b"expect: 100-continue\r\n"
+    body = b'{"nodes": [{"id": "node-1"}]}'
+    (answer,) = answers(asked(service, head + b"content-length: %d\r\n\r\n" % len(body), body))
+    assert answer[0] == 200
+    assert json.loads(answer[2])["predictions"][0]["id"] == "node-1"

@@ -1,15 +1,17 @@
-"""Answers of unknown length for clients of HTTP/1.0, which know no chunks."""
+"""Answers for clients of HTTP/1.0, which know neither chunks nor interim answers."""
 
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-def end_by_closing(cycle: RequestResponseCycle) -> None:
-    """Makes the end of the connection the end of an answer without a length.
+def answer_as_1_0(cycle: RequestResponseCycle) -> None:
+    """Keeps uvicorn from answers that the client would take for something else.
 
-    uvicorn would send it in chunks, and the client would read their sizes as part of the answer.
+    The end of the connection becomes the end of an answer without a length: the sizes of chunks
+    would be read as part of the answer. A `100 Continue` would be read as the whole answer.
     """
+    cycle.waiting_for_100_continue = False
     send = cycle.send
     unchunked = False
 
