@@ -48,11 +48,15 @@ from understudy.engine.errors import Detail, EngineError, NodeError, shortened
 # Limits of echoed characters; a name in a body may be as long as the body.
 SHOWN_FIELD, SHOWN_PROBLEM = 200, 400
 FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:[^\s/:;,]+/)*(?=[^\s/])")  # of an absolute path
+SERVERS = re.compile(r" at [^\s,;]+:\d+\b")  # " at host:6379"
 
 
-def without_folders(message: str) -> str:
-    """Leaves only the last name of each absolute path: callers need not know where files lie."""
-    return FOLDERS.sub("", message)
+def without_places(message: str) -> str:
+    """Leaves only the last name of each absolute path, and no server's address.
+
+    Callers need not know where files and logs lie.
+    """
+    return FOLDERS.sub("", SERVERS.sub("", message))
 
 
 class ServiceError(EngineError):

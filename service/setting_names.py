@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError, ValidationInfo
 
 from service.errors import SettingsError
+from understudy.folders.places import path_problem
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
 SECRET = ("_key", "_url", "log", "snapshots")  # suffixes of names whose values may hold a password
@@ -112,13 +113,16 @@ def refuse_misread(cls: type[BaseModel], value: Any, info: ValidationInfo) -> An
 
     Raises:
         ValueError: an empty path, as from an unset variable, which Python reads as the current
-            folder; or true or false for a number, which Python reads as 1 and 0.
+            folder; a URL for a path, of which it makes a folder below that one; or true or false
+            for a number, which it reads as 1 and 0.
     """
     assert info.field_name is not None
     annotation = cls.model_fields[info.field_name].annotation
     kinds = {annotation, *get_args(annotation)}
     if value == "" and Path in kinds:
         raise ValueError("it is empty; give a path, or leave the setting out")
+    if Path in kinds and isinstance(value, str | Path) and path_problem(Path(value)):
+        raise ValueError("it is a URL, or begins with ~; give a whole path on a disk")
     if isinstance(value, bool) and kinds & {int, float}:
         raise ValueError("expected a number")
     return value

@@ -122,6 +122,7 @@ ERROR_ROOTS = {
     "understudy.graph.errors": "GraphError",
     "understudy.bundle.errors": "BundleError",
     "understudy.client.errors": "ClientError",
+    "understudy.endpoint.errors": "EndpointError",
     "understudy.predict.errors": "PredictError",
     "understudy.retraining.errors": "RefreshError",
     "training.errors": "TrainingError",

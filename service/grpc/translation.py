@@ -45,11 +45,14 @@ def http_request(request: Any) -> tuple[bytes, int]:
     """Encodes a ModelInferRequest as a body; also returns how many bytes of it are JSON.
 
     Raises:
-        InvalidFieldError: the number of raw contents differs from the number of inputs.
+        InvalidFieldError: the number of raw contents differs from the number of inputs, or an input
+            also has contents that would not be read.
     """
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):
         raise InvalidFieldError("raw_input_contents", "expected one entry per input, or no entry")
+    for number, tensor in enumerate(request.inputs):
+        check_contents(f"inputs.{number}.contents", tensor.contents, bool(raw))
     data = raw or [joined_texts(tensor.contents.bytes_contents) for tensor in request.inputs]
     inputs = tuple(
         Tensor(
@@ -66,6 +69,22 @@ def http_request(request: Any) -> tuple[bytes, int]:
     parameters = parameters_of(request.parameters) | {BINARY_OUTPUT: True}
     head = encode(InferRequest(inputs, request.id or None, parameters, outputs))
     return b"".join((head, *data)), len(head)
+
+
+def check_contents(field: str, contents: Any, raw: bool) -> None:
+    """Refuses typed contents that would be silently left out.
+
+    Args:
+        raw: whether the request has raw contents.
+
+    Raises:
+        InvalidFieldError: there are typed contents beside raw ones, or of another type than bytes.
+    """
+    found = [descriptor.name for descriptor, _ in contents.ListFields()]
+    if raw and found:
+        raise InvalidFieldError(field, "expected none beside raw_input_contents")
+    if others := [name for name in found if name != "bytes_contents"]:
+        raise InvalidFieldError(field, f"expected only bytes_contents, not {', '.join(others)}")
 
 
 def grpc_response(answer: Answer, raw: bool) -> Any:

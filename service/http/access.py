@@ -29,6 +29,7 @@ from service.http.guard import SAFE_METHODS, Clients
 from service.redis_link import NAMESPACE, RedisLink
 from understudy.folders import taking_turns
 from understudy.folders.errors import place_errors
+from understudy.folders.places import path_problem
 
 MAX_BUCKETS = 10_000  # callers remembered; the least recently seen one is dropped
 LONGEST_CALLER = 64  # characters; a longer name is stored as its digest
@@ -252,10 +253,13 @@ def add_key(path: Path, name: str, role: Role) -> str:
         The secret, which is stored nowhere.
 
     Raises:
-        SettingsError: the file is damaged or has a key of that name, or the name is invalid.
+        SettingsError: the file is damaged or has a key of that name, the name is invalid, or the
+            path is a URL.
         OutputUnwritableError: it cannot be written.
     """
     check_name(name)
+    if problem := path_problem(path):
+        raise SettingsError(problem)
     with taking_turns(path), place_errors(path):  # otherwise one of two new keys would be lost
         return add_alone(path, name, role)
 

@@ -62,11 +62,12 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.DeadlineError: 504,
 }
 # Errors that the operator has to fix, although the client is only told to try again. The log has
-# them with the folders' names.
+# them with folders and addresses.
 OURS_TO_MEND = (engine_errors.JournalFailedError, engine_errors.ChangeUnsureError)
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
 # Seconds, for a node's error that became the request's; other errors carry their own.
 RETRY_OF_CODE = {kind.code: kind.retry_after for kind in STATUS_OF}
+LOG_AWAY = "the log is unavailable; nothing was done, and the graph can still be read"
 # Codes of errors from routing.
 CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
@@ -74,6 +75,14 @@ CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 def status_of(error: EngineError) -> int:
     """Finds an error's status; 500 if it is not in the table, which is a defect of ours."""
     return STATUS_OF_CODE.get(errors.code_of(error), 500)
+
+
+def told(error: EngineError) -> str:
+    """Gives the message that a client is told: without folders and addresses of the service."""
+    if isinstance(error, engine_errors.LogUnavailableError):
+        return LOG_AWAY  # its own words end with the driver's
+    message = str(error)
+    return errors.without_places(message) if isinstance(error, OURS_TO_MEND) else message
 
 
 def error_response(
@@ -99,8 +108,5 @@ def failure_response(error: Exception, path: str) -> Response:
         headers["retry-after"] = str(ceil(seconds))
     if isinstance(error, errors.UnauthorizedError):
         headers["www-authenticate"] = "Bearer"
-    message = str(error)
-    if isinstance(error, OURS_TO_MEND):
-        message = errors.without_folders(message)
-    detail = ErrorDetail(errors.code_of(error), message, error.details)
+    detail = ErrorDetail(errors.code_of(error), told(error), error.details)
     return error_response(status_of(error), detail, path, headers)

@@ -40,8 +40,8 @@ from understudy.engine.errors import EngineError, NotReadyError
 
 logger = logging.getLogger(__name__)
 CUT_OFF = (
-    "the service is shutting down, and this was not answered in time; a change may have been made: "
-    "send it again with the same idempotency key"
+    "the service is shutting down, and this was not answered in time: send it again, a change with "
+    "the same idempotency key, because it may have been made"
 )
 
 

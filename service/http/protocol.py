@@ -27,6 +27,7 @@ from service.http.connections import (
 )
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
+from service.http.old_clients import answer_as_1_0
 from service.http.sending import Sending
 
 LINGER_SECONDS = 2.0  # for a refused client to read the answer, before its connection is closed
@@ -329,8 +330,10 @@ class WireProtocol(Connection):
         super().on_headers_complete()
         self.part = BODY
         self.body_bytes = self.framed_bytes = 0
-        if self.scope["http_version"] == "1.0" and self.parser.should_keep_alive():
-            self.keep_alive()
+        if self.scope["http_version"] == "1.0":
+            answer_as_1_0(self.cycle)
+            if self.parser.should_keep_alive():
+                self.keep_alive()
         self.headers = []  # trailers are ignored
 
     def check_head(self) -> None:

@@ -13,7 +13,7 @@ from service.errors import (
     OverloadedError,
     ReloadError,
     ReloadRunningError,
-    without_folders,
+    without_places,
 )
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
@@ -99,7 +99,7 @@ class Reloader:
             expected = isinstance(error, BundleError | GraphError | EngineError)
             # Only the message: a kept log record would keep both engines in memory.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
-            reason = without_folders(str(error)) if isinstance(error, SHOWN) else "see the log"
+            reason = without_places(str(error)) if isinstance(error, SHOWN) else "see the log"
             raise ReloadError(f"the old bundle stays in service: {reason}") from error
         self.metrics.reloads.add("done")
         seconds = perf_counter() - started

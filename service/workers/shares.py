@@ -6,6 +6,7 @@ from math import ceil
 
 from service.errors import SettingsError
 from service.settings import Settings
+from service.unread_settings import unread
 
 MOST_A_CORE = 16  # workers per core; more is a mistake, and would overload the machine
 
@@ -42,12 +43,13 @@ def threads_of(settings: Settings, available: int) -> int:
 
 
 def remarks(settings: Settings, available: int) -> Iterator[str]:
-    """Yields warnings about settings of processes, one per line.
+    """Yields warnings about settings of processes, and about unread ones, one per line.
 
     Raises:
         SettingsError: the teacher's concurrency is less than the number of workers, or there are
             far more workers than cores.
     """
+    yield from unread(settings)
     number, threads = settings.workers, threads_of(settings, available)
     if number > MOST_A_CORE * available:
         raise SettingsError(

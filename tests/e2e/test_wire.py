@@ -336,13 +336,6 @@ def test_who_is_turned_away_reads_why_whatever_it_has_sent(tiny_bundle: TinyBund
             connection.close()
 
 
-def test_http_1_0_may_keep_its_connection(service: Service) -> None:
-    get = b"GET /health/live HTTP/1.0\r\n"
-    kept, last = exchange(service, get + b"connection: keep-alive\r\n\r\n", get + b"\r\n")
-    assert (kept[0], kept[1]["connection"]) == (200, "keep-alive")
-    assert (last[0], last[1]["connection"]) == (200, "close")
-
-
 @pytest.mark.parametrize(
     ("target", "host", "status"),
     [

@@ -50,12 +50,12 @@ def node_path(node_id: str) -> str:
 
 
 def query_path(path: str, query: Mapping[str, str | int | None]) -> str:
-    """Appends a query to a path; values that are None or empty are left out.
+    """Appends a query to a path; values that are None are left out.
 
     Raises:
         InvalidRequestError: a value cannot be encoded in a URL.
     """
-    parameters = {name: value for name, value in query.items() if value not in (None, "")}
+    parameters = {name: value for name, value in query.items() if value is not None}
     try:
         return f"{path}?{urlencode(parameters)}"
     except UnicodeEncodeError as error:

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from understudy.client import calls
 from understudy.client.attempts import Plan, Retries, check_open, steps
 from understudy.client.calls import Result
+from understudy.client.connecting import connections
 from understudy.client.errors import InvalidRequestError
 from understudy.client.interface import Interface
 
@@ -37,12 +37,11 @@ class AsyncClient(Interface):
             timeout: seconds of one attempt.
 
         Raises:
-            InvalidRequestError: the URL, the key or another argument is invalid.
+            InvalidRequestError: the URL, the key or another argument is invalid, or a proxy or
+                certificate that the environment names cannot be used.
         """
         super().__init__(url, retries, timeout)
-        self.http = httpx.AsyncClient(
-            base_url=self.url, headers=calls.key_headers(key), timeout=timeout
-        )
+        self.http = connections(httpx.AsyncClient, self.url, key, timeout)
 
     async def carry_out(self, plan: Plan[Any, Result]) -> Result:
         """Sends a plan's requests until it returns its result.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from understudy.client.calls import Request
+from understudy.client.calls import UNREADABLE, Request, refusal_of
 from understudy.client.errors import (
     ClientError,
     InvalidRequestError,
@@ -33,9 +33,25 @@ Steps = Generator[Request[Any] | float, httpx.Response | None, Result]
 
 @dataclass(frozen=True, slots=True)
 class Retries:
+    """How often, and after which pauses, a request is sent again.
+
+    Raises:
+        InvalidRequestError: a number makes no sense.
+    """
+
     attempts: int = 4  # of one request, including the first
     first_pause: float = 0.2  # seconds; doubles with every attempt
     longest_pause: float = 10.0  # seconds, even if the service asks for more
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise InvalidRequestError(
+                f"attempts is {self.attempts!r}; give a whole number of at least 1"
+            )
+        for name in ("first_pause", "longest_pause"):
+            seconds = getattr(self, name)
+            if not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+                raise InvalidRequestError(f"{name} is {seconds!r}; give seconds, at least 0")
 
     def pause(self, attempt: int, response: httpx.Response | None) -> float:
         """Seconds to wait after attempt number `attempt`, counted from 0."""
@@ -73,10 +89,10 @@ def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Re
         InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
             `understudy.client.errors`.
     """
-    problem = ""
+    problem = code = ""
     number = retries.attempts if request.retried else 1
     for attempt in range(number):
-        response = None
+        response, code = None, ""
         try:
             response = yield request
             assert response is not None
@@ -86,14 +102,28 @@ def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Re
                 except UnexpectedAnswerError:
                     if response.status_code not in PROXY_STATUSES:
                         raise
-            problem = f"status {response.status_code}"
+            problem, code = refusal_for_now(response)
         except (httpx.RequestError, httpx.InvalidURL) as error:
             problem = worth_repeating(error)
         if attempt + 1 < number:
             yield retries.pause(attempt, response)
+    what = "refuses for now" if code else "does not answer"
     raise UnavailableError(
-        f"{where} does not answer: the last of {number} attempts failed with {problem}"
+        f"{where} {what}: the last of {number} attempts failed with {problem}", code
     )
+
+
+def refusal_for_now(response: httpx.Response) -> tuple[str, str]:
+    """Describes an answer that is worth asking again, and gives the service's error code.
+
+    The code is empty if the answer is not the service's, for example that of a proxy.
+    """
+    status = f"status {response.status_code}"
+    try:
+        refused = refusal_of(response)
+    except UNREADABLE:
+        return status, ""
+    return f"{status}, {refused}", refused.code
 
 
 def check_open(closed: bool, where: str) -> None:

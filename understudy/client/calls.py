@@ -41,6 +41,8 @@ from understudy.client.models import (
 )
 
 Result = TypeVar("Result")
+# What reading an answer that is not the service's may raise.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +86,8 @@ class Request(Generic[Result]):
         try:
             if response.status_code == 200:
                 return self.read(self.decode(response))
-            error = response.json()["error"]
-            refused = RefusedError(
-                response.status_code,
-                error["code"],
-                error["message"],
-                error["details"] if "param" not in error else field_of(error["param"]),
-                response.headers.get("x-request-id", ""),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            refused = refusal_of(response)
+        except UNREADABLE as error:
             elsewhere = response.headers.get("location")
             on = f" (it redirects to {elsewhere})" if elsewhere else ""
             raise UnexpectedAnswerError(
@@ -100,6 +95,18 @@ class Request(Generic[Result]):
                 "service; check the address"
             ) from error
         raise refused
+
+
+def refusal_of(response: httpx.Response) -> RefusedError:
+    """Reads the service's error; raises one of `UNREADABLE` if it is something else."""
+    error = response.json()["error"]
+    return RefusedError(
+        response.status_code,
+        error["code"],
+        error["message"],
+        error["details"] if "param" not in error else field_of(error["param"]),
+        response.headers.get("x-request-id", ""),
+    )
 
 
 def field_of(param: str | None) -> dict[str, str]:

@@ -3,7 +3,7 @@
 ClientError
 ├── InvalidRequestError    the caller's arguments are invalid: nothing was sent
 ├── RefusedError           the service refused the request: sending it again changes nothing
-├── UnavailableError       the service did not answer, in any attempt
+├── UnavailableError       the service did not answer, or refused for now, in every attempt
 └── UnexpectedAnswerError  the answer is not from the service
 """
 
@@ -42,7 +42,16 @@ class RefusedError(ClientError):
 
 
 class UnavailableError(ClientError):
-    """The service did not answer, in any attempt."""
+    """The service did not answer, or refused the request for now, in every attempt.
+
+    Attributes:
+        code: the service's error code in the last attempt; empty if it did not answer that one. A
+            change may have been made by an earlier attempt: repeat it under its key.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class UnexpectedAnswerError(ClientError):

@@ -15,6 +15,7 @@ import httpx
 from understudy.client import calls
 from understudy.client.attempts import Plan, Retries, check_open, steps
 from understudy.client.calls import Result
+from understudy.client.connecting import connections
 from understudy.client.errors import InvalidRequestError, UnavailableError
 from understudy.client.interface import Interface
 
@@ -52,10 +53,11 @@ class Client(Interface):
             timeout: seconds of one attempt.
 
         Raises:
-            InvalidRequestError: the URL, the key or another argument is invalid.
+            InvalidRequestError: the URL, the key or another argument is invalid, or a proxy or
+                certificate that the environment names cannot be used.
         """
         super().__init__(url, retries, timeout)
-        self.http = httpx.Client(base_url=self.url, headers=calls.key_headers(key), timeout=timeout)
+        self.http = connections(httpx.Client, self.url, key, timeout)
 
     def carry_out(self, plan: Plan[Any, Result]) -> Result:
         """Sends a plan's requests until it returns its result.

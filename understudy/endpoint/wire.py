@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
-from understudy.endpoint.errors import MalformedError
+from understudy.endpoint.errors import EndpointError, MalformedError
+from understudy.http_environment import UNUSABLE, unusable_environment
 
 MAX_ANSWER_BYTES = 2**20
 MAX_REFUSAL_BYTES = 2**14  # how much of a refusal is read
@@ -36,13 +37,20 @@ class Wire:
             self.headers["authorization"] = f"Bearer {key}"
 
     def client(self, timeout_seconds: float, connections: int) -> httpx2.AsyncClient:
-        """A client that uses this wire; proxies of the environment are used."""
-        return httpx2.AsyncClient(
-            timeout=timeout_seconds,
-            limits=httpx2.Limits(max_connections=connections, keepalive_expiry=IDLE_SECONDS),
-            follow_redirects=False,  # the key and the texts are for this server only
-            event_hooks={"request": [self.leaving], "response": [self.coming]},
-        )
+        """A client that uses this wire; proxies of the environment are used.
+
+        Raises:
+            EndpointError: proxies or certificates that the environment names cannot be used.
+        """
+        try:
+            return httpx2.AsyncClient(
+                timeout=timeout_seconds,
+                limits=httpx2.Limits(max_connections=connections, keepalive_expiry=IDLE_SECONDS),
+                follow_redirects=False,  # the key and the texts are for this server only
+                event_hooks={"request": [self.leaving], "response": [self.coming]},
+            )
+        except UNUSABLE as error:
+            raise EndpointError(unusable_environment(error)) from error
 
     async def leaving(self, request: httpx2.Request) -> None:
         """Sends only the needed headers."""

@@ -11,9 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from understudy.engine.errors import InvalidArgumentError, MutationRefusedError, shortened
 from understudy.engine.limits import Limits
 from understudy.engine.placing import check_apart
+from understudy.folders.places import path_problem
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
@@ -74,6 +77,8 @@ def checked_batch(
 ) -> Sequence[Mutation]:
     """Checks the types of mutations and the lengths of their texts.
 
+    Returns the mutations with plain texts: subclasses of str, such as numpy's, cannot be logged.
+
     Args:
         key: idempotency key.
         characters: maximum of one node's text.
@@ -83,17 +88,22 @@ def checked_batch(
         MutationRefusedError: a text is too long.
     """
     check_text("key", key, optional=True)
-    batch = listed("mutations", mutations, MUTATIONS)
-    for position, mutation in enumerate(batch):
+    batch: list[Mutation] = []
+    for position, mutation in enumerate(listed("mutations", mutations, MUTATIONS)):
         names = TEXTS.get(type(mutation)) or texts_of(mutation)
         if not names:
             raise InvalidArgumentError(
                 f"mutations[{position}] is a {kind_of(mutation)}; give {MUTATIONS}"
             )
+        plain = {}
         for name in names:
             value = getattr(mutation, name)
-            if not isinstance(value, str):
+            if type(value) is not str:
                 check_text(f"mutations[{position}].{name}", value, name in OPTIONAL)
+                plain[name] = None if value is None else str.__str__(value)
+        if any(text is not None for text in plain.values()):
+            mutation = replace(mutation, **plain)
+        batch.append(mutation)
         if isinstance(mutation, UpsertNode) and len(mutation.text or "") > characters:
             raise MutationRefusedError(
                 f"mutation {position}: the text has more than {characters:,} characters",
@@ -126,6 +136,10 @@ def folder_of(name: str, value: object) -> Path:
     """Converts to a path; raises InvalidArgumentError if a value is not a path."""
     if not isinstance(value, str | PathLike):
         raise InvalidArgumentError(f"{name} is {shown(value)}; give a path")
+    if value == "":  # as from an unset variable; Python would take the current folder
+        raise InvalidArgumentError(f"{name} is empty; give a path, or leave it out")
+    if problem := path_problem(Path(value)):
+        raise InvalidArgumentError(f"{name}: {problem}")
     return Path(value)
 
 

@@ -24,7 +24,7 @@ from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush
 from understudy.folders.inspection import refuse_inputs
 from understudy.folders.kinds import BACKUP, kind_of
-from understudy.folders.places import real_place
+from understudy.folders.places import path_problem, real_place
 from understudy.graph.log.about import About
 from understudy.graph.log.copying import copy_log, kept_whole
 from understudy.graph.log.files import put_in_place, reading_files
@@ -66,11 +66,14 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
         force: also replace another kind of understudy's folders.
 
     Raises:
-        BackupError: the folder has no log, or its log is in Redis; or it is a backup itself.
+        BackupError: the folder has no log, or its log is in Redis; or it is a backup itself, or a
+            URL.
         JournalError, BundleError: the log or the snapshot is damaged, or cannot be read.
         FolderError: `out` holds something other than a backup, or cannot be written.
     """
     journal = data / JOURNAL_FILE
+    if problem := path_problem(data):
+        raise BackupError(problem)
     refuse_backup(data)
     if (data / BASE_FILE).exists():
         raise BackupError(

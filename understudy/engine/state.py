@@ -64,15 +64,25 @@ class GraphState:
         return self.graph.version.number
 
     def activations(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Reads the input of layer `layer`, counted from 0, for some rows; float32 [B, hidden]."""
+        """Reads the input of layer `layer`, counted from 0, for some rows; float32 [B, hidden].
+
+        Raises:
+            IndexError: there is no such layer, or see `best_labels`.
+            InvalidArgumentError: see `best_labels`.
+        """
+        self.check_rows(rows)
+        if not 0 <= layer < len(self.tables.activations):
+            raise IndexError(f"layer {layer} is not one of {len(self.tables.activations)}")
         return self.tables.activations[layer].take(self.graph.version, rows)
 
     def logits(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Reads the logits of stored nodes, float32 [B, classes]; stale ones are computed.
 
         Raises:
+            IndexError, InvalidArgumentError: see `best_labels`.
             InferenceError: the networks gave no usable answer for a node with stale logits.
         """
+        self.check_rows(rows)
         logits: NDArray[np.float32] = self.tables.logits.take(self.graph.version, rows)
         if self.stale is not None:
             self.stale.fill(self.graph, self.tables.activations[-1], rows, logits)
@@ -100,6 +110,10 @@ class GraphState:
             InvalidArgumentError: `rows` is not an array of int64.
             InferenceError: see `logits`.
         """
+        return np.asarray(self.logits(rows).argmax(axis=1))
+
+    def check_rows(self, rows: NDArray[np.int64]) -> None:
+        """Refuses rows that are not of this version; see `best_labels`."""
         if getattr(rows, "dtype", None) != np.int64:
             raise InvalidArgumentError("rows must be an array of int64, as `rows` gives it")
         # One pass checks both bounds: as an unsigned number, a negative row exceeds all others.
@@ -107,7 +121,6 @@ class GraphState:
             outside = (rows < 0) | (rows >= self.graph.num_rows)
             place = int(outside.argmax())
             raise IndexError(f"rows[{place}] is {rows[place]}, which is not a node of this version")
-        return np.asarray(self.logits(rows).argmax(axis=1))
 
 
 def open_graph(bundle: Bundle) -> TextGraph:

@@ -88,7 +88,7 @@ class Student:
         gathered = Gathered(near, self.weighting)
         below = h
         for number, layer in enumerate(self.layers):
-            table = state.activations(number, gathered.rows)
+            table = state.tables.activations[number].take(state.graph.version, gathered.rows)
             below, h = h, gathered.run(layer, h, table)
         return below, h
 

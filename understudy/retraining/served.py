@@ -35,13 +35,13 @@ def graph_of_service(url: str, key: str | None, timeout: float, progress: Progre
 
     Raises:
         ClientError: the URL is invalid, or the service refuses or stops.
-        BadInputError: its answer is not a complete graph.
+        BadInputError: its answer is not a complete graph, or the graph has no node.
     """
     from understudy.client import Client
 
     with step(progress, "Reading the service's graph"), Client(url, key, timeout) as client:
         with client.graph_lines() as lines:
-            graph = read_graph(lines, client.where)
+            graph = not_empty(read_graph(lines, client.where), client.where)
         return replace(graph, reading=reading_of(*read_of(client.info())))
 
 
@@ -55,9 +55,21 @@ def graph_of_folder(
         redis: URL of the log; "" if the log is a file in the folder.
 
     Raises:
+        BadInputError: the graph has no node.
         BundleError, EngineError, GraphError: see `understudy.engine.opening.stored_graph`.
     """
     from understudy.engine.opening import stored_graph
 
     with step(progress, "Reading the data folder"):
-        return stored_graph(data, bundle, redis)
+        return not_empty(stored_graph(data, bundle, redis), str(data))
+
+
+def not_empty(graph: TextGraph, where: str) -> TextGraph:
+    """Returns the graph if it has nodes.
+
+    Raises:
+        BadInputError: all of its nodes were removed.
+    """
+    if not graph.num_nodes:
+        raise BadInputError(f"{where}: the graph has no node any more, so no model can learn it")
+    return graph

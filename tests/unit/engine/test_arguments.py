@@ -1,12 +1,14 @@
 """Values of wrong types are reported by name, and never accepted as something else."""
 
 from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.bundles import TinyBundle
+from tests.bundles import LABELS, NODES, TinyBundle
 from understudy.engine import Engine, EngineError, Limits, Node
 from understudy.engine.errors import InvalidArgumentError, MutationRefusedError
 from understudy.engine.explanations import explain
@@ -100,6 +102,9 @@ def test_changes_may_come_from_anything_that_can_be_gone_through(tiny_bundle: Ti
     [
         ({"folder": NUMBER}, "folder is 5; give a path"),
         ({"data": NUMBER}, "data is 5; give a path"),
+        ({"folder": ""}, "folder is empty; give a path"),
+        ({"data": ""}, "data is empty; give a path, or leave it out"),
+        ({"data": "s3://bucket/data"}, "data: s3://bucket/data is a URL"),
         ({"threads": "2"}, "threads is '2'; give a whole number"),
         ({"limits": {"neighbors": 3}}, "limits is a dict; give Limits, or None"),
         ({"limits": Limits(neighbors=-1)}, "limits.neighbors is -1; give 0 or more"),
@@ -129,3 +134,20 @@ def test_rows_are_asked_for_by_ids_and_labels_by_rows(engine: Engine) -> None:
     assert len(state.best_labels(rows)) == 3
     with pytest.raises(InvalidArgumentError, match="version is 'x'"):
         engine.reach("x")  # type: ignore[arg-type]
+
+
+def test_texts_of_other_string_types_are_logged_as_plain_ones(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    class Topic(str, Enum):  # noqa: UP042  what `str` shows of it is not its text
+        GAMES = "games"
+
+    name, text = np.array(["new", "sprite level"])
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
+        engine.apply([UpsertNode(name, text, Topic.GAMES), AddEdge(name, np.str_("node-1"))])
+        assert engine.state.rows(["new"]).tolist() == [NODES]
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
+        graph = engine.state.graph
+        assert (graph.id(NODES), graph.text(NODES)) == ("new", "sprite level")
+        assert graph.label(NODES) == LABELS.index("games")
+        assert graph.neighbors(NODES).tolist() == [1]

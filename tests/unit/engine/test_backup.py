@@ -119,6 +119,11 @@ def test_a_backup_is_left_as_it_is(tiny_bundle: TinyBundle, data: Path, tmp_path
         assert "three" in ids_of(engine)
 
 
+def test_no_backup_is_made_of_an_address(tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match=r"http://127.0.0.1:8000 is a URL"):
+        make_backup(Path("http://127.0.0.1:8000"), tmp_path / "backup")
+
+
 def test_no_backup_is_put_into_a_data_folder_in_use(data: Path, tmp_path: Path) -> None:
     make_backup(data, tmp_path / "backup")
     with pytest.raises(BackupError, match=f"is inside {data}, which is another data folder"):

@@ -164,6 +164,13 @@ def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine
         state.best_labels(rows)
     with pytest.raises(IndexError, match=rf"rows\[0\] is {NODES}"):
         state.best_labels(np.array([NODES]))
+    with pytest.raises(IndexError, match=r"rows\[1\] is -1"):
+        state.logits(rows)
+    with pytest.raises(IndexError, match=r"rows\[1\] is -1"):
+        state.activations(0, rows)
+    for layer in (-1, 2):
+        with pytest.raises(IndexError, match=f"layer {layer} is not one of 2"):
+            state.activations(layer, rows[:1])
     engine.apply([DeleteNode("node-3")])
     engine.apply([UpsertNode("other", "sprite level score")])
     np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)  # of its version

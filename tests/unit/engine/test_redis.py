@@ -193,7 +193,8 @@ def test_a_restart_does_not_go_on_without_what_redis_lost(
     one.apply([UpsertNode("b", "json")], "key")
     redis.client.flushall()
     for key, value in kept.items():
-        redis.client.restore(key, 0, value or b"")  # an older copy, as after a fail-over
+        # An older copy, as after a fail-over.
+        redis.client.restore(key, 0, value or b"", replace=True)
     one.follow()
     assert isinstance(one.failure, JournalFailedError)
     one.close()

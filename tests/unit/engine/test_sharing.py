@@ -14,6 +14,7 @@ from tests.student_bundles import incremental_of
 from tests.unit.engine.changes import assert_exact, described, ids_of
 from understudy.engine import Engine, Node
 from understudy.engine.errors import (
+    ChangeUnsureError,
     EngineError,
     InferenceError,
     JournalFailedError,
@@ -213,7 +214,7 @@ def test_a_change_that_is_pushed_and_cannot_be_applied_here_says_so(
     one, other = open_engine(), open_engine()
     fail_on(one, "boom")
     meanwhile(one, lambda: other.apply([UpsertNode("a", "boom")]))
-    with pytest.raises(JournalFailedError, match="send it again with the same key"):
+    with pytest.raises(ChangeUnsureError, match="send it again with the same key"):
         one.apply([UpsertNode("b", "json")], "mine")
     incremental_of(one.writer).student = one.student
     assert one.apply([UpsertNode("b", "json")], "mine") == Applied(2, repeated=True)

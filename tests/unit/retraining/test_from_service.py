@@ -187,3 +187,17 @@ def test_a_folder_whose_log_is_in_redis_gives_the_graph(
     assert "give its URL with --log" in capsys.readouterr().err
     assert status(tiny_bundle.folder, tmp_path / "out", "--log", redis.url) == 1
     assert "it does not contain redis-log.json" in capsys.readouterr().err
+
+
+def test_a_graph_without_nodes_is_refused(
+    tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    ids = tiny_bundle.graph.ids.to_pylist()
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        engine.apply([DeleteNode(name) for name in ids])
+        with served(engine, Settings()) as url:
+            for source in (url, data):
+                assert status(source, tmp_path / "graph") == 1
+                assert f"{source}: the graph has no node any more" in capsys.readouterr().err
+    assert not (tmp_path / "graph").exists()

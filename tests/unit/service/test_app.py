@@ -10,10 +10,12 @@ import pytest
 from service.app import create_app
 from service.settings import Settings
 from tests.bundles import TinyBundle
+from tests.redis_server import RedisServer
 from understudy.engine import Engine
 from understudy.engine.errors import InferenceError
 from understudy.graph.errors import JournalError
 from understudy.graph.log.protocol import Record
+from understudy.graph.log.streams.options import RedisLogOptions
 
 
 @pytest.fixture
@@ -101,6 +103,28 @@ def test_a_change_that_a_lost_log_refuses_tells_no_folder(
         assert f"a change was not acknowledged: {data}/journal.sqlite" in caplog.text
         (tmp_path / "moved").rename(data)
         assert ask(engine, "DELETE", "/nodes/node-3").status_code == 200
+
+
+def test_a_change_that_the_logs_redis_refuses_tells_no_address(
+    tiny_bundle: TinyBundle, tmp_path: Path, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RedisLogOptions(redis.url)
+    with Engine.open(tiny_bundle.folder, data=tmp_path, log=log) as engine:
+        redis.client.flushall()  # all that it had acknowledged
+        lost = ask(engine, "DELETE", "/nodes/node-3")
+        assert (lost.status_code, lost.json()["error"]["code"]) == (503, "journal_failed")
+        redis.kill()
+        try:
+            away = ask(engine, "DELETE", "/nodes/node-3")
+        finally:
+            redis.start()
+    assert (away.status_code, away.json()["error"]["code"]) == (503, "log_unavailable")
+    for answer in (lost, away):
+        message = answer.json()["error"]["message"]
+        assert str(redis.port) not in message
+        assert "127.0.0.1" not in message
+    assert f"the log in Redis at 127.0.0.1:{redis.port} is missing or was replaced" in caplog.text
+    assert f"the log in Redis at 127.0.0.1:{redis.port} is unavailable (" in caplog.text
 
 
 def test_a_service_that_cannot_follow_the_log_answers_and_is_not_ready(

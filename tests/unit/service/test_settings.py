@@ -170,6 +170,12 @@ def test_an_empty_path_is_not_the_current_folder(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["data_folder", "keys_file"])
+def test_a_url_is_not_a_folder_below_the_current_one(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"is 's3://bucket/x': it is a URL, or begins with ~; give a whole"):
+        load_settings(**{name: "s3://bucket/x"})
+
+
 def test_a_file_names_no_other_one(tmp_path: Path) -> None:
     path = tmp_path / "service.toml"
     path.write_text('settings_file = "other.toml"\n')

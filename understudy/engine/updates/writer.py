@@ -250,12 +250,12 @@ class Writer(Replica):
         """
         try:
             fates = self.catch_up()
-        except EngineError as error:
+        except EngineError:  # logged by the replica
             for ticket in pushed:
                 ticket.outcome.set_exception(
-                    JournalFailedError(
-                        f"the change is in the log but cannot be applied here yet ({error}); send "
-                        "it again with the same key"
+                    ChangeUnsureError(
+                        "the change is in the log but cannot be applied here yet; send it again "
+                        "with the same key"
                     )
                 )
             return

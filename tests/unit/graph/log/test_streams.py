@@ -227,7 +227,7 @@ def copies(redis: RedisServer) -> dict[Any, Any]:
 def put_back(redis: RedisServer, copied: dict[Any, Any]) -> None:
     redis.client.flushall()
     for key, value in copied.items():
-        redis.client.restore(key, 0, value)
+        redis.client.restore(key, 0, value, replace=True)  # who follows may write it meanwhile
 
 
 @redis_and_valkey

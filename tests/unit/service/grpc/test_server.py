@@ -97,8 +97,11 @@ def call(
 
 
 def ids_request(*names: str, **more: Any) -> dict[str, Any]:
-    own = {"name": "id", "datatype": "BYTES", "shape": [len(names)]}
-    contents = {"bytes_contents": [name.encode() for name in names]}
+    return infer_request({"bytes_contents": [name.encode() for name in names]}, **more)
+
+
+def infer_request(contents: dict[str, list[Any]], **more: Any) -> dict[str, Any]:
+    own = {"name": "id", "datatype": "BYTES", "shape": [len(contents.get("bytes_contents", "a"))]}
     return {"model_name": MODEL, "inputs": [own | {"contents": contents}], **more}
 
 
@@ -167,9 +170,21 @@ def test_typed_contents_are_answered_in_typed_contents(
         ("ModelInfer", ids_request("a", raw_input_contents=[b""] * 2), "INVALID_ARGUMENT", "raw"),
         (
             "ModelInfer",
-            ids_request("a", raw_input_contents=[b"\xff"]),
+            infer_request({}, raw_input_contents=[b"\xff"]),
             "INVALID_ARGUMENT",
             "middle of a value",
+        ),
+        (
+            "ModelInfer",
+            ids_request("node-1", raw_input_contents=[b"\x06\0\0\0node-2"]),
+            "INVALID_ARGUMENT",
+            "inputs.0.contents: expected none beside raw_input_contents",
+        ),
+        (
+            "ModelInfer",
+            infer_request({"bytes_contents": [b"node-1"], "int_contents": [2]}),
+            "INVALID_ARGUMENT",
+            "inputs.0.contents: expected only bytes_contents, not int_contents",
         ),
         ("ModelReady", {"name": "other"}, "NOT_FOUND", "unknown_model"),
         ("ModelMetadata", {"name": MODEL, "version": "1"}, "NOT_FOUND", "unknown_model"),

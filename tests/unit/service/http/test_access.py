@@ -53,6 +53,13 @@ def test_a_key_is_kept_as_its_digest_for_its_owner_only(tmp_path: Path) -> None:
         assert find_key(keys, f"bearer {secret}".encode()) == key
 
 
+def test_a_url_is_not_a_file_of_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"s3://bucket/keys.json is a URL"):
+        add_key(Path("s3://bucket/keys.json"), "one", Role.read)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     add_key(tmp_path / "keys.json", "ci", Role.read)
     with pytest.raises(SettingsError, match="ci"):

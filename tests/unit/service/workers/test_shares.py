@@ -53,3 +53,24 @@ def test_a_worker_that_may_not_ask_the_teacher_is_refused() -> None:
     settings = of(workers=4, teacher_url="http://127.0.0.1:1/v1", teacher_concurrency=3)
     with pytest.raises(SettingsError, match="--teacher-concurrency 3"):
         list(remarks(settings, available=8))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"teacher_model": "m"}, ["--teacher-model has no effect without --teacher-url"]),
+        ({"shadow_share": 0.5}, ["--shadow-share has no effect without --teacher-url"]),
+        ({"upstream_key": "k"}, ["--upstream-key has no effect without --upstream-url"]),
+        (
+            {"auto_threshold": 0.5},
+            ["--auto-threshold has no effect without --teacher-url or --upstream-url"],
+        ),
+        ({"log_wait_replicas": 1}, ["--log-wait-replicas has no effect without --log"]),
+        ({"rate_burst": 5}, ["--rate-burst has no effect without --rate-limit"]),
+        ({"teacher_url": "http://127.0.0.1:1/v1", "teacher_model": "m", "shadow_share": 0.5}, []),
+        ({"upstream_url": "http://127.0.0.1:1/v1", "auto_threshold": 0.5}, []),
+        ({"log": "redis://127.0.0.1:1", "data_folder": "d", "log_wait_disk": True}, []),
+    ],
+)
+def test_settings_that_nothing_reads_are_told(given: dict[str, object], told: list[str]) -> None:
+    assert list(remarks(of(**given), available=2)) == told

@@ -261,8 +261,8 @@ class RedisLog:
             )
         except LogAwayError as error:
             raise LogUnsureError(
-                f"{error}; it is unknown whether the change is in the log: send it again with the "
-                "same key"
+                f"{self.where} went away meanwhile, and it is unknown whether it has the change: "
+                "send it again with the same key"
             ) from error
         if text(outcome) != "kept":
             raise not_kept(self.where, text(outcome), number, int(last))
