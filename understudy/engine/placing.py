@@ -6,7 +6,6 @@ from pathlib import Path
 from understudy.engine.errors import BackupError, InvalidArgumentError
 from understudy.folders.inspection import lies_in, same
 from understudy.folders.kinds import BACKUP, marked
-from understudy.folders.places import path_problem
 from understudy.graph.log.streams.base import BASE_FILE
 
 JOURNAL_FILE = "journal.sqlite"
@@ -20,11 +19,9 @@ def check_apart(folder: Path, data: Path) -> None:
 
     Raises:
         InvalidArgumentError: it is or lies in the bundle or contains it, or it lies in a backup or
-            in another data folder, or it is a URL or begins with ~.
+            in another data folder.
         BackupError: it is a backup.
     """
-    if problem := path_problem(data):
-        raise InvalidArgumentError(f"the data folder {problem}")
     bundle, changes = Path(realpath(folder)), Path(realpath(data))
     outer = data_folder_around(changes)
     if same(bundle, changes):

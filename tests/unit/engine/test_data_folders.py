@@ -314,7 +314,7 @@ def test_a_data_folder_is_no_url_and_no_unexpanded_home(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidArgumentError, match=f"the data folder {data} {words}"):
+    with pytest.raises(InvalidArgumentError, match=f"data: {data} {words}"):
         Engine.open(tiny_bundle.folder, data=Path(data))
     assert list(tmp_path.iterdir()) == []
 
