@@ -1,5 +1,6 @@
 """Checks the arguments of the Python interface by their annotations, before any work: notebooks
-pass NumPy's numbers, and words where a number or a list is meant.
+pass NumPy's numbers, and words where a number or a list is meant. (pydantic's `validate_call` takes
+"no" for False, and in strict mode refuses NumPy's numbers.)
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
