@@ -18,7 +18,12 @@ from understudy.bundle.manifest import FileInfo
 from understudy.bundle.reader import MANIFEST, folder_digests, mapped_digest
 from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import BackupError
-from understudy.engine.placing import JOURNAL_FILE, data_folder_around, refuse_backup
+from understudy.engine.placing import (
+    JOURNAL_FILE,
+    data_folder_around,
+    data_folder_within,
+    refuse_backup,
+)
 from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
 from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush
@@ -171,7 +176,7 @@ def refuse_within(data: Path) -> None:
     """Refuses a folder that is, or lies in, a folder that commands replace or use as a whole.
 
     Raises:
-        BackupError: it is or lies in one.
+        BackupError: it is or lies in one, or would be a data folder around one.
     """
     place = real_place(data)
     for folder in (place, *place.parents):
@@ -185,6 +190,11 @@ def refuse_within(data: Path) -> None:
     if (outer := data_folder_around(place)) is not None:
         raise BackupError(
             f"{data} is inside {outer}, which is another data folder or a backup; choose a folder "
+            "used for nothing else"
+        )
+    if (inner := data_folder_within(place)) is not None:
+        raise BackupError(
+            f"{data} contains {inner}, which is another data folder or a backup; choose a folder "
             "used for nothing else"
         )
 
