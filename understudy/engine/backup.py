@@ -88,7 +88,7 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
             "as --data-folder"
         )
     check_output(out, BACKUP, [data], force)
-    with atomic_folder(out) as aside, kept_whole(journal):
+    with kept_whole(journal), atomic_folder(out) as aside:  # so that each one's full disk is named
         about, number = copy_log(journal, aside / JOURNAL_FILE)
         name = beginning(data, about)
         if name:
