@@ -11,6 +11,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from service.errors import SettingsError
@@ -113,7 +114,7 @@ class RedisLink:
                     await self.client.connection_pool.disconnect(inuse_connections=False)
         except AWAY as error:
             self.metrics.cache_errors.add()
-            self.lose(type(error).__name__)
+            self.lose(reason(error))
         return None
 
     def look(self) -> None:
@@ -162,6 +163,12 @@ class RedisLink:
 
 async def ping(redis: Redis) -> bool:
     return bool(await redis.ping())
+
+
+def reason(error: Exception) -> str:
+    """Names an error, with its words if they tell of the connection and of no value."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, RedisConnectionError) else name
 
 
 def words(error: ResponseError) -> str:
