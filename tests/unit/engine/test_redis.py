@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
 from tests.bundles import TinyBundle, write_tiny_bundle
-from tests.redis_server import RedisServer
+from tests.redis_server import NOTHING_KEPT, RedisServer, redis_server
 from tests.unit.engine.changes import assert_exact, ids_of
 from tests.unit.engine.test_sharing import assert_alike
 from understudy.engine import Engine, Node
@@ -24,6 +25,7 @@ from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, UpsertNode
 
+WAITING = "understudy.graph.log.streams.server.WAIT_MILLISECONDS"
 OpenEngine = Callable[[str], Engine]
 
 
@@ -109,6 +111,30 @@ def test_batches_of_which_nobody_knows_whether_they_are_kept_are_not_made_twice(
     assert one.apply([UpsertNode("d", "json")]).version == 4
     assert ids_of(one) >= set("abcd")
     assert_alike(one, other)
+
+
+def test_a_repeated_batch_is_acknowledged_once_it_is_as_safe_as_a_new_one(
+    redis: RedisServer, tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whichever replica the client asks again."""
+    log = RedisLogOptions(redis.url, wait_replicas=1)
+    monkeypatch.setattr(WAITING, 1)
+    with (
+        Engine.open(tiny_bundle.folder, data=tmp_path / "one", log=log) as one,
+        Engine.open(tiny_bundle.folder, data=tmp_path / "other", log=log) as other,
+    ):
+        for engine in (one, one, other):
+            with pytest.raises(ChangeUnsureError, match="not as safely as required: not within"):
+                engine.apply([UpsertNode("a", "json")], "key")
+        copying = (*NOTHING_KEPT, "--replicaof", "127.0.0.1", str(redis.port))
+        (tmp_path / "copy").mkdir()
+        with redis_server(tmp_path / "copy", copying) as copy:
+            info: Any = {}
+            while info.get("master_link_status") != "up":
+                info = copy.client.info("replication")
+            monkeypatch.undo()
+            for engine in (one, other):
+                assert engine.apply([UpsertNode("a", "json")], "key") == Applied(1, repeated=True)
 
 
 def test_a_bundle_is_loaded_anew_where_another_process_moved_the_start_on(
