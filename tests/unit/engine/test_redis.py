@@ -12,6 +12,7 @@ from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.redis_server import NOTHING_KEPT, RedisServer, redis_server
 from tests.unit.engine.changes import assert_exact, ids_of
 from tests.unit.engine.test_sharing import assert_alike
+from understudy.bundle import BundleMissingError
 from understudy.engine import Engine, Node
 from understudy.engine.errors import (
     ChangeUnsureError,
@@ -182,6 +183,8 @@ def test_another_bundle_takes_over_and_the_others_go_on(
         assert ids_of(heir) == ids_of(other) >= set("abcd")
         assert_exact(heir, bundle)
         assert_exact(other, tiny_bundle)
+        with pytest.raises(BundleMissingError, match=r"changes newer; .* with --snapshots$"):
+            Engine.open(bundle.folder, data=tmp_path / "new", log=log)
         heir.snapshot()
     for name in ("one", "other"):  # at a start, from a snapshot or from what it began with
         with Engine.open(bundle.folder, data=tmp_path / name, log=log) as engine:
