@@ -83,6 +83,14 @@ class Parts:
         """Starts the background work."""
         if self.classifier.auto.identity_check is not None:
             self.classifier.auto.identity_check.begin(self.slot.engine.manifest)
+        if self.link is not None:
+            self.link.look()
+
+    def look(self) -> None:
+        """Starts what finds out whether the parts work; the next metrics show the result."""
+        self.health.look()
+        if self.link is not None:
+            self.link.look()
 
     async def close(self) -> None:
         """Closes all parts; the service cannot answer afterwards."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from service.errors import SettingsError
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 NAMESPACE = "understudy"  # begins every key
 FIRST_PAUSE = 0.1  # seconds between two attempts to reconnect; doubles
 LONGEST_PAUSE = 5.0
+ANSWER_SECONDS = 2.0  # for so long an answer shows that Redis is there
 STEADY_SECONDS = 60.0  # after this long without failures, pauses start from the shortest again
 # Errors of the client if there is no Redis, or a server of another protocol.
 AWAY = (RedisError, OSError, TimeoutError, ValueError, TypeError)
@@ -88,7 +90,9 @@ class RedisLink:
         self.up = True  # until a call fails
         self.pause = FIRST_PAUSE  # seconds before the next attempt
         self.back = -STEADY_SECONDS  # monotonic, when it last came back
+        self.answered = -ANSWER_SECONDS  # monotonic, when it last answered a call
         self.reconnecting: asyncio.Task[None] | None = None
+        self.looking: asyncio.Task[None] | None = None
         self.refusals = RareLog(logger)
 
     async def call(self, operation: Callable[[Redis], Awaitable[Result]]) -> Result | None:
@@ -97,7 +101,9 @@ class RedisLink:
             return None
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return await operation(self.client)
+                result = await operation(self.client)
+            self.answered = monotonic()
+            return result
         except ResponseError as error:
             self.metrics.cache_refusals.add()
             self.refusals.warning(
@@ -108,8 +114,20 @@ class RedisLink:
                     await self.client.connection_pool.disconnect(inuse_connections=False)
         except AWAY as error:
             self.metrics.cache_errors.add()
-            self.lose(type(error).__name__)
+            self.lose(reason(error))
         return None
+
+    def look(self) -> None:
+        """Starts a call if none was answered lately; `up` shows the result once it has ended.
+
+        So the log and the metrics tell of a missing Redis although no request needs it.
+        """
+        lately = monotonic() - self.answered < ANSWER_SECONDS
+        if self.up and not lately and (self.looking is None or self.looking.done()):
+            self.looking = asyncio.create_task(self.greet(), name="redis look")
+
+    async def greet(self) -> None:
+        await self.call(ping)
 
     def lose(self, why: str) -> None:
         """Stops calling Redis until it answers again."""
@@ -134,12 +152,23 @@ class RedisLink:
         logger.warning("Redis is available again")
 
     async def close(self) -> None:
-        if self.reconnecting is not None:
-            self.reconnecting.cancel()
-            with suppress(asyncio.CancelledError):
-                await self.reconnecting
+        for task in (self.looking, self.reconnecting):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
         with suppress(*AWAY):
             await self.client.aclose()
+
+
+async def ping(redis: Redis) -> bool:
+    return bool(await redis.ping())
+
+
+def reason(error: Exception) -> str:
+    """Names an error, with its words if they tell of the connection and of no value."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, RedisConnectionError) else name
 
 
 def words(error: ResponseError) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from service.errors import SettingsError
 from service.http.guard import is_local
 from service.redis_link import open_client
-from service.setting_names import check_extra, check_log
+from service.setting_names import check_extra, check_log, flag_name
 from service.teacher.client import check_endpoint
 
 if TYPE_CHECKING:  # `settings` imports this module
@@ -31,6 +31,8 @@ def check_settings(settings: "Settings") -> None:
     if settings.log:
         open_client(settings.log, settings.redis_timeout_ms, "log")
     check_log(settings.log, settings.data_folder, settings.snapshots)
+    if not settings.log:
+        refuse_promises(settings)
     if settings.teacher_url:
         check_endpoint("teacher", settings.teacher_url, settings.teacher_key)
     if settings.upstream_url:
@@ -54,6 +56,21 @@ def check_root_path(path: str) -> None:
             "-",
             setting="root_path",
         )
+
+
+def refuse_promises(settings: "Settings") -> None:
+    """Refuses what only a log in Redis can promise, where there is none.
+
+    Raises:
+        SettingsError: such a setting is given.
+    """
+    for name in ("log_allow_loss", "log_wait_disk", "log_wait_replicas"):
+        if getattr(settings, name):
+            raise SettingsError(
+                f"{flag_name(name)} is about the Redis of --log, which is missing: add --log, or "
+                "leave this out",
+                setting=name,
+            )
 
 
 def check_alone(host: str) -> None:

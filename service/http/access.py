@@ -320,7 +320,7 @@ class Access:
             if seconds > 0:
                 raise RateLimitedError(seconds)
         if self.keys:
-            check_role(key, role)
+            check_role(key, role, exchange.authorization)
 
     def address(self, scope: Scope) -> str:
         """Returns the client's address, or "unknown"."""
@@ -328,12 +328,20 @@ class Access:
         return self.clients.name(str(client[0]), scope["headers"]) if client else "unknown"
 
 
-def check_role(key: Key | None, role: Role) -> None:
+def check_role(key: Key | None, role: Role, authorization: bytes) -> None:
     """Checks that a key's role suffices.
+
+    Args:
+        authorization: the header in which no key was found if there is none.
 
     Raises:
         UnauthorizedError, ForbiddenError.
     """
+    if key is None and authorization[: len(BEARER)].lower() == BEARER:
+        raise UnauthorizedError(
+            "this key is unknown: send one that `understudy key` made; a key that was added after "
+            "the service's start is known once it is restarted"
+        )
     if key is None:
         raise UnauthorizedError("send a key as `Authorization: Bearer …`")
     if key.role < role:

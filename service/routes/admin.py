@@ -132,7 +132,7 @@ async def reload(served: Served) -> Reloaded:
 @beside.get("/metrics", dependencies=[ANYONE])
 async def metrics(served: Served) -> Response:
     """Renders metrics for Prometheus, which sends no key; they contain no text and no id."""
-    served.health.look()
+    served.look()
     team = served.team
     text = served.metrics.render() if team is None else await team.scrape(served.metrics)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

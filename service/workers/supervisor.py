@@ -225,7 +225,8 @@ class Supervisor:
                 worker.signal(signal.SIGTERM)
             worker.channel.tell("end", now or again)
         settings = self.plan.settings
-        seconds = settings.grace_seconds + settings.drain_seconds + SPARE_SECONDS
+        drains = 1 if settings.grpc_port is None else 2  # gRPC ends before HTTP
+        seconds = settings.grace_seconds + drains * settings.drain_seconds + SPARE_SECONDS
         asyncio.get_running_loop().call_later(seconds, self.kill)
 
     def fail(self, reason: str) -> None:

@@ -92,7 +92,7 @@ class Team:
         assert self.parts is not None
         match question:
             case "figures":
-                self.parts.health.look()
+                self.parts.look()
                 return self.figures()
             case "end":
                 self.depart(msgspec.msgpack.decode(body, type=bool))

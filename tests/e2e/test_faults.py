@@ -216,6 +216,26 @@ def test_redis_killed_and_started_again_under_requests(tmp_path: Path) -> None:
             assert list(redis.client.scan_iter("understudy:embedding:*"))
 
 
+def test_a_redis_that_no_request_needs_is_watched_all_the_same(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    with (
+        redis_server(tmp_path) as redis,
+        serving(tiny_bundle.folder, "--redis-url", redis.url) as service,
+    ):
+
+        def wait_until_up(value: float) -> None:
+            deadline = time.monotonic() + 30
+            while f"understudy_redis_up {value}" not in service.client.get("/metrics").text:
+                assert time.monotonic() < deadline
+
+        wait_until_up(1.0)
+        redis.kill()
+        wait_until_up(0.0)
+        redis.start()
+        wait_until_up(1.0)
+
+
 def test_clients_that_leave_in_the_middle_leave_nothing_behind(service: Service) -> None:
     nodes = [{**UNSEEN, "text": f"http {n}"} for n in range(200)]
     body = json.dumps({"nodes": nodes}).encode()

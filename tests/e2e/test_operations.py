@@ -153,11 +153,21 @@ def test_a_wrong_method_is_no_lack_of_a_role(guarded: Service, secrets: dict[str
         assert response.status_code == 405
 
 
-@pytest.mark.parametrize("sent", ["Bearer wrong", "Basic YTpi", "Bearer", "understudy_x"])
-def test_a_wrong_key_is_refused(guarded: Service, sent: str) -> None:
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ("Bearer wrong", "this key is unknown"),
+        (f"bearer {'x' * 10_000}", "this key is unknown"),
+        ("Basic YTpi", "send a key as `Authorization: Bearer …`"),
+        ("Bearer", "send a key as"),
+        ("understudy_x", "send a key as"),
+    ],
+)
+def test_a_wrong_key_is_refused(guarded: Service, sent: str, words: str) -> None:
     response = guarded.client.get("/info", headers={"authorization": sent})
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
+    assert words in response.json()["error"]["message"]
 
 
 def test_no_origin_is_allowed(guarded: Service, secrets: dict[str, str]) -> None:

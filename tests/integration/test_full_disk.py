@@ -119,3 +119,15 @@ def test_the_full_disk_is_named_where_a_log_is_copied(
     with pytest.raises(JournalError, match=r"^cannot use \S+/disk/data/\S+: No space left"):
         restore_backup(kept, small_disk / "data")
     restore_backup(kept, tmp_path / "again")
+
+
+def test_the_full_disk_is_named_where_a_log_is_copied_from(
+    tiny_bundle: TinyBundle, small_disk: Path, tmp_path: Path
+) -> None:
+    data, ballast = small_disk / "data", small_disk / "ballast"
+    Engine.open(tiny_bundle.folder, data=data).close()
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    with pytest.raises(JournalError, match=rf"^cannot use {data}\S+: No space left .*; make room"):
+        make_backup(data, tmp_path / "kept")
+    ballast.unlink()
+    make_backup(data, tmp_path / "kept")

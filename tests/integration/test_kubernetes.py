@@ -109,3 +109,10 @@ def test_whatever_selects_pods_selects_ours() -> None:
     headless = {read(name)["metadata"]["name"] for name in ("service-replicas", "service-log")}
     assert {read(name)["spec"]["serviceName"] for name in WORKLOADS} == headless
     assert read("autoscaler")["spec"]["scaleTargetRef"]["name"] == "understudy"
+
+
+def test_a_log_that_is_away_adds_no_replicas() -> None:
+    """The seconds of the lag grow on all of them then; the records do not."""
+    metrics = read("autoscaler")["spec"]["metrics"]
+    asked = {one["pods"]["metric"]["name"] for one in metrics if "pods" in one}
+    assert asked == {"understudy_queue_tokens", "understudy_log_lag_records"}

@@ -18,7 +18,12 @@ from understudy.bundle.manifest import FileInfo
 from understudy.bundle.reader import MANIFEST, folder_digests, mapped_digest
 from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import BackupError
-from understudy.engine.placing import JOURNAL_FILE, data_folder_around, refuse_backup
+from understudy.engine.placing import (
+    JOURNAL_FILE,
+    data_folder_around,
+    data_folder_within,
+    refuse_backup,
+)
 from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
 from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush
@@ -86,7 +91,7 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
             "as --data-folder"
         )
     check_output(out, BACKUP, [data], force)
-    with atomic_folder(out) as aside, kept_whole(journal):
+    with kept_whole(journal), atomic_folder(out) as aside:  # so that each one's full disk is named
         about, number = copy_log(journal, aside / JOURNAL_FILE)
         name = beginning(data, about)
         if name:
@@ -174,7 +179,7 @@ def refuse_within(data: Path) -> None:
     """Refuses a folder that is, or lies in, a folder that commands replace or use as a whole.
 
     Raises:
-        BackupError: it is or lies in one.
+        BackupError: it is or lies in one, or would be a data folder around one.
     """
     place = real_place(data)
     for folder in (place, *place.parents):
@@ -188,6 +193,11 @@ def refuse_within(data: Path) -> None:
     if (outer := data_folder_around(place)) is not None:
         raise BackupError(
             f"{data} is inside {outer}, which is another data folder or a backup; choose a folder "
+            "used for nothing else"
+        )
+    if (inner := data_folder_within(place)) is not None:
+        raise BackupError(
+            f"{data} contains {inner}, which is another data folder or a backup; choose a folder "
             "used for nothing else"
         )
 

@@ -53,9 +53,16 @@ def open_base(data: Path, log: Log, bundle: Bundle) -> Bundle:
         raise BundleMissingError(
             f"{data} lacks the graph that its changes were made to, and the bundle's graph is "
             f"{bundle.manifest.graph.position - log.start:,} changes newer; start the service once "
-            f"with the first bundle{began_with(log)}"
+            f"with the first bundle{began_with(log)}{beginning_elsewhere(log)}"
         )
     return bundle
+
+
+def beginning_elsewhere(log: Log) -> str:
+    """Where else the graph may be: a log in Redis has replicas, each with a folder of its own."""
+    if isinstance(log, SqliteLog):
+        return ""
+    return ", or copy another replica's data folder, or name the replicas' store with --snapshots"
 
 
 def began_with(log: Log) -> str:

@@ -1,4 +1,4 @@
-"""Where a data folder may lie: beside bundles, backups and other data folders, never in them."""
+"""Where a data folder may lie: beside bundles, backups and other data folders, not in or around."""
 
 from os.path import lexists, realpath
 from pathlib import Path
@@ -18,8 +18,8 @@ def check_apart(folder: Path, data: Path) -> None:
         folder: of the bundle.
 
     Raises:
-        InvalidArgumentError: it is or lies in the bundle or contains it, or it lies in a backup or
-            in another data folder.
+        InvalidArgumentError: it is or lies in the bundle or contains it, it lies in a backup or in
+            another data folder, or it would be one around them.
         BackupError: it is a backup.
     """
     bundle, changes = Path(realpath(folder)), Path(realpath(data))
@@ -32,6 +32,8 @@ def check_apart(folder: Path, data: Path) -> None:
         where = f"contains the bundle {folder}, but a data folder is only for changes of the graph"
     elif outer is not None:
         where = f"is inside {outer}, which is the data folder of another graph or log, or a backup"
+    elif (inner := data_folder_within(changes)) is not None:
+        where = f"contains {inner}, which is a data folder or a backup"
     else:
         refuse_backup(data)
         return
@@ -54,6 +56,22 @@ def refuse_backup(data: Path) -> None:
 def data_folder_around(place: Path) -> Path | None:
     """The data folder, or backup of one, in which a place lies; None if it lies in none."""
     for folder in place.parents:
-        if lexists(folder / JOURNAL_FILE) or lexists(folder / BASE_FILE):
+        if is_used(folder):
             return folder
     return None
+
+
+def data_folder_within(place: Path) -> Path | None:
+    """A data folder, or backup of one, right below a place that is none itself; None if not.
+
+    Once the place is a data folder, too, the inner one is refused for lying in it.
+    """
+    if is_used(place):
+        return None
+    inner = (file.parent for name in (JOURNAL_FILE, BASE_FILE) for file in place.glob(f"*/{name}"))
+    return min(inner, default=None)
+
+
+def is_used(folder: Path) -> bool:
+    """Whether a log, or the snapshots of one in Redis, are in a folder."""
+    return lexists(folder / JOURNAL_FILE) or lexists(folder / BASE_FILE)

@@ -128,6 +128,11 @@ def test_no_backup_is_put_into_a_data_folder_in_use(data: Path, tmp_path: Path) 
     make_backup(data, tmp_path / "backup")
     with pytest.raises(BackupError, match=f"is inside {data}, which is another data folder"):
         restore_backup(tmp_path / "backup", data / "inner")
+    around = tmp_path / "around"
+    around.mkdir()
+    shutil.copytree(data, around / "data")
+    with pytest.raises(BackupError, match=f"contains {around / 'data'}, which is another"):
+        restore_backup(tmp_path / "backup", around)
     replica = tmp_path / "replica"
     replica.mkdir()
     (replica / BASE_FILE).write_text("{}")

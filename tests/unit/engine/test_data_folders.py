@@ -329,3 +329,15 @@ def test_a_data_folder_lies_in_no_other_one(
     with pytest.raises(InvalidArgumentError, match=f"is inside {data}, .*name a folder beside"):
         Engine.open(tiny_bundle.folder, data=data / inner)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_data_folder_is_none_around_another_one(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    """The inner one would lie in a data folder from then on, and not be opened any more."""
+    outer = tmp_path / "data"
+    inner = outer / "graph"
+    Engine.open(tiny_bundle.folder, data=inner).close()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InvalidArgumentError, match=f"contains {inner}, which is a data folder"):
+        Engine.open(tiny_bundle.folder, data=outer)
+    assert sorted(tmp_path.rglob("*")) == before
+    Engine.open(tiny_bundle.folder, data=inner).close()

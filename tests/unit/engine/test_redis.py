@@ -4,13 +4,15 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
 from tests.bundles import TinyBundle, write_tiny_bundle
-from tests.redis_server import RedisServer
+from tests.redis_server import NOTHING_KEPT, RedisServer, redis_server
 from tests.unit.engine.changes import assert_exact, ids_of
 from tests.unit.engine.test_sharing import assert_alike
+from understudy.bundle import BundleMissingError
 from understudy.engine import Engine, Node
 from understudy.engine.errors import (
     ChangeUnsureError,
@@ -24,6 +26,7 @@ from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, UpsertNode
 
+WAITING = "understudy.graph.log.streams.server.WAIT_MILLISECONDS"
 OpenEngine = Callable[[str], Engine]
 
 
@@ -111,6 +114,30 @@ def test_batches_of_which_nobody_knows_whether_they_are_kept_are_not_made_twice(
     assert_alike(one, other)
 
 
+def test_a_repeated_batch_is_acknowledged_once_it_is_as_safe_as_a_new_one(
+    redis: RedisServer, tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whichever replica the client asks again."""
+    log = RedisLogOptions(redis.url, wait_replicas=1)
+    monkeypatch.setattr(WAITING, 1)
+    with (
+        Engine.open(tiny_bundle.folder, data=tmp_path / "one", log=log) as one,
+        Engine.open(tiny_bundle.folder, data=tmp_path / "other", log=log) as other,
+    ):
+        for engine in (one, one, other):
+            with pytest.raises(ChangeUnsureError, match="not as safely as required: not within"):
+                engine.apply([UpsertNode("a", "json")], "key")
+        copying = (*NOTHING_KEPT, "--replicaof", "127.0.0.1", str(redis.port))
+        (tmp_path / "copy").mkdir()
+        with redis_server(tmp_path / "copy", copying) as copy:
+            info: Any = {}
+            while info.get("master_link_status") != "up":
+                info = copy.client.info("replication")
+            monkeypatch.undo()
+            for engine in (one, other):
+                assert engine.apply([UpsertNode("a", "json")], "key") == Applied(1, repeated=True)
+
+
 def test_a_bundle_is_loaded_anew_where_another_process_moved_the_start_on(
     tiny_bundle: TinyBundle, open_engine: OpenEngine
 ) -> None:
@@ -156,6 +183,8 @@ def test_another_bundle_takes_over_and_the_others_go_on(
         assert ids_of(heir) == ids_of(other) >= set("abcd")
         assert_exact(heir, bundle)
         assert_exact(other, tiny_bundle)
+        with pytest.raises(BundleMissingError, match=r"changes newer; .* with --snapshots$"):
+            Engine.open(bundle.folder, data=tmp_path / "new", log=log)
         heir.snapshot()
     for name in ("one", "other"):  # at a start, from a snapshot or from what it began with
         with Engine.open(bundle.folder, data=tmp_path / name, log=log) as engine:

@@ -99,6 +99,24 @@ def test_a_redis_that_hangs_costs_one_timeout() -> None:
         asyncio.run(ask(silent.getsockname()[1]))
 
 
+def test_why_redis_is_away_is_told_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    async def look() -> None:
+        link = RedisLink(f"redis://:secret@127.0.0.1:{port}/0", 2.0, Metrics())
+        link.look()
+        assert link.looking is not None
+        await link.looking
+        assert not link.up
+        await link.close()
+
+    asyncio.run(look())
+    (line,) = caplog.messages
+    assert f"127.0.0.1:{port}" in line
+    assert "secret" not in line
+
+
 def test_limits_are_shared_through_redis_and_local_without(redis: RedisServer) -> None:
     async def ask() -> None:
         metrics = Metrics()

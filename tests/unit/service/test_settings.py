@@ -119,6 +119,10 @@ def test_a_log_in_redis_needs_a_url_and_a_folder(tmp_path: Path) -> None:
         load_settings(log="redis://host")
     with pytest.raises(SettingsError, match="--snapshots needs --log"):
         load_settings(snapshots="s3://bucket", data_folder=tmp_path)
+    for flag, wanted in (("allow_loss", True), ("wait_disk", True), ("wait_replicas", 1)):
+        name = f"--log-{flag.replace('_', '-')}"
+        with pytest.raises(SettingsError, match=f"^{name} is about the Redis of --log"):
+            load_settings(**{f"log_{flag}": wanted}, data_folder=tmp_path)
     assert load_settings().redis_log is None
     stored = "s3://name:secret@bucket"
     settings = load_settings(log="redis://host", data_folder=tmp_path, snapshots=stored)

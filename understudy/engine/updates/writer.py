@@ -176,12 +176,14 @@ class Writer(Replica):
             return
         draft = self.store.draft()
         taken: list[Ticket] = []
+        repeated: list[Ticket] = []
         records: list[Record] = []  # of batches that change anything
         version = self.state.version
         for ticket in group:
             record = ticket.record(version + 1 + len(records))
             try:
                 if self.was_known(ticket, record):
+                    repeated.append(ticket)
                     continue
                 draft.apply(ticket.mutations)
             except MutationError as error:
@@ -198,6 +200,8 @@ class Writer(Replica):
             else:
                 records.append(record)
                 ticket.applied = Applied(record.number)
+        if repeated:
+            self.answer_repeated(repeated)
         if not records:
             answer(taken)
             return
@@ -267,14 +271,24 @@ class Writer(Replica):
                 ticket.outcome.set_exception(fate)
 
     def was_known(self, ticket: Ticket, record: Record) -> bool:
-        """Answers a ticket whose key was used before; returns whether it did."""
+        """Finds the outcome of a ticket whose key was used before; returns whether there is one."""
         known = self.keys.find(ticket.key)
         if known is None:
             return False
         if known.digest != record.digest:
             raise KeyReusedError(str(ticket.key))
-        ticket.outcome.set_result(Applied(known.number, repeated=True))
+        ticket.applied = Applied(known.number, repeated=True)
         return True
+
+    def answer_repeated(self, repeated: Sequence[Ticket]) -> None:
+        """Answers batches that are in the log already, once they are as safe there as new ones."""
+        try:
+            self.log.confirm()
+        except JournalError as error:
+            for ticket in repeated:
+                ticket.outcome.set_exception(copy(failure_of(error)))
+        else:
+            answer(repeated)
 
     def hand_over(self, heir: "Writer", swap: Callable[[], None]) -> None:
         """Makes another writer of the same log carry out every change from one version on.

@@ -50,6 +50,9 @@ class MemoryLog:
     def push(self, entries: Sequence[Record]) -> int:
         raise JournalError("no other process writes to this log, so there is nothing to wait for")
 
+    def confirm(self) -> None:
+        """Does nothing: records are as safe as they can be."""
+
     def applied(self, number: int) -> None:
         """Does nothing: there are no other processes."""
 
@@ -138,6 +141,9 @@ class SharedMemoryLog:
             self.common.records.extend(records)
             self.common.changed.notify_all()
         return records[0].number
+
+    def confirm(self) -> None:
+        """Does nothing: records are as safe as they can be."""
 
     def extend(self, records: Sequence[Record]) -> None:
         self.common.records.extend(records)

@@ -125,6 +125,14 @@ class Log(Protocol):
             JournalError: none is kept.
         """
 
+    def confirm(self) -> None:
+        """Returns once all records that were read here are as safe as those that were appended.
+
+        Raises:
+            LogUnsureError: they are not yet.
+            JournalError: that cannot be found out.
+        """
+
     def applied(self, number: int) -> None:
         """Reports that the records up to a number are applied here, and no longer needed."""
 

@@ -173,6 +173,9 @@ class SqliteLog:
         self.followers.notify()
         return records[0].number
 
+    def confirm(self) -> None:
+        """Does nothing: only what is on the disk can be read."""
+
     @contextmanager
     def writing(self, action: str) -> Iterator[None]:
         """Runs the block as one exclusive transaction.

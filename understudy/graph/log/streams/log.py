@@ -33,7 +33,7 @@ from understudy.graph.log.streams.entries import (
 from understudy.graph.log.streams.losses import about_of, forked, gone, lost, not_kept
 from understudy.graph.log.streams.news import News
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.log.streams.scripts import APPEND, READ, TRIM
+from understudy.graph.log.streams.scripts import APPEND, CONFIRM, READ, TRIM
 from understudy.graph.log.streams.server import Argument, Server, patiently, text, turn
 from understudy.graph.log.streams.stores import Store
 
@@ -267,6 +267,18 @@ class RedisLog:
         if text(outcome) != "kept":
             raise not_kept(self.where, text(outcome), number, int(last))
         return int(last)
+
+    def confirm(self) -> None:
+        """Returns once all records that were read here are as safe as asked, whoever sent them.
+
+        Raises:
+            LogUnsureError: they are not that safe yet.
+            JournalError: Redis is away, or without the log.
+        """
+        if self.server.waiting():
+            outcome = self.server.write(CONFIRM, [self.about_key], [self.base.birth])
+            if text(outcome) != "kept":
+                raise gone(self.where)
 
     def applied(self, number: int) -> None:
         """Reports that the records up to a number are applied here; others learn it later."""

@@ -76,6 +76,13 @@ redis.call('HSET', sent, process, string.format('%d %d %d', sequence, first,
 return {'kept', first}
 """
 
+# WAIT covers only writes of its own connection, but with one of them everything before it.
+CONFIRM = """
+if redis.call('HGET', KEYS[1], 'birth') ~= ARGV[1] then return 'gone' end
+redis.call('HINCRBY', KEYS[1], 'repeats', 1)
+return 'kept'
+"""
+
 # Numbers of another log must not count here: a process that follows a deleted log, and keeps
 # running or restarting, would prevent trimming of the log in its place.
 OF_THIS_LOG = """
