@@ -171,8 +171,12 @@ def test_a_change_that_no_replica_has_is_not_acknowledged(
     monkeypatch.setattr(WAITING, 1)
     options = RedisLogOptions(redis.url, wait_replicas=1)
     with closing(RedisLog(options, BUNDLE, tmp_path)) as log:
+        redis.client.script_flush()  # as after a restart
+        redis.client.config_resetstat()
         with pytest.raises(LogUnsureError, match="not as safely as required"):
             log.append(records(1))
+        statistics: Any = redis.client.info("commandstats")
+        assert statistics["cmdstat_wait"]["calls"] == 1  # and not a second one for a sent script
         assert log.read(0) == records(1)
 
 

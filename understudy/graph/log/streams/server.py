@@ -265,11 +265,15 @@ def evaluate_and_wait(
     Returns:
         The script's result, and what the wait did not achieve; "" if nothing is missing.
     """
-    call = (script_hash(script), len(keys), *keys, *arguments)
-    answer, waited = send(client, call, waits)
-    if isinstance(answer, NoScriptError):  # the server was restarted
-        client.script_load(script)
-        answer, waited = send(client, call, waits)
+    values = (len(keys), *keys, *arguments)
+    if waits:  # in vain for a script that the server does not have, so it is sent along
+        answer, waited = send(client, ("EVAL", script, *values), waits)
+    else:
+        call = ("EVALSHA", script_hash(script), *values)
+        answer, waited = send(client, call)
+        if isinstance(answer, NoScriptError):  # the server was restarted
+            client.script_load(script)
+            answer, waited = send(client, call)
     if isinstance(answer, Exception):
         raise answer
     if not waits:
@@ -282,10 +286,10 @@ def evaluate_and_wait(
     return answer, f"not within {WAIT_MILLISECONDS / 1_000:g} s"
 
 
-def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument]) -> tuple[Any, Any]:
+def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument] = ()) -> tuple[Any, Any]:
     """Returns answers, or errors in their places: raised errors would contain the arguments."""
     with client.pipeline(transaction=False) as pipeline:
-        pipeline.execute_command("EVALSHA", *call)
+        pipeline.execute_command(*call)
         if waits:
             pipeline.execute_command(*waits)
         answers = pipeline.execute(raise_on_error=False)
