@@ -1,7 +1,7 @@
 """Finds the column for each role: the usual names, and the names that the user gave."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers import usual_names as usual
@@ -183,6 +183,14 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
             f"{where}: column {fields.label!r} would be a node's {role} and its label as well; "
             "name another one with --label-field, or read none with --label-field none"
         )
+    group = find(columns, fields.group or NOT_READ, ())
+    if group is not None and group in (identifier, label):
+        whole = "every node" if group == identifier else "each class"
+        raise BadInputError(
+            f"{where}: with --group-field {fields.group}, {whole} would be a group of its own, as "
+            f"column {columns[group]!r} is also a node's {'id' if group == identifier else 'label'}"
+            "; nodes of a group stay in one part of a split: name what they share, or leave it out"
+        )
     split = find(columns, fields.split, usual.SPLIT_NAMES, taken)
     others = taken if label is None else (*taken, label)
     none = (None, None, None)
@@ -196,7 +204,7 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
         split=find(columns, "", usual.LOOSE_SPLIT_NAMES, taken) if loose else split,
         loose_split=loose,
         masks=masks,
-        group=find(columns, fields.group or NOT_READ, ()),
+        group=group,
         neighbors=find(columns, fields.neighbors, usual.NEIGHBOR_NAMES),
     )
     check_single(where, columns, indexes.roles(), fields.named())
@@ -324,15 +332,8 @@ def numbered_node_fields(fields: NodeFields, width: int) -> NodeFields:
     """
     few = width <= 3
     label = "3" if width == 3 and not fields.text else NOT_READ
-    return NodeFields(
-        id=fields.id or "1",
-        text=fields.text or (("2",) if few else ()),
-        label=fields.label or label,
-        split=fields.split,
-        group=fields.group,
-        neighbors=fields.neighbors,
-        text_needed=fields.text_needed,
-    )
+    text = fields.text or (("2",) if few else ())
+    return replace(fields, id=fields.id or "1", text=text, label=fields.label or label)
 
 
 def check_text(

@@ -148,3 +148,20 @@ def test_of_two_columns_that_mean_the_same_the_named_one_is_read(import_text: Im
 
 def test_two_unread_columns_of_one_name_do_not_matter(import_text: Import) -> None:
     assert import_text("id,text,x,x\n1,a,b,c\n", None).graph.num_nodes == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "label", "words"),
+    [
+        ("label", "", r"each class would be a group .* column 'label' is also a node's label"),
+        ("area", "area", r"each class would be a group .* column 'area' is also a node's label"),
+        ("ID", "", r"every node would be a group .* column 'id' is also a node's id"),
+    ],
+)
+def test_groups_are_neither_nodes_nor_classes(
+    import_text: Import, group: str, label: str, words: str
+) -> None:
+    nodes = "id,text,label,area\n1,oak,tree,a\n2,salt,stone,b\n"
+    with pytest.raises(BadInputError, match=words):
+        import_text(nodes, node_fields=NodeFields(group=group, label=label))
+    assert import_text(nodes, node_fields=NodeFields(group="area"))
