@@ -13,6 +13,8 @@ FRAME = 1_000
 LONGEST_READ = 20_000  # characters of an answer whose lines are searched for a label
 THOUGHT = re.compile(r"\A\s*(?:<think>)?(.*?)</think>", re.DOTALL)
 OPEN_THOUGHT = re.compile(r"\A\s*<think>")
+ASKED_FIELD = "category"  # of the schema that answers are restricted to
+FIELD = re.compile(r'"([^"\\]*)"\s*:\s*("(?:[^"\\]|\\.)*")')  # of JSON, which may be cut off later
 # Words that deny or doubt the label after them, as in "It is not X" and "whether it is X".
 DENIED = re.compile(
     r"(?:\b(?:not|never|neither|nor|whether|unlike|except|than)|n['\u2019]t)\s+(?:\w+\s+){0,4}\W*\Z",
@@ -42,14 +44,30 @@ def find_label(text: str, label_names: Sequence[str], exact: bool = False) -> Na
 
     First, the whole answer is compared: bare, as a JSON string, or as a JSON object with one value;
     verbatim, then ignoring case, blanks, quotes and a full stop, as long as only one label matches:
-    with labels `us` and `US`, `Us` names neither. Then, unless `exact`, the first line that
-    contains a label must contain just one; a longer label takes precedence over one inside it, and
-    a line that denies or doubts its only label contains none.
+    with labels `us` and `US`, `Us` names neither. Then, unless `exact`, fields of JSON whose whole
+    value is a label count, `category` before others, if they name just one. Last, the first line
+    that contains a label must contain just one; a longer label takes precedence over one inside it,
+    and a line that denies or doubts its only label contains none.
     """
     label = whole_label(text, label_names)
     if label is None and not exact:
-        return first_named(text, label_names)
+        return named_by_field(text, label_names) or first_named(text, label_names)
     return None if label is None else Named(label, last_place(text, label_names[label]))
+
+
+def named_by_field(text: str, label_names: Sequence[str]) -> Named | None:
+    """The label in the fields of a JSON object with several, which may be cut off or fenced."""
+    reader = label_reader(tuple(label_names))
+    fields: list[tuple[str, Named]] = []
+    for found in FIELD.finditer(text[:LONGEST_READ]):
+        value = unwrapped(found[2])
+        label = reader.find(value)
+        if label is not None:
+            verbatim = found[2][1:-1] == label_names[label]
+            fields.append((found[1], Named(label, found.start(2) + 1 if verbatim else None)))
+    asked = [named for field, named in fields if field == ASKED_FIELD]
+    one_of = asked or [named for _, named in fields]
+    return one_of[0] if len({named.label for named in one_of}) == 1 else None
 
 
 def whole_label(text: str, label_names: Sequence[str]) -> int | None:

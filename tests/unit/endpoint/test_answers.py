@@ -76,6 +76,28 @@ def test_a_label_that_is_denied_or_doubted_is_not_named(text: str, expected: str
     assert (named and names[named.label]) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected", "start"),
+    [
+        ('{"category": "net", "reason": "It is not games."}', "net", 14),
+        ('```json\n{"reason": "games, or net?", "category": "net"}\n```', "net", None),
+        ('{"category": "net", "reason": "it sends packets, as games', "net", 14),  # cut off
+        ('{"category": "net", "second": "games"}', "net", 14),
+        ('{"label": "net", "second": "games"}', None, None),
+        ('{"label": "net", "confidence": "high", "why": "no games"}', "net", 11),
+        ('{"category": "Net.", "reason": "no games"}', "net", None),
+        ('{"category": "net"} {"category": "games"}', None, None),
+    ],
+)
+def test_the_field_of_a_label_counts_and_no_reasons(
+    text: str, expected: str | None, start: int | None
+) -> None:
+    named = find_label(text, LABELS)
+    assert (named and LABELS[named.label]) == expected
+    if named and start is not None:
+        assert named.start == start
+
+
 def completion(content: object, **fields: object) -> bytes:
     return json.dumps({"choices": [{"message": {"content": content}}], **fields}).encode()
 
