@@ -6,13 +6,11 @@ from service.setting_names import flag_name
 from service.settings import Settings
 
 TEACHER, UPSTREAM, LOG = "teacher_url", "upstream_url", "log"
-# Settings of parts whose own setting does not begin the name.
+# Settings of parts whose own setting does not begin the name. What promises safety is refused
+# instead, see `service.setting_checks.refuse_promises`.
 NEEDED_BY = {
     "shadow_share": (TEACHER,),
     "auto_threshold": (TEACHER, UPSTREAM),
-    "log_allow_loss": (LOG,),
-    "log_wait_disk": (LOG,),
-    "log_wait_replicas": (LOG,),
     "log_records": (LOG,),
     "log_bytes": (LOG,),
     "rate_burst": ("rate_limit",),

@@ -88,26 +88,28 @@ def candidates(
         return [replace(alone, weights=weights or alone.weights)]
     info, answers = read_teacher(teacher, graph)
 
-    def heard(answers: HopAnswers) -> Targets:
+    def targets_of(answers: HopAnswers) -> Targets:
         return make_targets(graph, info.hops, answers, view)
 
-    def taught(name: str, targets: Targets, weights: Mapping[str, float]) -> Candidate:
+    def candidate(name: str, targets: Targets, weights: Mapping[str, float]) -> Candidate:
         weights = weights or default_weights(targets)
         check_objectives(weights, targets, train, student)
         source = describe(teacher, info, targets, named=view is not None)
         return Candidate(name, weights, targets, source)
 
-    targets = heard(answers)
-    requested = taught("taught", targets, weights)
+    targets = targets_of(answers)
+    requested = candidate("taught", targets, weights)
     if not compare:
         return [requested]
     candidates = [alone]
     if answers.features is not None and not weights:
-        candidates.append(taught("features", targets, recipe_weights("lingugkd")))
+        candidates.append(candidate("features", targets, recipe_weights("lingugkd")))
     candidates.append(requested)
     by_heart = reads_train(requested.weights) and len(answers.tuned)  # unsmoothed: no answers
     if targets.view == SMOOTHED != view and not by_heart:
-        candidates.append(taught("unsmoothed", heard(replace(answers, smoothed=None)), weights))
+        candidates.append(
+            candidate("unsmoothed", targets_of(replace(answers, smoothed=None)), weights)
+        )
     return candidates
 
 

@@ -73,14 +73,13 @@ def check_begun(
         **teacher,
     }
     wanted = dict(named_settings(settings))
+    # A plan has all settings of a student, of which those at their defaults may be left out.
     usual = dict(named_settings({"training": TrainingConfig().settings}))
     before, now = usual | kept, usual | wanted
-    own = {name for name in (*before, *now) if name.startswith(OWN)}  # the plan has them all
-    names = dict.fromkeys((*wanted, *sorted(own)))
-    refuse_other_settings(
-        out,
-        [n for n in names if (n in own or n in before) and before.get(n) != now.get(n)],
-    )
+    own = sorted(name for name in before.keys() | now.keys() if name.startswith(OWN))
+    others = [name for name in wanted if name in before and not name.startswith(OWN)]
+    differing = [name for name in (*others, *own) if before.get(name) != now.get(name)]
+    refuse_other_settings(out, differing)
 
 
 def refuse_other_settings(out: Path, differing: list[str]) -> None:

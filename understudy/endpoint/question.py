@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from understudy.endpoint.naming import ASKED_FIELD
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking
 from understudy.graph.prompts import Prompt
 
@@ -47,9 +48,9 @@ def constraint_fields(constraint: Constraint, label_names: Sequence[str]) -> dic
         return {}
     schema = {
         "type": "object",
-        "properties": {"category": {"type": "string", "enum": list(label_names)}},
-        "required": ["category"],
+        "properties": {ASKED_FIELD: {"type": "string", "enum": list(label_names)}},
+        "required": [ASKED_FIELD],
         "additionalProperties": False,
     }
-    named = {"name": "category", "strict": True, "schema": schema}
+    named = {"name": ASKED_FIELD, "strict": True, "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": named}}

@@ -10,36 +10,12 @@ from understudy.graph.text_graph import UNLABELED, TextGraph
 
 SHOWN = 5
 # As classes; words for a missing value are read as no label before.
-NO_LABEL = frozenset(
-    (
-        *(
-            "-",
-            "--",
-            "---",
-            "\u2013",
-            "\u2014",
-            ".",
-            "...",
-            "n.a.",
-            "na",
-            "nil",
-            "none",
-            "tbd",
-            "unk",
-        ),
-        *(
-            "unknown",
-            "undefined",
-            "unspecified",
-            "unassigned",
-            "unlabeled",
-            "unlabelled",
-            "missing",
-        ),
-        *("uncategorized", "uncategorised", "unclassified", "no label", "no category", "no class"),
-        *("not available", "not set", "not specified", "blank", "empty"),
-    )
-)
+SIGNS = {"-", "--", "---", "\u2013", "\u2014", ".", "..."}
+SHORT = {"n.a.", "na", "nil", "none", "tbd", "unk"}
+UNKNOWN = {"unknown", "undefined", "unspecified", "unassigned", "missing", "blank", "empty"}
+UNSORTED = {"unlabeled", "unlabelled", "uncategorized", "uncategorised", "unclassified"}
+PHRASES = {"no label", "no category", "no class", "not available", "not set", "not specified"}
+NO_LABEL = SIGNS | SHORT | UNKNOWN | UNSORTED | PHRASES
 AROUND = "()[]<>{}"
 
 

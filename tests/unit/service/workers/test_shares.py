@@ -65,7 +65,7 @@ def test_a_worker_that_may_not_ask_the_teacher_is_refused() -> None:
             {"auto_threshold": 0.5},
             ["--auto-threshold has no effect without --teacher-url or --upstream-url"],
         ),
-        ({"log_wait_replicas": 1}, ["--log-wait-replicas has no effect without --log"]),
+        ({"log_records": 9_999}, ["--log-records has no effect without --log"]),
         ({"rate_burst": 5}, ["--rate-burst has no effect without --rate-limit"]),
         ({"teacher_url": "http://127.0.0.1:1/v1", "teacher_model": "m", "shadow_share": 0.5}, []),
         ({"upstream_url": "http://127.0.0.1:1/v1", "auto_threshold": 0.5}, []),
