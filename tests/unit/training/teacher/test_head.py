@@ -30,6 +30,18 @@ def test_a_head_finds_what_tells_classes_apart() -> None:
     assert float((found.numpy() == labels[250:]).mean()) > 0.95
 
 
+def test_a_head_reads_features_of_any_scale_alike() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 60)
+    features = generator.normal(size=(2, 60, 5)) + np.eye(3, 5)[labels]
+    heads = [
+        fit_head(values, labels, np.arange(40), np.arange(40, 60), 3)
+        for values in (features, 1e-3 * features + 0.5)
+    ]
+    own, small = head_answers(heads[0], features), head_answers(heads[1], 1e-3 * features + 0.5)
+    np.testing.assert_allclose(small, own, atol=5e-3)
+
+
 def test_fitting_ends_where_validation_was_best_long_enough_ago() -> None:
     labels, rows = np.zeros(4, np.int64), np.arange(4)  # of one class: right after one step
     done: list[float] = []
