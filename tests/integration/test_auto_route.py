@@ -182,6 +182,7 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
         assert cost["output_tokens"] == 2  # "games"
         assert cost["money"] == pytest.approx((cost["input_tokens"] * 2 + 20) / 1e6)
     assert first[10]["teacher_cost"]["input_tokens"] is None
+    assert {len(comparison["student"]["top"]) for comparison in first[:10]} == {1}
     assert typed.auto == first[0]["auto"]
     assert asdict(typed.teacher_cost) == again[0]["teacher_cost"]
     assert typed.student_cost.processor_ms == 0  # a look-up

@@ -152,6 +152,8 @@ def test_a_link_may_lead_here() -> None:
     document, frame = (b"sec-fetch-dest", b"document"), (b"sec-fetch-dest", b"iframe")
     assert check(LOCAL, HERE, *visit, document) is None
     assert check(LOCAL, HERE, *visit, frame) is ForeignOriginError
+    fetched = (b"sec-fetch-mode", b"no-cors")
+    assert check(LOCAL, HERE, visit[0], fetched, document) is ForeignOriginError
     posted = check(LOCAL, HERE, *visit, document, method="POST")
     assert posted is ForeignOriginError
 
