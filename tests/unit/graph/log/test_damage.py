@@ -264,6 +264,22 @@ def test_what_others_have_open_is_not_repaired(path: Path, statement: str) -> No
         assert found(journal)[:11] == records(11)
 
 
+def test_a_record_beyond_the_last_is_not_set_aside_while_others_have_the_log_open(
+    path: Path,
+) -> None:
+    with closing(opened(path)):
+        damage(
+            path,
+            "INSERT INTO records (number, key, payload, checksum)"
+            " SELECT 40, key, payload, checksum FROM records WHERE number = 12",
+        )
+        with pytest.raises(JournalDamagedError, match="start a single one"):
+            opened(path)
+    with closing(opened(path)) as journal:
+        assert journal.cut
+        assert found(journal) == records(20)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
