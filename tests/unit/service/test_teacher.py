@@ -47,6 +47,19 @@ def test_a_late_answer_does_not_end_another_ones_trial() -> None:
     assert breaker.closed
 
 
+def test_only_a_teacher_that_was_left_alone_answers_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    breaker = Breaker(failures=1, seconds=0)
+    breaker.succeeded(leave_of(breaker))
+    assert caplog.messages == []
+    breaker.failed(leave_of(breaker))
+    breaker.succeeded(leave_of(breaker))
+    opened, closed = caplog.messages
+    assert "failed 1 times in a row" in opened
+    assert closed == "the teacher answers again"
+
+
 def test_a_late_failure_keeps_it_open_no_longer() -> None:
     breaker = Breaker(failures=1, seconds=100)
     first, late = leave_of(breaker), leave_of(breaker)
