@@ -6,7 +6,7 @@ Answers are kept on disk, so an error or a kill loses none, and the same call re
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 
@@ -200,11 +200,17 @@ def ask_all(
         log.warning(
             "--budget-money is spent: %d of %d questions were asked", len(replies), len(prompts)
         )
-    count = len(label_names)
-    rows = np.full((len(prompts), count), np.nan, dtype=np.float32)
+    return answer_rows(replies, len(prompts), len(label_names)), questioner.bill
+
+
+def answer_rows(replies: Mapping[int, Reply], prompts: int, classes: int) -> NDArray[np.float32]:
+    """Log-probabilities, float32 [P, C]: NaN for a prompt without a reply, and the same for all
+    classes if a reply tells nothing of them.
+    """
+    rows = np.full((prompts, classes), np.nan, dtype=np.float32)
     for index, reply in replies.items():
-        rows[index] = nearly_certain(reply, count) or -np.log(count)
-    return rows, questioner.bill
+        rows[index] = nearly_certain(reply, classes) or -np.log(classes)
+    return rows
 
 
 def concurrently(

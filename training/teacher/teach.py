@@ -48,7 +48,7 @@ from training.teacher.extract import (
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
-from training.teacher.reading import model_change
+from training.teacher.reading import check_same_model
 from training.teacher.space import answer_bytes, check_answers_fit, check_fits, keeping
 from training.teacher.tuning import (
     Examples,
@@ -121,11 +121,8 @@ def taught(
     with step(progress, "Loading the teacher"):
         teacher = load_local(graph, options)
     reading = getattr(teacher, "reading", "")  # a registered teacher's digest covers everything
-    if like is not None and (change := model_change(read_info(like), teacher.digest, reading)):
-        raise TeacherError(
-            f"{options.teacher} has {change} than when {like} was made; restore the old ones, or "
-            "start in another folder"
-        )
+    if like is not None:
+        check_same_model(options.teacher, like, teacher.digest, reading)
     digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest, weight_files(options))) is not None:
         return done
@@ -147,23 +144,24 @@ def taught(
     answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
     answers = with_smoothed_view(graph, options.hops, answers, progress)
-    metrics = (
-        teacher_metrics(graph, options.hops, answers)
-        | baseline_metrics(graph)
-        | {
-            "tuning_seconds": round(tuning.seconds, 1),
-            "asking_seconds": round(asking_seconds, 1),
-        }
-    )
+    run = {"tuning_seconds": round(tuning.seconds, 1), "asking_seconds": round(asking_seconds, 1)}
+    metrics = teacher_metrics(graph, options.hops, answers) | baseline_metrics(graph) | run
     info = describe(graph, options, teacher.digest, digest, metrics, reading)
     with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
         if options.tuning.epochs:
-            tensors = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
-            save_file(tensors, folder / TUNED_FILE)
-            if isinstance(teacher, CausalTeacher):
-                teacher.save_adapter(folder / ADAPTER_FOLDER)
+            write_tuned(folder, teacher)
     return info
+
+
+def write_tuned(folder: Path, teacher: LocalTeacher) -> None:
+    """Writes what tuning changed; of a causal teacher also as an adapter that peft reads."""
+    tensors = {
+        name: weight.detach().contiguous() for name, weight in tuned_weights(teacher).items()
+    }
+    save_file(tensors, folder / TUNED_FILE)
+    if isinstance(teacher, CausalTeacher):
+        teacher.save_adapter(folder / ADAPTER_FOLDER)
 
 
 @contextmanager

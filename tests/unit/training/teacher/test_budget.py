@@ -19,7 +19,7 @@ from training.teacher.budget import (
 )
 from training.teacher.cost import estimate
 from training.teacher.endpoint import EndpointOptions
-from training.teacher.hardness import read_hardness
+from training.teacher.hardness import check_order, read_hardness
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
@@ -100,6 +100,28 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(TeacherError, match=words):
             nodes_of(replace(budget, hard=read_hardness(file)))
+
+
+@pytest.mark.parametrize(
+    ("limited", "hard", "choice", "message"),
+    [
+        (False, True, None, "--budget-hard needs a limit"),
+        (False, False, "uncertain", "--budget-choice needs a limit"),
+        (True, True, "random", "both decide which nodes come first"),
+    ],
+)
+def test_an_order_that_would_have_no_effect_is_refused(
+    limited: bool, hard: bool, choice: str | None, message: str
+) -> None:
+    with pytest.raises(TeacherError, match=message):
+        check_order(limited, hard, choice)
+
+
+@pytest.mark.parametrize("choice", [None, *CHOICES])
+def test_an_order_with_an_effect_is_accepted(choice: str | None) -> None:
+    check_order(True, False, choice)
+    check_order(True, choice != "random", choice)
+    check_order(False, False, None)
 
 
 @pytest.mark.parametrize("choice", CHOICES)
