@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         default=DEFAULTS.text_characters, description="Maximum characters of one node's text.", ge=1
     )
     max_neighbors: int = Field(
-        default=DEFAULTS.neighbors, description="Maximum number of neighbors of one node.", ge=0
+        default=DEFAULTS.neighbors, description="Maximum number of neighbours of one node.", ge=0
     )
     max_top_k: int = Field(
         default=DEFAULTS.top_k, description="Maximum labels in one prediction.", ge=1
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     )
     max_explained_neighbors: int = Field(
         default=DEFAULTS.explained_neighbors,
-        description="Maximum neighbors per node that an explanation leaves out one by one.",
+        description="Maximum neighbours per node that an explanation leaves out one by one.",
         ge=0,
     )
     max_explained_words: int = Field(

@@ -176,15 +176,15 @@ def unneeded(student: NDArray[np.bool_], teacher: TeacherCheck, wanted: float) -
 
 def refused(best: Deferral) -> Deferral:
     least = best.level / best.tests
-    summary = f"auto never defers: at best, where {figures(best)}, and {least:.2g} would pass"
+    summary = f"auto never defers: at best, where {figures(best)}; p must be {least:.2g} at most"
     return replace(best, threshold=None, summary=summary)
 
 
 def figures(rule: Deferral) -> str:
     below = "whatever it is" if rule.threshold == NEVER else f"below {rule.threshold:.3f}"
     return (
-        f"{rule.signal} is {below} ({rule.deferred:.0%} of {rule.nodes:,} validation nodes), right "
-        f"are the system on {rule.system:.3f}, the student alone {rule.student:.3f}, the teacher "
-        f"alone {rule.teacher:.3f}: it mends {rule.wins} answers and spoils {rule.losses} (p = "
-        f"{rule.p_value:.2g})"
+        f"{rule.signal} is {below} ({rule.deferred:.0%} of {rule.nodes:,} validation nodes), both "
+        f"together have an accuracy of {rule.system:.3f}, the student alone {rule.student:.3f}, "
+        f"the teacher alone {rule.teacher:.3f}: asking mends {rule.wins} answers and spoils "
+        f"{rule.losses} (p = {rule.p_value:.2g})"
     )

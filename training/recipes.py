@@ -25,7 +25,7 @@ RECIPES = recipe_names(MAKERS)
 TITLES = {  # of candidates, by name
     "alone": "without the teacher",
     "features": "from its features alone",
-    "taught": "as asked for",
+    "taught": "with the teacher",
     "unsmoothed": "the same, unsmoothed",
 }
 

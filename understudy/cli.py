@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from understudy.command_line.help_pages import complete_help
 from understudy.command_line.option_numbers import refuse_no_numbers
 from understudy.extras import advice, is_own
 from understudy.plugins import load_plugins
@@ -37,7 +38,7 @@ COMMANDS = {
     "distill": ("training.cli.distill:distill", "Train a student network on a graph."),
     "evaluate": (
         "training.cli.evaluate:evaluate",
-        "Compare distilled with vanilla students over paired seeds.",
+        "Compare students that a teacher taught with those trained without one.",
     ),
     "export": (
         "export.cli:export",
@@ -134,7 +135,11 @@ ERROR_ROOTS = {
 def build_app(called: str | None) -> typer.Typer:
     """Builds the application: lists every command, and imports the room of `called` only."""
     app = typer.Typer(
-        help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # with it, 80 columns cut the names of options and variables
     )
     app.callback(help=HELP)(options_of_all)
     for name, (target, short_help) in COMMANDS.items():
@@ -340,6 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             typer.secho(f"warning: {warning}", fg="yellow", err=True)
         command = typer.main.get_command(app)
         refuse_no_numbers(command)
+        complete_help(command)
         command(args=words)
 
 

@@ -40,7 +40,7 @@ def check_programs(*programs: str) -> None:
 
 def run_script(main: Callable[..., None]) -> None:
     """Runs a benchmark as its own command; errors are reported as `understudy` does."""
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(main)
     command = typer.main.get_command(app)
     refuse_no_numbers(command)

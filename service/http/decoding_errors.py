@@ -40,25 +40,39 @@ def invalid_field(message: str, expected: Any) -> InvalidFieldError:
     problem, _, path = message.replace(OF_A_NAME, " as each name - at `$").partition(" - at `$")
     field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
     own = re.search(r"(?:unknown|required) field `(.*?)`", problem)
+    listed = ""
+    if "unknown field" in problem:
+        if names := known(expected, field):
+            listed = f"; known are {shortened(', '.join(names), SHOWN_PROBLEM // 2)}"
+    elif values := sorted(set(permitted(expected, f"{field}.{own[1]}" if own else field))):
+        listed = f": one of {', '.join(values)}"
     if own:
         field = f"{field}.{own[1]}".lstrip(".")
-    values = sorted(set(permitted(expected, field)))
-    if values and "unknown field" not in problem:
-        listed = f": one of {', '.join(values)}"
-        problem = shortened(problem, SHOWN_PROBLEM - len(listed) - 1) + listed
+    problem = shortened(problem, SHOWN_PROBLEM - len(listed) - 1) + listed
     return InvalidFieldError(field, problem[:1].lower() + problem[1:])
 
 
 def permitted(expected: Any, field: str) -> Iterator[str]:
     """Yields the values that a field may have, if they are a list of words."""
+    for one in types_at(expected, field):
+        if isinstance(one, inspect.LiteralType):
+            yield from map(str, one.values)
+
+
+def known(expected: Any, field: str) -> list[str]:
+    """The names in the object at a field; empty if it may be of several kinds."""
+    structs = [one for one in types_at(expected, field) if isinstance(one, inspect.StructType)]
+    return [part.encode_name for part in structs[0].fields] if len(structs) == 1 else []
+
+
+def types_at(expected: Any, field: str) -> list[inspect.Type]:
+    """The types that the value of a field may have."""
     found = list(alternatives(inspect.type_info(expected)))
     for name in STEP.findall(field):
         found = [
             inner for one in found for part in parts(one, name) for inner in alternatives(part)
         ]
-    for one in found:
-        if isinstance(one, inspect.LiteralType):
-            yield from map(str, one.values)
+    return found
 
 
 def alternatives(expected: inspect.Type) -> Iterator[inspect.Type]:

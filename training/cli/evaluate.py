@@ -159,7 +159,7 @@ def evaluate(
     flags: EvaluationFlags,
     shared: TeacherFlags,
 ) -> None:
-    """Compare distilled with vanilla students over paired seeds, controls included."""
+    """Compare students that a teacher taught with those trained without one, and with controls."""
     if flags.report_only and (unread := given_options(context, ("report_only",))):
         raise EvaluationError(f"--report-only runs nothing, so leave {', '.join(unread)} out")
     # Wrong options and paths are reported before the slow import of torch.

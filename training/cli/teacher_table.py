@@ -14,10 +14,8 @@ COSTS = (
     "requests",
     "retries",
     "unreadable",
-    "input_tokens",
-    "output_tokens",
-    "cost",
 )
+TOKENS = ("input_tokens", "output_tokens", "cost")
 
 
 def show_teacher(info: TeacherInfo, out: Path, test: bool, console: Console) -> None:
@@ -43,6 +41,9 @@ def show_teacher(info: TeacherInfo, out: Path, test: bool, console: Console) -> 
             table.add_row(name, *("" if value is None else f"{value:.3f}" for value in values))
     console.print(table)
     if "requests" in info.metrics:
+        untold = info.metrics["requests"] and not any(map(info.metrics.get, TOKENS))
+        shown = [name for name in (*COSTS, *(() if untold else TOKENS)) if name in info.metrics]
+        words = [f"{name.replace('_', ' ')}: {info.metrics[name]:g}" for name in shown]
         console.print(
-            "; ".join(f"{name}: {info.metrics[name]:g}" for name in COSTS if name in info.metrics)
+            "; ".join([*words, *(["tokens: the server does not tell"] if untold else [])])
         )

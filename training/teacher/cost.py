@@ -74,6 +74,9 @@ def tell_estimate(
 def tell_measured(bill: Bill, total: int, options: EndpointOptions) -> None:
     """Logs the projected total cost once enough answers are measured."""
     if bill.questions == MEASURED < total:
+        if not bill.input_tokens + bill.output_tokens:
+            log.warning("%s does not tell its tokens: the estimate stands", options.url)
+            return
         times = total / bill.questions
         words = amounts(times * bill.input_tokens, times * bill.output_tokens, options)
         log.warning("judging by the first %d answers, all %d will cost %s", MEASURED, total, words)

@@ -32,7 +32,8 @@ def word_of(value: object) -> str:
 def program() -> list[str]:
     """Returns how to call this program here: by its name if the shell finds it."""
     found = shutil.which("understudy")
-    if found is not None and Path(found).parent == Path(sys.executable).parent:
+    beside_python = Path(sys.executable).parent.resolve()
+    if found is not None and Path(found).resolve().parent == beside_python:
         return ["understudy"]
     called = sys.argv[0]
     return [called] if Path(called).name == "understudy" else [sys.executable, "-m", "understudy"]

@@ -11,15 +11,8 @@ from understudy.graph.building.reading import Reading
 from understudy.graph.errors import BadInputError
 from understudy.graph.formulas import text_of_formula, texts_of_formulas
 from understudy.graph.missing import is_blank, is_missing
-from understudy.graph.readers.fields import (
-    NOT_READ,
-    find,
-    find_id,
-    find_texts,
-    has_all,
-    listed,
-    twice,
-)
+from understudy.graph.readers.fields import has_all, listed, twice
+from understudy.graph.readers.finding import NOT_READ, find, find_id, find_texts
 from understudy.graph.readers.usual_names import NEIGHBOR_NAMES
 
 Value = TypeVar("Value")
@@ -91,7 +84,11 @@ def find_columns(columns: Sequence[str], fields: QueryFields, numbered: bool) ->
     identifier = None if fields.id == NOT_READ else find_id(columns, fields.id)
     known = fields.imported if has_all(columns, fields.imported) else ()
     linked = fields.imported_neighbors if has_all(columns, (fields.imported_neighbors,)) else ""
-    text = () if NOT_READ in fields.text else find_texts(columns, fields.text or known)
+    text = (
+        ()
+        if NOT_READ in fields.text
+        else find_texts(columns, fields.text or known, identifier=identifier)
+    )
     found = Indexes(
         id=None if identifier in text and not fields.id else identifier,
         text=text,

@@ -9,7 +9,7 @@ from typing import cast, get_args
 from understudy.client import Client, Route
 from understudy.folders.places import is_address
 from understudy.graph.building.reading import read_of
-from understudy.graph.readers.fields import NOT_READ
+from understudy.graph.readers.finding import NOT_READ
 from understudy.predict.errors import OptionError
 from understudy.predict.formats import Format, format_named, format_of
 from understudy.predict.sources import TableOptions

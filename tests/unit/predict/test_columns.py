@@ -70,7 +70,7 @@ def test_texts_without_a_column_of_ids_are_told_beside_columns_that_may_hold_the
     def told(fields: QueryFields, *names: str) -> str:
         return "\n".join(Columns("in.csv", fields).notes(names))
 
-    assert "name one with --id-field, or none" in told(FOUND, "SKU", "text")
+    assert "name one with --id-field, or none" in told(FOUND, "Nr", "text")
     assert "--id-field" not in told(FOUND, "text")
-    assert "--id-field" not in told(QueryFields("SKU", (), ""), "SKU", "text")
-    assert "--id-field" not in told(QueryFields("none", (), ""), "SKU", "text")
+    assert "--id-field" not in told(QueryFields("Nr", (), ""), "Nr", "text")
+    assert "--id-field" not in told(QueryFields("none", (), ""), "Nr", "text")

@@ -50,6 +50,14 @@ class NodeColumns:
         names = "+".join(table.reading.used.get("id", ()))
         return table.source.at(place) + (f", column {names!r}" if names else "")
 
+    def other_ids(self, record: int) -> str:
+        """Advice on a repeated id if the file has columns that may hold the ids instead."""
+        reading = self.place_of(record)[0].reading
+        (name, *_) = reading.used.get("id", ("",))
+        if not name or not reading.named or not reading.unread:
+            return ""
+        return f"; ids are read from column {name!r}: if it holds none, name another, --id-field"
+
     def place_of(self, record: int) -> tuple[NodeTable, int]:
         """The table of a record, and its line or row there."""
         for table in self.tables:
@@ -168,6 +176,7 @@ def distinct_nodes(
                 raise BadInputError(
                     f"{records.at(record)}: id {name!r} is already at {records.at(earlier)} with "
                     f"another {field[:-1]}; remove or rename one of them"
+                    f"{records.other_ids(record)}"
                 )
     if len(repeated):
         log.add("repeated_nodes", len(repeated), records.at(int(repeated[0])))

@@ -17,11 +17,10 @@ from understudy.graph.readers.fields import (
     check_named_columns,
     check_text,
     edge_indexes,
-    find_id,
-    find_texts,
     listed,
     node_indexes,
 )
+from understudy.graph.readers.finding import find_id, find_texts
 from understudy.graph.readers.formats import GRAPHS, PARQUET, READERS, Files, Kind, Rows, suffix_of
 from understudy.graph.readers.packed import is_packed
 from understudy.graph.readers.parquet import ParquetColumns

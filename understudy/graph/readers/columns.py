@@ -16,7 +16,8 @@ from understudy.graph.building.split_names import holds_split, unread_splits
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.numerals import is_number, whole_number
-from understudy.graph.readers.fields import NOT_READ, NodeFields
+from understudy.graph.readers.fields import NodeFields
+from understudy.graph.readers.finding import NOT_READ
 from understudy.graph.splits import SPLIT_NAMES
 
 SPLIT_COLUMNS = (

@@ -1,13 +1,22 @@
-"""Finds the column for each role: the usual names, and the names that the user gave."""
+"""Gives every column of a node or edge file its role, and refuses what is missing or doubtful."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers import usual_names as usual
+from understudy.graph.readers.finding import (
+    NOT_READ,
+    find,
+    find_class_name,
+    find_id,
+    find_masks,
+    find_texts,
+    label_names,
+    usual_pair,
+)
 from understudy.graph.readers.usual_names import check_named, plain
 
-NOT_READ = "none"  # given in place of a column that should not be read
 SHOWN = 40  # columns listed in a message
 SHOWN_CHARACTERS = 100  # of each column's name
 OPTIONS = {  # for roles whose option has another name
@@ -106,61 +115,6 @@ def listed(columns: Sequence[str]) -> str:
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 
-def find(
-    columns: Sequence[str], given: str, names: Sequence[str], taken: Sequence[int] = ()
-) -> int | None:
-    """The position of the given column, or of the first usual name, ignoring case.
-
-    Args:
-        taken: columns with another role, which are skipped unless given.
-    """
-    if given == NOT_READ:
-        return None
-    if given and given in columns:  # may be empty, as for the index that pandas writes
-        return columns.index(given)
-    lowered = [plain(column) if i not in taken else "" for i, column in enumerate(columns)]
-    if given:
-        same = [index for index, name in enumerate(columns) if name.lower() == given.lower()]
-        return same[0] if len(same) == 1 else None
-    return next((lowered.index(name) for name in names if name in lowered), None)
-
-
-def find_id(columns: Sequence[str], given: str) -> int | None:
-    """The column that identifies nodes."""
-    for names in (usual.ID_NAMES, usual.OWN_ID_NAMES):
-        index = find(columns, given, names)
-        if index is not None or given:
-            return index
-    ending_in_id = [index for index, column in enumerate(columns) if usual.ends_in_id(column)]
-    return ending_in_id[0] if len(ending_in_id) == 1 else find(columns, "", usual.NAMING_NAMES)
-
-
-def find_texts(
-    columns: Sequence[str], given: Sequence[str], taken: Sequence[int] = ()
-) -> tuple[int, ...]:
-    """The columns that form the text: the given ones, or a title and the column that follows it.
-
-    Args:
-        taken: columns with another role, which are skipped unless given.
-    """
-    if given:
-        indexes = [find(columns, name, ()) for name in given]
-        return tuple(index for index in indexes if index is not None)
-    title = find(columns, "", usual.TITLE_NAMES, taken)
-    if title is None and find(columns, "", usual.MESSAGE_NAMES, taken) is not None:
-        title = subject_of_message(columns, taken)
-    body = find(columns, "", usual.TEXT_NAMES, taken)
-    body = find(columns, "", usual.BODY_NAMES, taken) if body is None else body
-    return tuple(index for index in (title, body) if index is not None)
-
-
-def subject_of_message(columns: Sequence[str], taken: Sequence[int]) -> int | None:
-    """The subject column of a message; next to a `text`, a subject is probably a class."""
-    if find(columns, "", ("text",)) is not None:
-        return None
-    return find(columns, "", (usual.SUBJECT,), taken)
-
-
 def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> NodeIndexes:
     """Finds the columns of a node file.
 
@@ -174,7 +128,8 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
         advice = INDEX_ADVICE if nameless else ""
         raise missing(where, fields.id or "id", columns, "--id-field", advice)
     named_label = find(columns, fields.label, ()) if fields.label else None
-    text = find_texts(columns, fields.text, () if named_label is None else (named_label,))
+    labeled = () if named_label is None else (named_label,)
+    text = find_texts(columns, fields.text, labeled, identifier)
     taken = (identifier, *text)
     label = find(columns, fields.label, label_names(columns), taken)
     if label in taken:
@@ -209,34 +164,6 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
     )
     check_single(where, columns, indexes.roles(), fields.named())
     return indexes
-
-
-def label_names(columns: Sequence[str]) -> list[str]:
-    """The usual names of a label; next to an `x`, a `y` is probably a coordinate."""
-    names = [*usual.LABEL_NAMES, *usual.CLASS_NAME_NAMES]
-    if find(columns, "", ("x",)) is not None:
-        names.remove("y")
-    return names
-
-
-def find_class_name(
-    columns: Sequence[str], given: str, label: int | None, taken: Sequence[int]
-) -> int | None:
-    """The column that may name the classes; None if the user has named the label."""
-    if given or label is None:
-        return None
-    names = (*usual.CLASS_NAME_NAMES, "category", "class")
-    return find(columns, "", names, (*taken, label))
-
-
-def find_masks(
-    columns: Sequence[str], taken: Sequence[int]
-) -> tuple[int | None, int | None, int | None]:
-    """The columns of train, val and test masks, without those `taken`; None if train has none."""
-    train, val, test = (find(columns, "", names, taken) for names in usual.MASK_NAMES)
-    if train is None or (val is None and test is None):
-        return None, None, None
-    return train, val, test
 
 
 def check_single(
@@ -287,8 +214,11 @@ def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tupl
     """
     pair = usual_pair(columns)
     if not fields.source and not fields.target and pair is None:
-        wanted, option = "source or target", "--source-field and --target-field"
-        raise missing(where, wanted, columns, option)
+        raise MissingColumnError(
+            f"{where}: no two columns are called like the ends of an edge, such as source and "
+            f"target; the columns are: {listed(columns)}; name the right ones with --source-field "
+            "and --target-field"
+        )
     source, target = pair or (None, None)
     if fields.source or fields.target:
         firsts, seconds = zip(*usual.ENDPOINT_NAMES, strict=True)
@@ -305,24 +235,6 @@ def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tupl
             f"{listed(columns)}); name one with --source-field and the other with --target-field"
         )
     return source, target
-
-
-def usual_pair(columns: Sequence[str]) -> tuple[int, int] | None:
-    """The two ends of an edge under one of the usual pairs of names."""
-    for names in usual.ENDPOINT_NAMES:
-        first, second = (find(columns, "", (name,)) for name in names)
-        if first is not None and second is not None:
-            return first, second
-    return None
-
-
-def is_node_header(columns: Sequence[str]) -> bool:
-    """Whether a first line names the columns of nodes."""
-    return find_id(columns, "") is not None and bool(find_texts(columns, ()))
-
-
-def is_edge_header(columns: Sequence[str]) -> bool:
-    return usual_pair(columns) is not None
 
 
 def numbered_node_fields(fields: NodeFields, width: int) -> NodeFields:
@@ -393,6 +305,9 @@ TEXT_ADVICE = ", or let nodes without one take their id as text with --missing-t
 def missing(
     where: str, name: str, columns: Sequence[str], option: str, advice: str = ""
 ) -> MissingColumnError:
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) > 1 and has_all(columns, parts):
+        advice = f"; for several columns give the option several times{advice}"
     return MissingColumnError(
         f"{where}: no column {name!r}; the columns are: {listed(columns)}; "
         f"name the right one with {option}{advice}"

@@ -12,7 +12,8 @@ from understudy.graph.building.records import EdgeTable, NodeTable
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.beginnings import check_beginnings
 from understudy.graph.readers.columns import with_hints
-from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, is_edge_header
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.finding import NOT_READ, is_edge_header
 from understudy.graph.readers.formats import (
     BY_LINES,
     EDGE_LISTS,

@@ -13,7 +13,8 @@ from understudy.graph.readers import networkx_files
 from understudy.graph.readers.delimited import Head, Header, Row, read_delimited, table_head
 from understudy.graph.readers.dialects import find_dialect
 from understudy.graph.readers.edge_lists import edge_list_head, read_edge_list
-from understudy.graph.readers.fields import is_edge_header, is_node_header, listed
+from understudy.graph.readers.fields import listed
+from understudy.graph.readers.finding import is_edge_header, is_node_header
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
 from understudy.graph.readers.packed import unpacked_name
 from understudy.graph.readers.torch_files import DGL_ADVICE

@@ -35,7 +35,8 @@ from understudy.graph.readers.arrays import array_of, shape_of
 from understudy.graph.readers.arrow_columns import edge_records, node_records
 from understudy.graph.readers.class_names import has_numbers_for_rows
 from understudy.graph.readers.columns import with_class_names, with_hints
-from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_named_columns
+from understudy.graph.readers.fields import EdgeFields, NodeFields, check_named_columns
+from understudy.graph.readers.finding import NOT_READ
 from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
 from understudy.graph.readers.memory_tables import arrow_columns, plain

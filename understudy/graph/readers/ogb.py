@@ -21,7 +21,8 @@ from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import all_whole, as_integers
 from understudy.graph.readers.class_names import named_labels
-from understudy.graph.readers.fields import NOT_READ, NodeFields
+from understudy.graph.readers.fields import NodeFields
+from understudy.graph.readers.finding import NOT_READ
 from understudy.graph.readers.formats import Files
 from understudy.graph.readers.ogb_files import (
     check_begins,

@@ -17,7 +17,7 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import EXACT_FLOATS, renamed, whole_number
 from understudy.graph.readers.arrays import array_of, exact_up_to, find_key, shape_of
 from understudy.graph.readers.class_names import named_labels, read_names
-from understudy.graph.readers.fields import NOT_READ
+from understudy.graph.readers.finding import NOT_READ
 from understudy.graph.text_graph import string_array
 
 TEXT_KEYS = ("raw_texts", "raw_text", "texts", "text", "node_texts", "node_text")

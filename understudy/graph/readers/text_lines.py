@@ -60,7 +60,8 @@ def read_lines(path: Path, progress: Progress = silent) -> Iterator[str]:
                 raise BadInputError(
                     f"{path}:{number}: not UTF-8: byte 0x{line[error.start]:02x} at byte "
                     f"{error.start + 1} of the line; convert the file to UTF-8 "
-                    "(of Windows or Latin-1: iconv -f WINDOWS-1252 -t UTF-8)"
+                    "(from Excel: save it as CSV UTF-8; from Windows or Latin-1 otherwise: "
+                    "iconv -f WINDOWS-1252 -t UTF-8)"
                 ) from error
         if not number:
             raise BadInputError(f"{path}: the file is empty")

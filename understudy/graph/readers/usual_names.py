@@ -17,6 +17,11 @@ OWN_ID_NAMES = (
     "doc_id",
     "page_id",
     "asin",
+    "sku",
+    "gtin",
+    "ean",
+    "upc",
+    "isbn",
 )
 NAMING_NAMES = ("key", "name")  # of a node, if nothing else identifies nodes
 NO_NODE_IDS = ("class_id", "label_id", "category_id", "group_id", "split_id", "parent_id")
@@ -25,6 +30,8 @@ TITLE_NAMES = ("title",)
 SUBJECT = "subject"  # the title of a message, or the class of a paper
 MESSAGE_NAMES = ("body", "message", "content", "description", "text")
 BODY_NAMES = ("abstract", "abs", "body", "description", "summary", "message")
+NAMED = "name"  # what `NAMED_BODIES` describe, unless it is the id
+NAMED_BODIES = ("description", "summary")
 LABEL_NAMES = ("label", "class", "category", "y", "section", SUBJECT)
 CLASS_NAME_NAMES = ("label_name", "label_text", "class_name", "category_name")
 SPLIT_NAMES = ("split",)

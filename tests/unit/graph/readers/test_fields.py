@@ -43,12 +43,15 @@ def test_usual_names_of_an_edge_s_ends(import_text: Import, header: str) -> None
         ("ticket-id:string,name,text", "ticket-id:string"),
         ("label_id,name,text", "name"),
         ("Label ID,name,text", "name"),
+        ("SKU,name,text", "SKU"),
+        ("name,isbn,text", "isbn"),
     ],
 )
 def test_the_column_that_tells_nodes_apart(
     import_text: Import, header: str, identifier: str
 ) -> None:
-    built = import_text(f"{header}\n7,eight,words\n", None)
+    row = {"name": "eight", "text": "words"}
+    built = import_text(f"{header}\n{','.join(row.get(n, '7') for n in header.split(','))}\n", None)
     assert built.graph.ids.to_pylist() == ["eight" if identifier == "name" else "7"]
     assert f"id={identifier}, text=text" in remarks_of(built)
 
@@ -68,6 +71,9 @@ def test_an_index_without_a_name_is_told_how_to_name(import_text: Import) -> Non
         ("id,subject,body,team", "1,Hello,How are you,sales", "Hello\nHow are you", None),
         ("id,text,subject", "1,A tree,botany", "A tree", "botany"),
         ("id,title,abstract,subject", "1,Oak,A tree,botany", "Oak\nA tree", "botany"),
+        ("sku,name,description,category", "1,Oak,A tree,botany", "Oak\nA tree", "botany"),
+        ("name,description", "Oak,A tree", "A tree", None),
+        ("id,name,text", "1,Oak,A tree", "A tree", None),
     ],
 )
 def test_which_columns_make_the_text(
@@ -76,6 +82,24 @@ def test_which_columns_make_the_text(
     graph = import_text(f"{header}\n{row}\n", None).graph
     assert graph.texts.to_pylist() == [text]
     assert names(graph) == [label]
+
+
+def test_a_name_beside_another_column_of_ids_is_a_title(import_text: Import) -> None:
+    table = "number,name,description\n1,Oak,A tree\n2,Oak,A table\n"
+    graph = import_text(table, None, node_fields=NodeFields(id="number")).graph
+    assert graph.texts.to_pylist() == ["Oak\nA tree", "Oak\nA table"]
+
+
+def test_repeated_ids_name_the_column_that_was_taken_for_them(import_text: Import) -> None:
+    table = "number,name,description\n1,Oak,A tree\n2,Oak,A table\n"
+    with pytest.raises(BadInputError, match=r"'Oak' is already .* column 'name'.* --id-field"):
+        import_text(table, None)
+
+
+def test_several_columns_in_one_option_are_told_apart(import_text: Import) -> None:
+    fields = NodeFields(text=("head,blurb",))
+    with pytest.raises(MissingColumnError, match="give the option several times"):
+        import_text("id,head,blurb\n1,Oak,A tree\n", None, node_fields=fields)
 
 
 def test_a_column_that_is_text_is_not_the_label_as_well(import_text: Import) -> None:

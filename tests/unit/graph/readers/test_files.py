@@ -152,7 +152,7 @@ def test_bad_node_files_are_refused_with_their_place(
 BAD_EDGES = [
     ("edges.csv", b"", r"edges\.csv: the file is empty"),
     ("edges.csv", b"0,633\n0,1\n", r"edges\.csv:1: the first line holds numbers only \(0, 633"),
-    ("edges.csv", b"a,b\n0,1\n", r"edges\.csv:1: no column 'source or target'.*: a, b;"),
+    ("edges.csv", b"a,b\n0,1\n", r"edges\.csv:1: no two columns are called like.*: a, b;"),
     ("edges.csv", b"source,target\na\n", r"edges\.csv:2: 1 fields"),
     ("edges.jsonl", b'{"source": "a", "target": null}\n', r"edges\.jsonl:1: .*target is empty"),
     ("edges.jsonl", b'{"source": "a", "target": {}}\n', r"edges\.jsonl:1: column 'target' must be"),

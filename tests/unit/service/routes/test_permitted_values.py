@@ -48,6 +48,24 @@ def test_an_unknown_field_is_no_matter_of_values(client: TestClient) -> None:
     assert error["message"] == "mutations.0.label: object contains unknown field `label`"
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            {"nodes": [{"text": "a", "neighbours": ["node-1"]}]},
+            "nodes.0.neighbours: object contains unknown field `neighbours`; known are id, text, "
+            "neighbors",
+        ),
+        ({"node": NODES}, "node: object contains unknown field `node`; known are nodes, "),
+    ],
+)
+def test_a_misspelt_field_is_told_the_known_ones(
+    client: TestClient, body: dict[str, Any], message: str
+) -> None:
+    error = client.post("/classify", json=body).json()["error"]
+    assert error["message"].startswith(message)
+
+
 def test_a_question_among_named_ones_has_values_too(client: TestClient) -> None:
     body = {"model": "", "state": "json", "questions": {"which": {"type": "choise"}}}
     answer = client.post("/v1/systemone", json=body)

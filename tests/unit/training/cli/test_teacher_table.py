@@ -22,8 +22,12 @@ METRICS = {
 }
 
 
-def printed(test: bool) -> list[str]:
-    info = TeacherInfo("encoder", "m", "", "", "", "g", ("a", "b"), (0,), metrics=METRICS)
+BILL = {"questions": 9, "requests": 9, "retries": 0, "unreadable": 0}
+
+
+def printed(test: bool, **bill: float) -> list[str]:
+    metrics = METRICS | bill
+    info = TeacherInfo("encoder", "m", "", "", "", "g", ("a", "b"), (0,), metrics=metrics)
     console = Console(width=120, record=True, quiet=False)
     with console.capture() as capture:
         show_teacher(info, Path("teacher"), test, console)
@@ -47,3 +51,11 @@ def test_validation_alone_is_printed_beside_what_is_known_without_a_teacher() ->
 @pytest.mark.parametrize("figure", ["test accuracy", "0.722", "0.522", "0.222"])
 def test_test_is_printed_where_it_is_asked_for(figure: str) -> None:
     assert figure in "\n".join(printed(test=True))
+
+
+def test_tokens_that_a_server_does_not_tell_are_not_said_to_be_none() -> None:
+    untold = printed(False, **BILL, input_tokens=0, output_tokens=0, cost=0)[-1]
+    assert untold.endswith("tokens: the server does not tell")
+    assert "input tokens" not in untold
+    told = printed(False, **BILL, input_tokens=70, output_tokens=9, cost=0)[-1]
+    assert told.endswith("input tokens: 70; output tokens: 9; cost: 0")

@@ -267,6 +267,8 @@ def test_money_is_spent_by_an_estimate_where_the_server_tells_no_tokens(
     assert "does not tell its tokens: they are estimated" in caplog.text
     _, free = ask(ToldAsker(lambda number: untold), tmp_path / "free")
     assert (free.input_tokens, free.output_tokens) == (0, 0)
+    assert "does not tell its tokens: the estimate stands" in caplog.text
+    assert "will cost 0 tokens" not in caplog.text
 
 
 def test_a_damaged_answer_is_asked_for_again(
