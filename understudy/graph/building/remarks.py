@@ -6,8 +6,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.graph.names import alike_groups, plain_form, same_number_groups
-from understudy.graph.numerals import number_of
+from understudy.graph.names import (
+    alike_groups,
+    plain_form,
+    same_number_groups,
+    same_thousands_groups,
+)
+from understudy.graph.numerals import number_of, ungrouped
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 FEW_NODES = 3  # a class needs this many to be in train, val and test
@@ -89,6 +94,11 @@ def same_numbers(names: Sequence[str]) -> Iterator[str]:
             f"{shown}: read as different classes, though they are the same number; if they are one "
             "class, write it in one way"
         )
+    if shown := of_one_form(names, ungrouped):
+        yield (
+            f"{shown}: read as different classes, though they are the same number with its "
+            "thousands set apart; if they are one class, write it in one way"
+        )
 
 
 def of_one_form(names: Sequence[str], form: Callable[[str], Hashable | None]) -> str:
@@ -145,6 +155,11 @@ def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator
         yield (
             f"{shown}: read as different nodes, though their ids are the same number; if they are "
             "one node, write its id in one way, also in the edges"
+        )
+    if shown := shown_groups(same_thousands_groups(ids), ids, place):
+        yield (
+            f"{shown}: read as different nodes, though their ids are the same number with its "
+            "thousands set apart; if they are one node, write its id in one way, also in the edges"
         )
 
 
