@@ -52,11 +52,11 @@ def check_begun(
     training: TrainingConfig,
     teacher: Mapping[str, object] = NOTHING,
 ) -> None:
-    """Refuses a folder whose runs have other settings than these, which are most of them; what the
-    teacher has by default is checked with the whole plan.
+    """Refuses a folder whose runs have other settings than these, which are most of them; the rest
+    is checked with the whole plan.
 
     Args:
-        teacher: the settings of a teacher that were given, by their full names.
+        teacher: settings of the teacher, by their full names.
 
     Raises:
         EvaluationError: names the settings that differ.
