@@ -30,6 +30,7 @@ from training.teacher.answers.folder import (
     View,
     check_together,
     read_info,
+    unreadable,
     without,
 )
 from understudy.graph import UNLABELED, TextGraph
@@ -275,7 +276,7 @@ def read_hops(folder: Path, info: TeacherInfo) -> tuple[NDArray[np.int64], NDArr
         with safetensors.safe_open(path, "numpy") as file:
             return file.get_tensor("nodes"), file.get_tensor("log_probabilities")
     except (OSError, KeyError, safetensors.SafetensorError) as error:
-        raise TeacherError(f"{path} is damaged: {error}") from error
+        raise unreadable(path, error) from error
 
 
 def teacher_record(
