@@ -33,6 +33,7 @@ from training.teacher.answers.folder import (
     unreadable,
     without,
 )
+from understudy.counting import counted
 from understudy.graph import UNLABELED, TextGraph
 from understudy.graph.prompts import WORDING
 from understudy.graph.splits import labeled_nodes
@@ -162,10 +163,9 @@ def tell_few_nodes(view: str, answered: int, labeled: int) -> None:
     if answered == labeled:
         more = "label more nodes, or put more into validation"
     log.warning(
-        "the teacher answered about only %d validation node%s, by which the view that students "
-        "learn from, %r, and its confidence are chosen; %s",
-        answered,
-        "s" * (answered != 1),
+        "the teacher answered about only %s, by which the view that students learn from, %r, and "
+        "its confidence are chosen; %s",
+        counted(answered, "validation node"),
         view,
         more,
     )

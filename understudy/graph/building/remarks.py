@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from understudy.counting import counted
 from understudy.graph.names import (
     alike_groups,
     plain_form,
@@ -122,8 +123,9 @@ def put_together(names: Sequence[str]) -> Iterator[str]:
         found = [name for name in names if sign in name]
         found = [n for n in found if known.issuperset(part.strip() for part in n.split(sign))]
         if found:
+            combine = "combines" if len(found) == 1 else "combine"
             yield (
-                f"{len(found):,} of {len(names):,} classes are others put together, such as "
+                f"{len(found):,} of {len(names):,} classes {combine} others, such as "
                 f"{found[0]!r}: the nodes seem to have several labels, and one can be read; name "
                 "another column with --label-field, or none"
             )
@@ -171,7 +173,7 @@ def shown_groups(
         ", ".join(f"{ids[node].as_py()!r:.100} ({place(node)})" for node in group[:SHOWN].tolist())
         for group in groups[:SHOWN]
     )
-    more = f"; and {len(groups) - SHOWN:,} more groups" if len(groups) > SHOWN else ""
+    more = f"; and {counted(len(groups) - SHOWN, 'more group')}" if len(groups) > SHOWN else ""
     return f"{shown}{more}"
 
 
@@ -208,7 +210,8 @@ def small_classes(
         return
     shown = ", ".join(f"{graph.label_names[i]!r} {counts[i]}" for i in small[:SHOWN])
     more = f", and {len(small) - SHOWN:,} more" if len(small) > SHOWN else ""
+    number = counted(len(small), "class", "classes")
     yield (
-        f"{len(small):,} classes have fewer than {FEW_NODES} labelled nodes ({shown}{more}): "
-        "they cannot be in train, val and test at once"
+        f"{number} with fewer than {FEW_NODES} labelled nodes ({shown}{more}): too few to be in "
+        "train, val and test at once"
     )

@@ -44,9 +44,7 @@ def test_a_list_of_several_labels_is_refused_as_in_json(import_text: Import, wri
 def test_labels_that_are_others_put_together_are_told(import_text: Import) -> None:
     for sign in (";", "|", "/"):
         built = import_text(LABELLED.format(f"x{sign} y", "x", "y"), None)
-        assert f"1 of 3 classes are others put together, such as 'x{sign} y'" in " ".join(
-            built.remarks
-        )
+        assert f"1 of 3 classes combines others, such as 'x{sign} y'" in " ".join(built.remarks)
     assert "together" not in " ".join(import_text(LABELLED.format("a;b", "x", "y"), None).remarks)
 
 
