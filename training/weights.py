@@ -1,20 +1,17 @@
-"""Weights and other arrays on disk, with a digest by which a changed file is known."""
+"""Weights on disk, with a digest by which a changed file is known."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import safetensors
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from training.digests import CHANGED, digest_of
 from understudy.graph.files import check_readable
 
 KEY = "weights"  # of the digest in the file's metadata
-CHANGED = "it was changed since it was written"
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
@@ -40,12 +37,3 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     """SHA-256 of contiguous weights, with their names."""
     flat = {name: tensor.reshape(-1).view(torch.uint8) for name, tensor in sorted(state.items())}
     return digest_of({name: tensor.cpu().numpy() for name, tensor in flat.items()})
-
-
-def digest_of(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    """SHA-256 of contiguous arrays in order, with their names."""
-    digest = hashlib.sha256()
-    for name, array in arrays.items():
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.data)
-    return digest.hexdigest()

@@ -89,7 +89,7 @@ def test_runs_of_other_settings_are_told_without_loading_torch(
     )
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=1)), tmp_path / "h")
     problem = told_without_torch(capsys, "evaluate", str(tmp_path / "h"), str(tmp_path / "out"))
-    assert "other settings (graph_hash); choose" in problem
+    assert "holds an evaluation of another graph, or of this one before it changed" in problem
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,11 @@ def refuse_other_settings(out: Path, differing: list[str]) -> None:
     Raises:
         EvaluationError: some differ.
     """
+    if "graph_hash" in differing:
+        raise EvaluationError(
+            f"{out} holds an evaluation of another graph, or of this one before it changed; choose "
+            "another folder, or remove it"
+        )
     if differing:
         raise EvaluationError(
             f"{out} holds an evaluation with other settings ({', '.join(differing)}); choose "

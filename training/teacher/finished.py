@@ -38,6 +38,9 @@ def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo
     same = info.settings.get("fingerprint") == digest and info.format_version == FORMAT_VERSION
     if not same or not is_whole(out / ANSWERS_FILE):
         return None
+    if missing := next((path for name in weights if not (path := out / name).exists()), None):
+        log.warning("%s is missing; making the teacher again", missing)
+        return None
     try:
         read_arrays(out, info)
         if TUNED_FILE in weights:
@@ -47,9 +50,6 @@ def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo
         return None
     except (OSError, ValueError, SafetensorError) as error:
         log.warning("a file in %s is damaged (%s); making the teacher again", out, error)
-        return None
-    if missing := next((path for name in weights if not (path := out / name).exists()), None):
-        log.warning("%s is missing; making the teacher again", missing)
         return None
     return info
 

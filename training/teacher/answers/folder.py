@@ -16,8 +16,8 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from training.digests import CHANGED, digest_of
 from training.errors import StaleTeacherError, TeacherError
-from training.weights import CHANGED, digest_of
 from understudy.folders.places import path_problem
 from understudy.graph import TextGraph
 from understudy.graph.files import check_readable, write_json
@@ -161,6 +161,20 @@ def read_info(folder: Path) -> TeacherInfo:
         raise TeacherError(f"{path} is damaged: {error}; {REMEDY}") from error
 
 
+def check_graph(folder: Path, info: TeacherInfo, name: str, content_hash: str) -> None:
+    """Refuses answers about another graph than the one of this name and hash.
+
+    Raises:
+        StaleTeacherError: they are about another one, or about an earlier state of it.
+    """
+    if info.graph_hash != content_hash:
+        raise StaleTeacherError(
+            f"{folder} holds answers about {info.graph_name} with content hash "
+            f"{str(info.graph_hash)[:12]}, but {name} has {content_hash[:12]}; run `understudy "
+            "teach` on this graph"
+        )
+
+
 def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswers]:
     """Reads a teacher folder and checks that it is about this graph.
 
@@ -169,12 +183,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         StaleTeacherError: the answers are about another graph.
     """
     info = read_info(folder)
-    if info.graph_hash != graph.content_hash:
-        raise StaleTeacherError(
-            f"{folder} holds answers about {info.graph_name} with content hash "
-            f"{str(info.graph_hash)[:12]}, but {graph.name} has {graph.content_hash[:12]}; run "
-            "`understudy teach` on this graph"
-        )
+    check_graph(folder, info, graph.name, graph.content_hash)
     if info.label_names != graph.label_names:  # answers are indices into these names
         raise TeacherError(
             f"{folder / 'teacher.json'} is damaged: it names other labels than the graph, or in "
