@@ -14,7 +14,7 @@ from understudy.graph.files import check_readable
 SHAPE = ("layers", "hidden", "residual", "normalization")
 TAKEN = ("student", "encoder", *SHAPE)
 DEFAULTS = DistillChoices()
-REMEDY = "restore the folder, or train the student again with `understudy distill`"
+REMEDY = "restore the folder, or move it away and run `understudy distill` again"
 
 
 def like_its_start(choices: DistillChoices, explicit: Collection[str] = ()) -> DistillChoices:

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 NO_SPLIT = "none"
-REMEDY = "restore the folder, or make the graph again from its source"
+REMEDY = "restore the folder, or move it away and make the graph again from its source"
 
 
 class Format(msgspec.Struct):

@@ -158,7 +158,10 @@ def read_info(folder: Path) -> TeacherInfo:
         tuples = {"label_names": tuple(value["label_names"]), "hops": tuple(value["hops"])}
         return TeacherInfo(**{**value, **tuples})
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise TeacherError(f"{path} is damaged: {error}; {REMEDY}") from error
+        raise TeacherError(
+            f"{path} is damaged: {error}; restore the folder, or move it away and run `understudy "
+            "teach` again"
+        ) from error
 
 
 def check_graph(folder: Path, info: TeacherInfo, name: str, content_hash: str) -> None:

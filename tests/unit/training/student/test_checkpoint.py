@@ -55,7 +55,7 @@ def test_a_damaged_file_is_named_with_what_to_do(
     told = str(caught.value)
     assert told.startswith(f"{folder / name} is damaged: ")
     assert words in told
-    assert told.endswith(
+    assert told.endswith("; restore the folder, or move it away and run `understudy distill` again")
         "; restore the folder, or train the student again with `understudy distill`"
     )
 
