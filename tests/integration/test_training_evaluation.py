@@ -132,7 +132,7 @@ def test_teachers_that_were_removed_after_their_runs_are_not_made_again(
     shutil.rmtree(tmp_path / "bert")
     again = evaluate(graph, out, options).read_text()
     assert not (out / "teachers").exists()
-    assert "teachers 0, 1 were removed after their runs" in caplog.text
+    assert "removed after their runs (of the splits: 0, 1)" in caplog.text
     assert "| hop0 |" not in again
     heading = "## Test accuracy"
     assert (

@@ -18,6 +18,7 @@ from training.errors import EndpointError, NonsenseError
 from training.teacher.answer_cache import KeptAnswers
 from training.teacher.cost import Bill, estimated_usage, tell_estimate, tell_measured
 from training.teacher.endpoint import EndpointOptions
+from understudy.counting import counted
 from understudy.endpoint.answers import nearly_certain
 from understudy.endpoint.asker import Asker, Reply
 from understudy.endpoint.errors import EndpointError as AskError
@@ -258,7 +259,7 @@ def keep_last(prompts: Sequence[Prompt], pending: Pending, kept: KeptAnswers) ->
         if future.exception() is None and (reply := future.result()).text is not None:
             kept.put(prompts[pending[future]], reply)
     if late:
-        log.warning("%d answers did not arrive in time and are lost", len(late))
+        log.warning("did not arrive in time and is lost: %s", counted(len(late), "answer"))
 
 
 def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOptions) -> None:

@@ -149,7 +149,7 @@ def test_a_larger_budget_asks_about_the_same_nodes_and_more(
     assert set(few.tolist()) < set(more.tolist())
     assert few.tolist() == more[: len(few)].tolist()  # in the order in which to ask
     nodes_of(Budget(nodes=25, choice=choice))  # type: ignore[arg-type]
-    assert f"about 25 of 400 nodes ({choice}), of which 5 are validation" in caplog.text
+    assert f"about 25 of 400 nodes ({choice}), among them 5 validation nodes" in caplog.text
 
 
 def test_calls_are_distinct_questions() -> None:
