@@ -106,7 +106,7 @@ class Writer(Replica):
     def enter(self, mutations: Sequence[Mutation], key: str | None) -> Future[Applied]:
         """Queues a batch."""
         if not mutations:
-            raise MutationRefusedError("a batch needs at least one mutation", position=0)
+            raise MutationRefusedError("a batch needs at least one mutation")
         if key is not None:
             check_key(key)
         self.check_open()
