@@ -123,6 +123,8 @@ class MutationItemError(ChangeError):
         field: of the item, such as target; empty: the item as a whole.
     """
 
+    code = "mutation_item"
+
     def __init__(self, problem: str, position: int | None = None, field: str = "") -> None:
         message, details = problem, dict[str, Detail]()
         if position is not None:
@@ -195,8 +197,10 @@ class UnknownNeighborError(NodeError):
 
     def __init__(self, neighbors: Sequence[str]) -> None:
         shown = [shortened(neighbor) for neighbor in neighbors[:SHOWN_ITEMS]]
-        more = f" and {len(neighbors) - 1:,} more" if len(neighbors) > 1 else ""
-        super().__init__(f"no stored node has the id {shown[0]!r}{more}", neighbors=shown)
+        more = f", nor any of {len(neighbors) - 1:,} others" if len(neighbors) > 1 else ""
+        super().__init__(
+            f"neighbors: no stored node has the id {shown[0]!r}{more}", neighbors=shown
+        )
 
 
 class EmptyTextError(NodeError):

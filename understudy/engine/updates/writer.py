@@ -118,7 +118,10 @@ class Writer(Replica):
     def check_open(self) -> None:
         """Raises if no batch may be applied any more."""
         if self.interrupted:
-            raise JournalFailedError("a change was interrupted; open the engine again")
+            raise JournalFailedError(
+                "a change was interrupted, so no further one is made; restart the service, or open "
+                "the engine again"
+            )
         if self.closed:
             raise NotReadyError("the engine is closed")
 
