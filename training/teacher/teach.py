@@ -19,7 +19,6 @@ from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import (
     HopAnswers,
     TeacherInfo,
-    read_info,
     write_teacher,
 )
 from training.teacher.answers.joint import with_joint_view
