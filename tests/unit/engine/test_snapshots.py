@@ -71,8 +71,8 @@ def test_an_emptied_graph_is_kept_and_filled_again(any_bundle: TinyBundle, tmp_p
     with Engine.open(any_bundle.folder, data=tmp_path) as engine:
         assert (engine.state.version, engine.state.graph.num_nodes) == (1, 0)
         assert engine.apply(everything, "key").repeated
-        batch = [UpsertNode("a", "http socket"), UpsertNode("b", "matrix"), AddEdge("a", "b")]
-        engine.apply(batch)
+        a, b = UpsertNode("a", "http socket"), UpsertNode("b", "matrix")
+        engine.apply([a, b, AddEdge("a", "b")])
         engine.snapshot()
     with Engine.open(any_bundle.folder, data=tmp_path) as engine:
         assert engine.writer.log.snapshot == "snapshot-2"

@@ -119,7 +119,7 @@ def check_together(folder: Path, info: TeacherInfo) -> str:
         OSError, SafetensorError: there are no answers, or they are damaged.
     """
     with safetensors.safe_open(folder / ANSWERS_FILE, "numpy") as file:
-        recorded = (file.metadata() or {}).get("answers", "")
+        recorded: str = (file.metadata() or {}).get("answers", "")
     if recorded and info.answers and recorded != info.answers:
         raise TeacherError(
             f"{folder}: {ANSWERS_FILE} and teacher.json belong to different teachers; run the same "
@@ -225,7 +225,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     return info, answers
 
 
-def read_arrays(folder: Path, info: TeacherInfo) -> dict[str, NDArray[np.generic]]:
+def read_arrays(folder: Path, info: TeacherInfo) -> dict[str, NDArray[Any]]:
     """The arrays of a teacher's answers, as they were written.
 
     Raises:
@@ -233,7 +233,7 @@ def read_arrays(folder: Path, info: TeacherInfo) -> dict[str, NDArray[np.generic
         OSError, SafetensorError, ValueError: they are missing, damaged or changed.
     """
     path = folder / ANSWERS_FILE
-    arrays: dict[str, NDArray[np.generic]] = load_file(check_readable(path))
+    arrays: dict[str, NDArray[Any]] = load_file(check_readable(path))
     recorded = check_together(folder, info)
     if recorded and recorded != digest_of(dict(sorted(arrays.items()))):
         raise ValueError(CHANGED)
