@@ -61,6 +61,16 @@ def test_only_a_teacher_that_was_left_alone_answers_again(
     assert closed == "the teacher answers again"
 
 
+def test_a_trial_whose_caller_left_makes_room_for_another() -> None:
+    breaker = Breaker(failures=1, seconds=0)
+    breaker.failed(leave_of(breaker))
+    trial = leave_of(breaker)
+    assert breaker.admit() is None
+    breaker.gave_up(trial)
+    assert not breaker.closed
+    assert leave_of(breaker).trial
+
+
 def test_a_late_failure_keeps_it_open_no_longer() -> None:
     breaker = Breaker(failures=1, seconds=100)
     first, late = leave_of(breaker), leave_of(breaker)
