@@ -258,7 +258,9 @@ def test_what_a_killed_process_left_is_finished_or_removed(tmp_path: Path, momen
 
 
 @pytest.mark.parametrize("part", ["while writing", "old aside", "new in", "after"])
-def test_what_a_killed_process_left_at_a_mount_point_is_finished_or_removed(mounted: Path, part: str) -> None:
+def test_what_a_killed_process_left_at_a_mount_point_is_finished_or_removed(
+    mounted: Path, part: str
+) -> None:
     write_graph(mounted)
     works = {
         "while writing": "(folder / 'half').write_text('x'); die()",
