@@ -318,6 +318,17 @@ def test_what_reads_neighbors_is_known_before_an_objective_is_made(data: GraphDa
 
 
 @pytest.mark.parametrize("name", ["lingugkd", "nd", "lelp"])
+def test_a_teacher_that_was_asked_only_about_what_it_was_tuned_on_is_refused(
+    name: str, data: GraphData
+) -> None:
+    tuned = tuned_on_training(data)
+    assert tuned.targets is not None
+    only = replace(tuned, targets=replace(tuned.targets, asked=tuned.targets.tuned))
+    with pytest.raises(TeacherError, match="of no node that it was not tuned on"):
+        make_objective(name, only, SMALL, ObjectiveOptions())
+
+
+@pytest.mark.parametrize("name", ["lingugkd", "nd", "lelp"])
 def test_features_of_nodes_that_were_tuned_on_teach_nothing(name: str, data: GraphData) -> None:
     tuned = tuned_on_training(data)
     student, output, batch = outputs(tuned)
