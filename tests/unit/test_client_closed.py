@@ -21,7 +21,7 @@ def test_a_closed_client_says_what_to_do() -> None:
         pass
 
 
-def test_a_closed_client_for_asyncio_does_too() -> None:
+def test_a_closed_client_for_asyncio_says_what_to_do() -> None:
     async def ask() -> None:
         async with AsyncClient(HERE) as client:
             pass

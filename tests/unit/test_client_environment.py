@@ -14,7 +14,7 @@ HERE = "http://127.0.0.1:9"
     ("name", "value"),
     [("ALL_PROXY", "foo://127.0.0.1:1"), ("SSL_CERT_FILE", "missing")],
 )
-def test_it_is_named(
+def test_a_variable_that_allows_no_connection_is_named(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     kind: type[Client] | type[AsyncClient],

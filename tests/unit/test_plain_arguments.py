@@ -62,7 +62,7 @@ def test_distill_names_the_argument(
         (evaluate, {"students": {"sage": 1}}, "students takes several values"),
     ],
 )
-def test_the_others_do_so_too(
+def test_the_other_functions_name_the_argument(
     graph: Graph, tmp_path: Path, function: Any, wrong: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(TrainingError, match=words):
@@ -78,7 +78,7 @@ def test_the_others_do_so_too(
         ({"student_precisions": "int8"}, r"such as \['int8'\]"),
     ],
 )
-def test_export_does_so_too(tmp_path: Path, wrong: dict[str, Any], words: str) -> None:
+def test_export_names_the_argument(tmp_path: Path, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ExportError, match=words):
         export(**{"student": tmp_path / "s", "bundle": tmp_path / "b", **wrong})
 

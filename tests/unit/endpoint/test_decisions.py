@@ -117,6 +117,13 @@ def test_a_refused_question_names_no_label() -> None:
     ) as server:
         assert ask(server.url, "decisions", MANY).label is None
         assert len(server.requests) == 1  # the second round has nothing to go by
+    evenly = dict.fromkeys(MANY, 1 / len(MANY))
+    with decision_server(
+        lambda t, labels: softmax(evenly, labels) if len(server.requests) == 1 else None
+    ) as server:
+        reply = ask(server.url, "decisions", MANY)
+        assert (reply.label, reply.log_probabilities) == (None, None)
+        assert reply.usage.requests == len(server.requests) == 2
 
 
 @pytest.mark.parametrize(

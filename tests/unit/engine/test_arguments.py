@@ -70,11 +70,11 @@ def test_a_number_of_labels_is_whole(engine: Engine, top_k: Any) -> None:
         (TEXT, "mutations is a str"),
         ([{"kind": "delete_node", "id": "node-1"}], r"mutations\[0\] is a dict; give UpsertNode"),
         ([UpsertNode("new", "http"), None], r"mutations\[1\] is a NoneType"),
-        ([DeleteNode(NUMBER)], r"mutations\[0\].id is 5; give a str"),
+        ([DeleteNode(NUMBER)], r"mutations\[0\].id is 5; give a str$"),
         ([UpsertNode(BYTES, "http")], r"mutations\[0\].id is b'node-1'"),
         ([UpsertNode("new", NUMBER)], r"mutations\[0\].text is 5; give a str, or None"),
         ([UpsertNode("new", "http", NUMBER)], r"mutations\[0\].label is 5"),
-        ([AddEdge("node-1", NUMBER)], r"mutations\[0\].target is 5; give a str"),
+        ([AddEdge("node-1", NUMBER)], r"mutations\[0\].target is 5; give a str$"),
     ],
 )
 def test_changes_of_another_type_are_named_and_nothing_is_done(

@@ -24,7 +24,9 @@ def test_a_journal_with_such_an_id_is_replayed_and_can_be_cleaned(
         assert engine.state.graph.row_of(old) is None
 
 
-def test_so_is_one_with_a_text_of_which_nothing_can_be_seen(tiny_bundle: TinyBundle) -> None:
+def test_a_journal_with_an_invisible_text_is_replayed_and_can_be_cleaned(
+    tiny_bundle: TinyBundle,
+) -> None:
     with Engine.open(tiny_bundle.folder) as engine:
         made: list[Mutation] = [UpsertNode("old", "\u200b"), AddEdge("old", "node-1")]
         with engine.writer.lock:

@@ -28,7 +28,7 @@ def data(tiny_bundle: TinyBundle, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["file", "memory"])
-def test_it_comes_back(
+def test_a_backup_in_a_bucket_is_restored(
     tiny_bundle: TinyBundle,
     data: Path,
     tmp_path: Path,

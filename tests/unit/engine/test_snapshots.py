@@ -138,7 +138,9 @@ FOREIGN = (
 )
 
 
-def test_nothing_of_others_is_ever_removed(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+def test_nothing_of_others_is_ever_removed(
+    tiny_bundle: TinyBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     data = tmp_path / "data"
     elsewhere.mkdir()
@@ -155,6 +157,7 @@ def test_nothing_of_others_is_ever_removed(tiny_bundle: TinyBundle, tmp_path: Pa
     assert all((data / name / "precious.txt").read_text() == "mine" for name in FOREIGN)
     assert (data / "snapshot-2").read_text() == "a file of mine"
     assert elsewhere.is_dir()
+    assert "cannot be removed" not in caplog.text  # it was not tried
 
 
 def test_what_killed_snapshots_left_is_removed_at_the_start(

@@ -156,7 +156,7 @@ def test_the_content_of_a_mount_point_is_replaced(mounted: Path) -> None:
     assert names(mounted.parent) == {mounted.name}
 
 
-def test_so_is_that_of_a_part_of_the_same_file_system(bound: Path) -> None:
+def test_a_mounted_part_of_the_same_file_system_passes_the_check(bound: Path) -> None:
     check_mount(bound)
 
 
@@ -258,7 +258,9 @@ def test_what_a_killed_process_left_is_finished_or_removed(tmp_path: Path, momen
 
 
 @pytest.mark.parametrize("part", ["while writing", "old aside", "new in", "after"])
-def test_so_it_is_at_a_mount_point(mounted: Path, part: str) -> None:
+def test_what_a_killed_process_left_at_a_mount_point_is_finished_or_removed(
+    mounted: Path, part: str
+) -> None:
     write_graph(mounted)
     works = {
         "while writing": "(folder / 'half').write_text('x'); die()",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.graph import BadInputError, TextGraph, check_split, random_split
-from understudy.graph.splits import SPLIT_NAMES
+from understudy.graph.splits import SPLIT_NAMES, commonest_labels
 
 labels_and_groups = st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 12)), max_size=80)
 FRACTIONS = [(0.6, 0.2, 0.2), (0.8, 0.0, 0.2), (0.5, 0.5, 0.0), (1.0, 0.0, 0.0)]
@@ -36,6 +36,12 @@ def test_every_class_has_its_shares() -> None:
     for name, share in (("train", 0.6), ("val", 0.2), ("test", 0.2)):
         counts = np.bincount(labels[splits[name]])
         assert counts.tolist() == [100 * share, 1000 * share]
+
+
+def test_a_group_counts_for_the_label_that_most_of_it_has() -> None:
+    groups = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
+    labels = np.array([3, 0, 3, 2, 1, 1, 3, 1, 3])
+    assert commonest_labels(groups, labels).tolist() == [3, 1, 1]  # the lower one on a tie
 
 
 def test_large_groups_do_not_upset_the_shares() -> None:

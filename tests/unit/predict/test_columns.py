@@ -22,7 +22,7 @@ def test_neighbors_without_a_text_make_a_bad_row() -> None:
     assert unread.node(names, ("a", "", "b;c")) == Node("a")
 
 
-def test_so_they_do_in_a_line_of_json_whose_keys_are_its_own() -> None:
+def test_neighbors_without_a_text_make_a_bad_row_of_json() -> None:
     columns = Columns("in.jsonl", FOUND)
     assert columns.node(("text", "neighbors"), ("http", ["b"])) == Node(None, "http", ("b",))
     assert columns.node(("id", "neighbors"), ("a", [])) == Node("a")

@@ -43,7 +43,7 @@ def test_a_lone_word_is_a_neighbour_where_a_node_is_called_so(
     assert answers["e"]["error"].startswith("unknown_node")
 
 
-def test_elsewhere_it_is_none_as_at_an_import(
+def test_a_lone_word_is_no_neighbour_where_no_node_is_called_so(
     tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
 ) -> None:
     (tmp_path / "in.csv").write_text(ROWS)

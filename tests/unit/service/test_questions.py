@@ -7,13 +7,14 @@ import pytest
 
 from service.parts import build_parts
 from service.settings import load_settings
-from service.teacher.questions import QuestionOptions, Questions
+from service.teacher.questions import QuestionOptions, Questions, StandingLabels
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.engine import Engine, Node
 from understudy.graph.errors import BadInputError
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutable.versions import Version
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
+from understudy.graph.text_graph import UNLABELED
 
 NEIGHBOR = "node-1"  # of the training split, like nodes 0 to 19, with the label `editors`
 
@@ -86,6 +87,17 @@ def test_a_training_node_that_came_back_without_a_label_shows_none(
     back = UpsertNode(NEIGHBOR, "text buffer")
     for prompt in changed(bundle, tmp_path / "data", DeleteNode(NEIGHBOR), back):
         assert "- text buffer\n" in f"{prompt}\n"
+
+
+def test_a_label_that_the_model_does_not_know_is_not_shown(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        graph = engine.state.graph
+        row = graph.row_of(NEIGHBOR)
+        assert row is not None
+        label = graph.label(row)
+        assert label > 0
+        shown = [StandingLabels(graph, labels)[row] for labels in (label, label + 1)]
+        assert shown == [UNLABELED, label]
 
 
 def test_a_held_out_node_shows_no_label_whatever_it_is_given(bundle: TinyBundle) -> None:

@@ -61,6 +61,16 @@ def test_only_a_teacher_that_was_left_alone_answers_again(
     assert closed == "the teacher answers again"
 
 
+def test_a_trial_whose_caller_left_makes_room_for_another() -> None:
+    breaker = Breaker(failures=1, seconds=0)
+    breaker.failed(leave_of(breaker))
+    trial = leave_of(breaker)
+    assert breaker.admit() is None
+    breaker.gave_up(trial)
+    assert not breaker.closed
+    assert leave_of(breaker).trial
+
+
 def test_a_late_failure_keeps_it_open_no_longer() -> None:
     breaker = Breaker(failures=1, seconds=100)
     first, late = leave_of(breaker), leave_of(breaker)
@@ -100,8 +110,8 @@ def test_failures_in_a_row_leave_the_teacher_alone(error: Exception, left_alone:
 
 def test_equal_questions_at_a_time_are_asked_once() -> None:
     async def ask() -> None:
-        backend = ScriptedTeacher()
-        teacher = open_teacher(Metrics(), concurrency=8)
+        backend, metrics = ScriptedTeacher(), Metrics()
+        teacher = open_teacher(metrics, concurrency=8)
         asking = [asyncio.create_task(teacher.ask(backend, PROMPT, LABELS)) for _ in range(5)]
         other = asyncio.create_task(teacher.ask(backend, Prompt("", "other"), LABELS))
         while len(backend.asked) < 2:
@@ -113,6 +123,7 @@ def test_equal_questions_at_a_time_are_asked_once() -> None:
         labels = [a.opinion.label for a in answers[1:] if not isinstance(a, BaseException)]
         assert labels == ["net"] * 5
         assert len(backend.asked) == 2
+        assert metrics.teacher_answers.values["answered",] == 2
         await teacher.close()
 
     asyncio.run(ask())

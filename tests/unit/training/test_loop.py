@@ -48,6 +48,15 @@ def test_sharing_the_first_layer_between_evaluation_and_step_changes_nothing(
         assert torch.equal(weight, apart.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_training_takes_no_more_epochs_than_are_given(epochs: int) -> None:
+    torch.manual_seed(0)
+    student = Student(SMALL, WIDTH, CLASSES, hashed=False)
+    terms = [Term("labels", 1.0, CrossEntropy())]
+    training = train(student, small_data(teacher=False), terms, TrainingConfig(epochs=epochs))
+    assert len(training.epochs) == epochs
+
+
 @pytest.mark.parametrize("patience", [1, 4])
 def test_training_ends_where_validation_was_best_long_enough_ago(patience: int) -> None:
     torch.manual_seed(0)

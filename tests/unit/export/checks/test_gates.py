@@ -42,6 +42,21 @@ def test_a_wrong_test_node_is_not_looked_at(graph: TextGraph, right: NDArray[np.
     assert judge("int8", 0.99, graph, right, found).passes
 
 
+@pytest.mark.parametrize(
+    ("precision", "cosine", "passes"),
+    [
+        ("fp16", 0.9991, True),
+        ("fp16", 0.9989, False),
+        ("int8", 0.951, True),
+        ("int8", 0.949, False),
+    ],
+)
+def test_each_precision_has_its_own_least_cosine(
+    graph: TextGraph, right: NDArray[np.float32], precision: str, cosine: float, passes: bool
+) -> None:
+    assert judge(precision, cosine, graph, right, right).passes == passes
+
+
 def test_a_low_cosine_and_nan_fail(graph: TextGraph, right: NDArray[np.float32]) -> None:
     assert "cosine" in judge("fp16", 0.99, graph, right, right).complaint
     assert "not finite" in judge("int8", 1, graph, right, right * np.float32(np.nan)).complaint

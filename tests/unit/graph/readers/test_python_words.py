@@ -60,7 +60,7 @@ def test_errors_name_arguments(make: Callable[[], TextGraph], message: str) -> N
         make()
 
 
-def test_so_do_warnings(caplog: pytest.LogCaptureFixture) -> None:
+def test_warnings_name_arguments(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "understudy.graph"):
         TextGraph.from_arrays(TEXTS, [(0, 1)], labels=[1, 2, -1])
     assert 'rules=Rules(negative_labels="class")' in caplog.text

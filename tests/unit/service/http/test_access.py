@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
+from service.errors import (
+    ForbiddenError,
+    ForeignHostError,
+    RateLimitedError,
+    SettingsError,
+    UnauthorizedError,
+)
 from service.http.access import (
     MAX_BUCKETS,
     Access,
@@ -18,12 +24,14 @@ from service.http.access import (
     RateLimit,
     Role,
     add_key,
+    default_role,
     digest_of,
     find_key,
     load_keys,
 )
 from service.http.bodies import SerialExecutor
 from service.http.exchange import Exchange
+from service.http.guard import Clients, parse_networks
 
 
 def check(
@@ -190,6 +198,37 @@ def test_without_keys_addresses_are_told_apart() -> None:
     check(access, Role.admin, address="10.0.0.2")
     with pytest.raises(RateLimitedError):
         check(access, Role.admin, address="10.0.0.1")
+
+
+def test_behind_a_trusted_proxy_its_clients_are_told_apart() -> None:
+    clients = Clients(parse_networks("10.0.0.1", "trusted_proxies"))
+    access = Access([], MemoryRateLimiter(RateLimit(0.001, burst=1)), clients)
+    for client in ("192.0.2.1", "192.0.2.2"):
+        check(access, Role.admin, address="10.0.0.1", forwarded=client)
+    with pytest.raises(RateLimitedError):
+        check(access, Role.admin, address="10.0.0.1", forwarded="192.0.2.1")
+    check(access, Role.admin, address="10.0.0.2", forwarded="192.0.2.3")
+    with pytest.raises(RateLimitedError):  # no proxy of ours: not believed
+        check(access, Role.admin, address="10.0.0.2", forwarded="192.0.2.4")
+
+
+@pytest.mark.parametrize("limiter", [None, MemoryRateLimiter(RateLimit(1, burst=1))])
+def test_what_the_guard_refuses_is_refused_before_anything_is_asked(
+    limiter: MemoryRateLimiter | None,
+) -> None:
+    scope = {"type": "http", "headers": [], "client": ("::1", 1)}
+    exchange = Exchange(scope, unused, unused, 0, SerialExecutor())
+    exchange.refusal = ForeignHostError("another host")
+    for keys in ([], [Key("a", Role.read, digest_of(b"a"))]):
+        with pytest.raises(ForeignHostError):
+            asyncio.run(Access(keys, limiter).check(Role.read, scope, exchange))
+
+
+def test_a_change_that_declares_no_role_is_for_admins() -> None:
+    for method in ("GET", "HEAD", "OPTIONS"):
+        assert default_role(method) == Role.read
+    for method in ("POST", "PUT", "PATCH", "DELETE", "NEW"):
+        assert default_role(method) == Role.admin
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x1b[0m", "x" * 101])

@@ -73,5 +73,5 @@ def test_of_a_wrong_body_systemone_says_where(error: EngineError, way: list[str]
 
 
 @pytest.mark.parametrize("path", ["/classify", "/v10/a", "/v20"])
-def test_elsewhere_it_is_ours(path: str) -> None:
+def test_of_any_other_path_an_error_has_our_own_form(path: str) -> None:
     assert failure_of(UnknownNodeError("a"), path)[1]["error"]["details"] == {"id": "a"}

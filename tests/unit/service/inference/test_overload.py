@@ -190,8 +190,11 @@ def test_a_spell_is_over_when_no_refusal_comes_for_a_while() -> None:
     overload.refused(14.0)
     assert overload.lasts(16.0)
     assert not overload.goes_on(19.5)
+    assert not overload.lasts(19.5)
     overload.refused(20.0)
     assert not overload.lasts(21.0)
+    overload.ended()
+    assert not overload.goes_on(21.0)
 
 
 def test_two_full_batches_are_the_longest_wait_of_who_was_passed() -> None:

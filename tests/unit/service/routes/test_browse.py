@@ -33,6 +33,18 @@ def refused(response: Any, status: int = 422) -> Any:
     return response.json()["error"]
 
 
+def test_a_node_is_told_with_its_label_or_none(
+    app: Service, client: TestClient, tiny_bundle: TinyBundle
+) -> None:
+    app.parts.slot.engine.apply([UpsertNode("new", "a text")])
+    near = client.get("/nodes/node-1/neighbors").json()["neighbors"]
+    known = client.get("/nodes/node-1").json()
+    assert (known["id"], known["label"], known["degree"]) == ("node-1", LABELS[1], len(near))
+    assert known["text"] == tiny_bundle.graph.texts[1].as_py()
+    assert known["graph_version"] == 1
+    assert client.get("/nodes/new").json()["label"] is None
+
+
 def test_pages_follow_one_another_to_the_end(client: TestClient, tiny_bundle: TinyBundle) -> None:
     after, seen = "", []
     while after is not None:

@@ -117,6 +117,28 @@ def test_a_stored_node_is_shadowed_whatever_the_protocol(engine: Engine) -> None
     assert shadow.seen == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": "ids"}, "name"),
+        ({"datatype": "INT64"}, "datatype"),
+        ({"data": [1]}, "datatype"),
+        ({"shape": [2]}, "shape"),
+        ({"shape": [1, 1, 1]}, "shape"),
+        ({"shape": [0], "data": []}, "shape"),
+    ],
+)
+def test_a_tensor_that_is_no_row_of_texts_is_refused_by_its_field(
+    engine: Engine, change: dict[str, object], field: str
+) -> None:
+    tensor = {"name": "id", "shape": [1], "datatype": "BYTES", "data": ["node-1"]} | change
+    body = {"inputs": [tensor]}
+    path = "/v2/models/tiny-hashing/infer"
+    answer = talk(create_app(engine, Settings()), lambda client: client.post(path, json=body))
+    assert answer.status_code == 422
+    assert f"inputs.0.{field}" in answer.text
+
+
 NODES = [{"id": "node-1"}, {"text": "http " * 4_000, "neighbors": ["node-1", "node-2"]}]
 
 

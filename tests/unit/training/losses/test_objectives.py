@@ -317,6 +317,28 @@ def test_what_reads_neighbors_is_known_before_an_objective_is_made(data: GraphDa
     assert {name for name, own in made.items() if own.reads_neighbors} == set(AROUND)
 
 
+@pytest.mark.parametrize("name", ["nd", "lelp"])
+def test_the_last_hops_features_teach_and_no_others(name: str, data: GraphData) -> None:
+    assert data.targets is not None
+    assert data.targets.features is not None
+    features = data.targets.features.clone()
+    features[:-1] = torch.nan
+    last = replace(data, targets=replace(data.targets, features=features))
+    student, output, batch = outputs(last)
+    assert make_objective(name, last, SMALL, ObjectiveOptions())(student, output, batch).isfinite()
+
+
+@pytest.mark.parametrize("name", ["lingugkd", "nd", "lelp"])
+def test_a_teacher_that_was_asked_only_about_what_it_was_tuned_on_is_refused(
+    name: str, data: GraphData
+) -> None:
+    tuned = tuned_on_training(data)
+    assert tuned.targets is not None
+    only = replace(tuned, targets=replace(tuned.targets, asked=tuned.targets.tuned))
+    with pytest.raises(TeacherError, match="of no node that it was not tuned on"):
+        make_objective(name, only, SMALL, ObjectiveOptions())
+
+
 @pytest.mark.parametrize("name", ["lingugkd", "nd", "lelp"])
 def test_features_of_nodes_that_were_tuned_on_teach_nothing(name: str, data: GraphData) -> None:
     tuned = tuned_on_training(data)

@@ -34,7 +34,7 @@ def test_prompts_are_not_kept_and_come_as_they_were_met() -> None:
     assert questions.sizes.tolist() == [len(prompt.text) for prompt in questions.prompts]
 
 
-def test_they_are_those_of_a_list_of_all() -> None:
+def test_prompts_that_are_written_when_needed_are_those_of_a_list() -> None:
     graph = small_graph()
     write = graph_prompter(graph, PromptOptions()).stored
     nodes = np.arange(graph.num_nodes)
