@@ -11,6 +11,7 @@ from understudy.graph.missing import is_blank
 from understudy.graph.mutable.draft_edges import DraftEdges, pair_key, rows_of
 from understudy.graph.mutable.view import REMOVED, ROW_BITS, GraphView, NodeRecord
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.graph.names import which_are_known
 from understudy.graph.text_graph import UNLABELED
 
 ABSENT = -1  # row of an id that is not stored
@@ -147,7 +148,8 @@ class Draft:
         if known is not None:
             return known
         if not self.acknowledged:
-            raise MutationError(position, f"the graph has no label {shown(name)}")
+            advice = which_are_known(name, [*self.label_positions, *self.new_labels])
+            raise MutationError(position, f"the graph has no label {shown(name)}; {advice}")
         label = len(self.label_positions) + len(self.new_labels)
         self.set(self.new_labels, name, label)
         return label
