@@ -1,5 +1,6 @@
 """Routes that read and change the graph, with their requests and answers."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
@@ -19,7 +20,11 @@ from service.routes.dependencies import READ, WRITE, PathId, Served, Timed
 from service.routes.queries import NO_QUERY
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
-from understudy.engine.errors import UnknownNodeError
+from understudy.engine.errors import (
+    MutationRefusedError,
+    MutationTargetError,
+    UnknownNodeError,
+)
 from understudy.engine.state import GraphState
 from understudy.graph.mutations import (
     AddEdge,
@@ -36,6 +41,7 @@ CHANGE: dict[str, Any] = {
     "dependencies": [WRITE],
     "responses": {404: {}, 409: {}, 422: {}, 503: {}, 504: {}},
 }
+NUMBERED = re.compile(r"^mutation \d+: ")
 CONDITIONS = (b"if-match", b"if-none-match", b"if-unmodified-since")
 router = APIRouter(tags=["graph"], route_class=StructRoute)
 
@@ -181,22 +187,22 @@ async def put_node(node_id: PathId, node: Node, served: Served, exchange: Changi
         raise InvalidFieldError("neighbors", problem)
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
-    return await make(served, exchange, changes)
+    return await make_one(served, exchange, changes)
 
 
 @router.delete("/nodes/{id:node}", summary="Remove a node and its edges", **CHANGE)
 async def delete_node(node_id: PathId, served: Served, exchange: Changing) -> Changed:
-    return await make(served, exchange, [DeleteNode(node_id)])
+    return await make_one(served, exchange, [DeleteNode(node_id)])
 
 
 @router.post("/edges", summary="Link two nodes", **CHANGE)
 async def add_edge(edge: Edge, served: Served, exchange: Changing) -> Changed:
-    return await make(served, exchange, [AddEdge(edge.source, edge.target)])
+    return await make_one(served, exchange, [AddEdge(edge.source, edge.target)])
 
 
 @router.delete("/edges", summary="Unlink two nodes", **CHANGE)
 async def remove_edge(edge: Edge, served: Served, exchange: Changing) -> Changed:
-    return await make(served, exchange, [RemoveEdge(edge.source, edge.target)])
+    return await make_one(served, exchange, [RemoveEdge(edge.source, edge.target)])
 
 
 @router.post("/mutations", summary="Make several changes, all or none of them", **CHANGE)
@@ -248,6 +254,14 @@ async def make(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -
     left = None if wished is None else max(wished - exchange.seconds, 0.0)
     applied = await served.changes.apply(changes, key_of(exchange), left)
     return Changed(applied.version, applied.repeated)
+
+
+async def make_one(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -> Changed:
+    """Applies what its caller knows as one change, whose refusals speak of no numbered mutation."""
+    try:
+        return await make(served, exchange, changes)
+    except (MutationRefusedError, MutationTargetError) as error:
+        raise type(error)(NUMBERED.sub("", str(error)), **error.details) from error
 
 
 def find(engine: Engine, node_id: str) -> tuple[GraphState, int]:
