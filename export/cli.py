@@ -12,7 +12,7 @@ from rich.table import Table
 from export.cluster.places import passes_place
 from export.errors import ExportError
 from export.options import EncoderPrecision, ExportOptions, check_same_graph
-from training.beginning import no_student
+from training.beginning import REMEDY, no_student
 from training.errors import CheckpointError
 from training.teacher.named import check_encoder_path
 from understudy.bundle import Manifest, open_bundle
@@ -135,7 +135,9 @@ def check_paths(
             trained_on, kind = str(config["graph_path"]), str(config["encoder"]["kind"])
             named, own_hash = str(config["graph_name"]), str(config["graph_hash"])
         except (KeyError, TypeError) as error:
-            raise CheckpointError(f"{student / STUDENT.marker} is damaged: {error!r}") from error
+            raise CheckpointError(
+                f"{student / STUDENT.marker} is damaged: {error!r}; {REMEDY}"
+            ) from error
         graph = options.graph_folder(trained_on)
         options.check_encoder(kind)
         if options.encoder_path is not None:

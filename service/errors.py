@@ -97,8 +97,10 @@ class RateLimitedError(ServiceError):
 class DeadlineError(ServiceError):
     code = "deadline_passed"
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"no answer within {seconds:.3g} s")
+    def __init__(
+        self, seconds: float, advice: str = "ask again later, or for fewer nodes at once"
+    ) -> None:
+        super().__init__(f"no answer within {seconds:.3g} s; {advice}")
 
 
 class VersionNotReachedError(ServiceError):
@@ -234,15 +236,18 @@ class BodyTooLargeError(RequestError):
     code = "body_too_large"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the body has more than {limit:,} bytes", limit=limit)
+        super().__init__(
+            f"the body has more than {limit:,} bytes; send it in several requests", limit=limit
+        )
 
 
 class UnknownModelError(RequestError):
     code = "unknown_model"
 
-    def __init__(self, name: str, served: str) -> None:
+    def __init__(self, name: str, served: str, what: str = "model") -> None:
         super().__init__(
-            f"there is no model {shortened(name)!r}; the served model is {served!r}", served=served
+            f"there is no {what} {shortened(name)!r}; the served {what} is {served!r}",
+            served=served,
         )
 
 

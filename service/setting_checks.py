@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from service.errors import SettingsError
-from service.http.guard import is_local
+from service.http.guard import is_ipv6, is_local
 from service.redis_link import open_client
 from service.setting_names import check_extra, check_log, flag_name
 from service.teacher.client import check_endpoint
@@ -12,6 +12,7 @@ from service.teacher.client import check_endpoint
 if TYPE_CHECKING:  # `settings` imports this module
     from service.settings import Settings
 
+NO_HOST = re.compile(r"[\s/:\[\]]")  # what a URL, or an address with a port, has around the host
 ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 
@@ -21,6 +22,7 @@ def check_settings(settings: "Settings") -> None:
     Raises:
         SettingsError: names the setting.
     """
+    check_host(settings.host)
     check_root_path(settings.root_path)
     if settings.grpc_port is not None:
         check_extra("grpc_port", "grpc", ("grpc", "google.protobuf"))
@@ -41,6 +43,21 @@ def check_settings(settings: "Settings") -> None:
         raise SettingsError("--upstream-route auto needs --upstream-url", setting="upstream_route")
     if not (settings.keys_file or settings.allow_remote_without_key):
         check_alone(settings.host)
+
+
+def check_host(host: str) -> None:
+    """Refuses a URL, or an address with brackets or a port, which no network has as an address.
+
+    Raises:
+        SettingsError: it is more than an address or a name.
+    """
+    if NO_HOST.search(host) and not is_ipv6(host):
+        raise SettingsError(
+            f"--host is {host!r}: expected only an address or a name, such as 127.0.0.1, ::1, or "
+            "0.0.0.0 for every network of this machine, without scheme, brackets, port and path; "
+            "the port is given with --port",
+            setting="host",
+        )
 
 
 def check_root_path(path: str) -> None:

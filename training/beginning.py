@@ -14,6 +14,7 @@ from understudy.graph.files import check_readable
 SHAPE = ("layers", "hidden", "residual", "normalization")
 TAKEN = ("student", "encoder", *SHAPE)
 DEFAULTS = DistillChoices()
+REMEDY = "restore the folder, or move it away and run `understudy distill` again"
 
 
 def like_its_start(choices: DistillChoices, explicit: Collection[str] = ()) -> DistillChoices:
@@ -49,7 +50,9 @@ def no_student(folder: Path) -> CheckpointError:
             check_readable(folder / STUDENT.marker)
         except OSError as error:
             return CheckpointError(f"{folder / STUDENT.marker}: {error.strerror}")
-        return CheckpointError(f"{folder / STUDENT.marker} is damaged, or is not a student's")
+        return CheckpointError(
+            f"{folder / STUDENT.marker} is damaged, or is not a student's; {REMEDY}"
+        )
     problem = path_problem(folder) or (
         f"{folder} is not a student folder (no {STUDENT.marker}); make one with `understudy "
         "distill`"
@@ -71,4 +74,6 @@ def shape_of(folder: Path) -> dict[str, Any]:
         shape = {name: student[name] for name in SHAPE}
         return {"student": student["kind"], "encoder": value["encoder"]["kind"], **shape}
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} is damaged: {error!r}") from error
+        raise CheckpointError(
+            f"{folder / STUDENT.marker} is damaged: {error!r}; {REMEDY}"
+        ) from error

@@ -36,6 +36,7 @@ from training.student.checkpoint import (
 from training.student.network import Student
 from training.student.warm_start import begin_with, check_start, doubt_about
 from training.teacher.answers.views import served_teacher
+from understudy.counting import counted
 from understudy.folders import FolderError, check_output, check_space, reserved, unchanged
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
@@ -170,9 +171,9 @@ def distilled(
     validation = data.val.numpy()
     if len(validation) < FEW_NODES:
         log.warning(
-            "only %d labelled validation nodes decide the epoch and the calibration: scores and "
-            "accuracies may be far off; label more nodes, or put more into validation",
-            len(validation),
+            "only %s for the choice of the epoch and the calibration: scores and accuracies may be "
+            "far off; label more nodes, or put more into validation",
+            counted(len(validation), "labelled validation node"),
         )
     calibration = calibrate_student(
         logits.numpy(),

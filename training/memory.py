@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from training.config import CONSTANTS, TRAINING, DistillOptions, StudentConfig, reads_around
 from understudy.environment import MEMORY_LIMITS, NO_LIMIT, gibibytes
 from understudy.graph.errors import GraphFormatError
-from understudy.graph.folder import read_meta
+from understudy.graph.folder import REMEDY, read_meta
 
 BASE_BYTES = 500e6  # of the libraries
 EXPORT_BYTES = 850e6  # of the libraries, and of what torch keeps of a network during export
@@ -65,7 +65,7 @@ def graph_size(folder: Path) -> GraphSize:
     try:
         texts = text_bytes(folder / "nodes.parquet")
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise GraphFormatError(f"{folder} is damaged: {error}") from error
+        raise GraphFormatError(f"{folder} is damaged: {error}; {REMEDY}") from error
     train = int(meta["splits"].get("train", 0))
     return GraphSize(meta["nodes"], meta["edges"], len(meta["label_names"]), texts, train)
 

@@ -26,9 +26,10 @@ from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
 from training.teacher.defaults import STUDENT_KIND, STUDENT_WEIGHTS, student_folder
 from training.teacher.extract import check_answers, half
+from training.teacher.finished import finished
 from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers
-from training.teacher.teach import AskingElsewhere, finished
+from training.teacher.teach import AskingElsewhere
 from training.teacher.teach import teach as ask_language_model
 from understudy.folders import atomic_folder, check_output, reserved, unchanged
 from understudy.folders.kinds import TEACHER

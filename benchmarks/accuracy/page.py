@@ -8,12 +8,14 @@ from benchmarks.common.generated_part import PAGE, GeneratedPart
 from benchmarks.common.results import RESULTS
 from benchmarks.errors import BenchmarkError
 from training.evaluation.rows import RUNS_FILE, Record, Row, read_rows
-from training.evaluation.tables import LABELS, sections, unseen_table
+from training.evaluation.tables import LABELS, sections, table, unseen_table
 
 FOLDER = RESULTS / "accuracy"
 PART = GeneratedPart("python -m benchmarks.accuracy")
 UNSEEN, SEEN = "-unseen", "-seen"  # ends of two names: without a fifth of test, and with it
 OWN_SETTINGS = {"teacher", "withheld", "splits", "seeds", "split_kind"}  # that parts differ in
+
+RUNS = ("runs", "splits", "initialisations of each", "date", "machine")
 
 Records = Mapping[str, Record]  # by the name of their folder
 
@@ -59,7 +61,8 @@ def graph_section(records: Records) -> list[str]:
         f"{facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes.",
         *sections(rows),
         *unseen_sections(rows, seen),
-        f"Runs: {'; '.join(made(name, record) for name, record in records.items())}.",
+        "### Runs",
+        table(RUNS, (made(name, record) for name, record in records.items())),
     ]
 
 
@@ -109,18 +112,17 @@ def unseen_sections(rows: Sequence[Row], seen: Sequence[Row]) -> Iterable[str]:
             yield text
 
 
-def made(name: str, record: Record) -> str:
-    """Says where an evaluation's runs are, and which command made them."""
+def made(name: str, record: Record) -> list[str]:
+    """A row on where an evaluation's runs are, and how, when and where they were made."""
     options, rows = record.facts["options"], record.rows
     dates = sorted(row.date[:10] for row in rows)
-    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    machines = ", ".join(sorted({f"{row.processor}, {counted(row.cores, 'core')}" for row in rows}))
-    link = f"[{name}](../benchmarks/results/accuracy/{name}/report.md)"
-    return (
-        f"{link} ({counted(options['splits'], 'split')}, "
-        f"{counted(options['seeds'], 'initialisation')} of each, {when}, "
-        f"{machines})"
-    )
+    return [
+        f"[{name}](../benchmarks/results/accuracy/{name}/report.md)",
+        str(options["splits"]),
+        str(options["seeds"]),
+        dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
+        "; ".join(sorted({f"{row.processor}, {counted(row.cores, 'core')}" for row in rows})),
+    ]
 
 
 def counted(count: int, word: str) -> str:

@@ -27,6 +27,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 HOPS = 32  # maximum number of proxies that are followed
+NAME_CHARACTERS = 32  # of a peer without an IP address
 CLIENT_PREFIX = 64  # bits of an IPv6 address; a client can choose the remaining bits itself
 Headers = Mapping[bytes, bytes]
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -120,7 +121,7 @@ class Clients:
         if self.trusted and self.is_trusted(address):
             address = self.forwarded(headers) or address
         if address is None:
-            return peer[:HOPS]
+            return peer[:NAME_CHARACTERS]
         if isinstance(address, ipaddress.IPv6Address):
             return str(ipaddress.ip_network((address, CLIENT_PREFIX), strict=False))
         return str(address)

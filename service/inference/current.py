@@ -185,7 +185,9 @@ class Changes:
         except TimeoutError as error:
             assert seconds is not None
             if outcome.cancelled():
-                raise DeadlineError(seconds) from error
+                raise DeadlineError(
+                    seconds, "the change was not begun, so nothing was done; send it again"
+                ) from error
             raise ChangeUnsureError(
                 f"the change has started but was not done within {seconds:.3g} s; send it again "
                 "with the same idempotency key to learn its result"

@@ -1,6 +1,5 @@
 """Routes that read and change the graph, with their requests and answers."""
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
@@ -20,11 +19,7 @@ from service.routes.dependencies import READ, WRITE, PathId, Served, Timed
 from service.routes.queries import NO_QUERY
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
-from understudy.engine.errors import (
-    MutationRefusedError,
-    MutationTargetError,
-    UnknownNodeError,
-)
+from understudy.engine.errors import MutationItemError, UnknownNodeError
 from understudy.engine.state import GraphState
 from understudy.graph.mutations import (
     AddEdge,
@@ -41,7 +36,6 @@ CHANGE: dict[str, Any] = {
     "dependencies": [WRITE],
     "responses": {404: {}, 409: {}, 422: {}, 503: {}, 504: {}},
 }
-NUMBERED = re.compile(r"^mutation \d+: ")
 CONDITIONS = (b"if-match", b"if-none-match", b"if-unmodified-since")
 router = APIRouter(tags=["graph"], route_class=StructRoute)
 
@@ -187,22 +181,22 @@ async def put_node(node_id: PathId, node: Node, served: Served, exchange: Changi
         raise InvalidFieldError("neighbors", problem)
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
-    return await make_one(served, exchange, changes)
+    return await make(served, exchange, changes, one=True)
 
 
 @router.delete("/nodes/{id:node}", summary="Remove a node and its edges", **CHANGE)
 async def delete_node(node_id: PathId, served: Served, exchange: Changing) -> Changed:
-    return await make_one(served, exchange, [DeleteNode(node_id)])
+    return await make(served, exchange, [DeleteNode(node_id)], one=True)
 
 
 @router.post("/edges", summary="Link two nodes", **CHANGE)
 async def add_edge(edge: Edge, served: Served, exchange: Changing) -> Changed:
-    return await make_one(served, exchange, [AddEdge(edge.source, edge.target)])
+    return await make(served, exchange, [AddEdge(edge.source, edge.target)], one=True)
 
 
 @router.delete("/edges", summary="Unlink two nodes", **CHANGE)
 async def remove_edge(edge: Edge, served: Served, exchange: Changing) -> Changed:
-    return await make_one(served, exchange, [RemoveEdge(edge.source, edge.target)])
+    return await make(served, exchange, [RemoveEdge(edge.source, edge.target)], one=True)
 
 
 @router.post("/mutations", summary="Make several changes, all or none of them", **CHANGE)
@@ -247,21 +241,30 @@ def refuse_conditions(exchange: Exchange) -> None:
             )
 
 
-async def make(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -> Changed:
-    """Applies changes; raises as `refuse_conditions` and `Changes.apply` do."""
+async def make(
+    served: Parts, exchange: Exchange, changes: Sequence[Mutation], one: bool = False
+) -> Changed:
+    """Applies changes; raises as `refuse_conditions` and `Changes.apply` do.
+
+    Args:
+        one: whether the caller sent one change, of a node with its edges or of an edge, so that an
+            error names the field that was sent.
+    """
     refuse_conditions(exchange)
     wished = exchange.wished_seconds()
     left = None if wished is None else max(wished - exchange.seconds, 0.0)
-    applied = await served.changes.apply(changes, key_of(exchange), left)
+    try:
+        applied = await served.changes.apply(changes, key_of(exchange), left)
+    except MutationItemError as error:
+        if not one or error.position is None:
+            raise
+        raise error.sent_as(sent_field(error.position, error.field)) from error
     return Changed(applied.version, applied.repeated)
 
 
-async def make_one(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -> Changed:
-    """Applies what its caller knows as one change, whose refusals speak of no numbered mutation."""
-    try:
-        return await make(served, exchange, changes)
-    except (MutationRefusedError, MutationTargetError) as error:
-        raise type(error)(NUMBERED.sub("", str(error)), **error.details) from error
+def sent_field(position: int, field: str) -> str:
+    """Names the field from which one change made an item: the edges of a node follow it."""
+    return f"neighbors.{position - 1}" if position else field
 
 
 def find(engine: Engine, node_id: str) -> tuple[GraphState, int]:

@@ -19,6 +19,8 @@ from service.errors import WorkerGoneError
 
 logger = logging.getLogger(__name__)
 LENGTH_BYTES = 4
+OTHER = "another process of the service"
+GONE = f"{OTHER} has ended; its log says why"
 Kind = TypeVar("Kind")
 
 
@@ -111,7 +113,7 @@ class Channel:
             WorkerGoneError: the other side is gone, failed, or did not answer in time.
         """
         if self.gone:
-            raise WorkerGoneError("it is gone")
+            raise WorkerGoneError(GONE)
         number = next(self.numbers)
         future = self.waiting[number] = asyncio.get_running_loop().create_future()
         self.send(number, question, body)
@@ -119,9 +121,11 @@ class Channel:
             found = await asyncio.wait_for(future, seconds)
             return msgspec.msgpack.decode(found, type=answer)
         except TimeoutError as error:
-            raise WorkerGoneError(f"it did not answer {question} within {seconds:g} s") from error
+            raise WorkerGoneError(
+                f"{OTHER} did not answer within {seconds:g} s ({question})"
+            ) from error
         except msgspec.ValidationError as error:
-            raise WorkerGoneError(f"it could not do {question}; the log says why") from error
+            raise WorkerGoneError(f"{OTHER} failed ({question}); the log says why") from error
         finally:
             self.waiting.pop(number, None)
 
@@ -130,7 +134,7 @@ class Channel:
         self.gone = True
         for future in self.waiting.values():
             if not future.done():
-                future.set_exception(WorkerGoneError("it is gone"))
+                future.set_exception(WorkerGoneError(GONE))
         if self.writer is not None:
             with suppress(ConnectionError):
                 self.writer.close()

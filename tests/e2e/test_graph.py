@@ -3,6 +3,8 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.bundles import NODES, TinyBundle
 from tests.e2e.conftest import Service, serving
 
@@ -39,7 +41,7 @@ def test_a_batch_is_all_or_nothing_and_its_key_counts_once(service: Service) -> 
     bad = {"kind": "add_edge", "source": "batch", "target": "nobody"}
     refused = service.client.post("/mutations", json={"mutations": [good, bad]})
     assert refused.status_code == 404
-    assert refused.json()["error"]["details"]["position"] == 1
+    assert refused.json()["error"]["details"] == {"position": 1, "field": "mutations.1.target"}
     assert version(service) == before
     assert service.classify({"id": "batch"}).status_code == 404
     once = {"idempotency-key": "k1"}
@@ -59,6 +61,43 @@ def test_wrong_changes_name_their_field(service: Service) -> None:
     assert wrong.json()["error"]["details"] == {"field": "txet"}
     wrong = service.client.put("/nodes/x", json={})
     assert wrong.status_code == 422
+    assert wrong.json()["error"]["details"] == {"field": "text"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "problem"),
+    [
+        ("PUT", "/nodes/x", {"text": "a", "neighbors": ["node-1", "nobody"]}, "neighbors.1", "nob"),
+        ("PUT", "/nodes/node-1", {"neighbors": ["node-1"]}, "neighbors.0", "linked to itself"),
+        ("PUT", "/nodes/x", {"text": " "}, "text", "visible character"),
+        ("PUT", "/nodes/x", {"text": "a" * 100_001}, "text", "more than 100,000 characters"),
+        (
+            "PUT",
+            "/nodes/x",
+            {"text": "a", "label": "cooking"},
+            "label",
+            "no label 'cooking'; it has net, editors, games, science",
+        ),
+        ("PUT", "/nodes/%20x", {"text": "a"}, "id", "a node's id"),
+        ("DELETE", "/nodes/nobody", None, "id", "no stored node"),
+        ("POST", "/edges", {"source": "nobody", "target": "node-1"}, "source", "no stored node"),
+        ("DELETE", "/edges", {"source": "node-1", "target": "nobody"}, "target", "no stored node"),
+    ],
+)
+def test_one_change_names_the_field_that_was_sent(
+    service: Service, method: str, path: str, body: object, field: str, problem: str
+) -> None:
+    error = service.client.request(method, path, json=body).json()["error"]
+    assert error["details"] == {"field": field}
+    assert error["message"].startswith(f"{field}: ")
+    assert problem in error["message"]
+
+
+def test_nodes_that_are_not_linked_are_no_fault_of_one_field(service: Service) -> None:
+    edge = {"source": "node-0", "target": f"node-{NODES - 1}"}
+    error = service.client.request("DELETE", "/edges", json=edge).json()["error"]
+    assert error["message"] == f"'node-0' and 'node-{NODES - 1}' are not linked"
+    assert error["details"] == {}
 
 
 def test_an_acknowledged_change_survives_a_kill(tiny_bundle: TinyBundle, tmp_path: Path) -> None:

@@ -220,6 +220,8 @@ def test_the_open_inference_protocol(service: Service, tiny_bundle: TinyBundle) 
     missing = service.client.post("/v2/models/other/infer", json={"inputs": inputs})
     assert missing.status_code == 404
     assert missing.json()["error"].startswith("unknown_model: there is no model 'other'")
+    missing = service.client.get(f"{model}/versions/7")
+    assert "there is no version of the model '7'; the served version" in missing.json()["error"]
     inputs[0]["shape"] = [3]
     wrong = service.client.post(f"{model}/infer", json={"inputs": inputs})
     assert wrong.json()["error"].startswith("invalid_field: inputs.0.shape: ")

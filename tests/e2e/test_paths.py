@@ -107,7 +107,7 @@ def test_every_other_door_refuses_such_an_id(own: Service, node_id: str) -> None
     change = {"kind": "upsert_node", "id": node_id, "text": "http"}
     refused = own.client.post("/mutations", json={"mutations": [change]})
     assert refused.status_code == 422
-    assert refused.json()["error"]["details"] == {"position": 0}
+    assert refused.json()["error"]["details"] == {"position": 0, "field": "mutations.0.id"}
     assert "a node's id" in refused.json()["error"]["message"]
 
 

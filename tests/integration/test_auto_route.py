@@ -169,8 +169,10 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
     with serving(agreeing.folder, IDENTITY, **prices) as (client, teacher):
         first = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
         again = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
+        nobody = client.post("/compare", json={"nodes": nodes[10:]})
         with Client(str(client.base_url)) as ours:
             (typed,) = ours.compare(["node-0"])
+    assert (nobody.status_code, nobody.json()["error"]["code"]) == (404, "unknown_node")
     for share, comparison in zip(shares, first[:9], strict=False):
         assert comparison["auto"] == ("teacher" if share < 0.5 else "student")
     assert first[10]["auto"] is None
@@ -182,6 +184,7 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
         assert cost["output_tokens"] == 2  # "games"
         assert cost["money"] == pytest.approx((cost["input_tokens"] * 2 + 20) / 1e6)
     assert first[10]["teacher_cost"]["input_tokens"] is None
+    assert {len(comparison["student"]["top"]) for comparison in first[:10]} == {1}
     assert typed.auto == first[0]["auto"]
     assert asdict(typed.teacher_cost) == again[0]["teacher_cost"]
     assert typed.student_cost.processor_ms == 0  # a look-up

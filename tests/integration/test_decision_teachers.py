@@ -80,7 +80,7 @@ def test_a_budget_of_questions_goes_to_validation_too(
     _, answers = read_teacher(tmp_path / "t", graph)
     validation = np.isin(answers.nodes, graph.splits["val"]).sum()
     assert validation == 3
-    assert "asking about 15 of 60 nodes (uncertain), of which 3 are validation" in caplog.text
+    assert "asking about 15 of 60 nodes (uncertain), among them 3 validation nodes" in caplog.text
 
 
 def test_a_budget_counts_questions_that_take_two_requests(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
             options = RefreshOptions(service.url, bundle, work, untrained, tolerance=0, key=key)
             with pytest.raises(WorseModelError, match="the served model stays"):
                 Refresh(options, lines.append, here).run()
-            assert "labels: 1 labelled nodes that were in no split were added to train" in lines
+            assert "labels: 1 labelled node that was in no split was added to train" in lines
             better = (*refresh, "--student", student, "--epochs", 40)
             run(*better, "--no-reload")
             assert open_bundle(bundle).manifest.version == first

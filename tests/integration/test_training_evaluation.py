@@ -19,6 +19,7 @@ from training.evaluation import run
 from training.evaluation.evaluate import evaluate, evaluate_all, report_again
 from training.evaluation.folder import STAGE, Evaluation
 from training.evaluation.plan import CHOSEN, EvaluationOptions
+from training.evaluation.processes import PREPARING
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.splits import split_graph
 from training.recipe_names import (
@@ -131,7 +132,7 @@ def test_teachers_that_were_removed_after_their_runs_are_not_made_again(
     shutil.rmtree(tmp_path / "bert")
     again = evaluate(graph, out, options).read_text()
     assert not (out / "teachers").exists()
-    assert "teachers 0, 1 were removed after their runs" in caplog.text
+    assert "removed after their runs (of the splits: 0, 1)" in caplog.text
     assert "| hop0 |" not in again
     heading = "## Test accuracy"
     assert (
@@ -156,7 +157,9 @@ def test_processes_share_an_evaluation_and_end_where_one_fails(tmp_path: Path) -
 
     few = replace(options, split_kind="20-per-class", recipes=(VANILLA,), encoders=("hashing",))
     both = [Evaluation(graph, together, options), Evaluation(graph, tmp_path / "few", few)]
-    reports = evaluate_all(both, processes=2)
+    stages: list[str] = []
+    reports = evaluate_all(both, processes=2, progress=lambda stage, *_: stages.append(stage))
+    assert set(stages) == {PREPARING, STAGE}
     assert [path.parent.name for path in reports] == ["together", "few"]
     assert all(path.is_file() for path in reports)
     assert {row.split_kind for row in measured(tmp_path / "few")} == {"20-per-class"}

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.absent_packages import command_without
-from training.cli.evaluate import IN_PLAN
+from training.cli.evaluate import IN_PLAN, EvaluationFlags, teacher_settings
+from training.cli.teacher_options import TeacherFlags
 from training.evaluation.evaluate import check_plan
 from training.evaluation.plan import EvaluationOptions
 from training.evaluation.stored import named_settings
+from training.teacher.choices import TeacherChoices
 from understudy.cli import main
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -78,7 +80,8 @@ def test_runs_of_other_settings_are_told_without_loading_torch(
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
     save_graph(graph, tmp_path / "g")
     (tmp_path / "out").mkdir()
-    check_plan(tmp_path / "out", graph, EvaluationOptions())
+    options = EvaluationOptions(teacher=TeacherChoices().options())
+    check_plan(tmp_path / "out", graph, options)
     paths = (str(tmp_path / "g"), str(tmp_path / "out"))
     problem = told_without_torch(capsys, "evaluate", *paths, *words)
     assert (
@@ -86,7 +89,72 @@ def test_runs_of_other_settings_are_told_without_loading_torch(
     )
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=1)), tmp_path / "h")
     problem = told_without_torch(capsys, "evaluate", str(tmp_path / "h"), str(tmp_path / "out"))
-    assert "other settings (graph_hash); choose" in problem
+    assert "holds an evaluation of another graph, or of this one before it changed" in problem
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "message"),
+    [
+        (
+            TeacherChoices(frozen=True, hops=(0, 1), learning_rate=1e-3),
+            (),
+            "(teacher.hops, teacher.tuning.learning_rate, teacher.encoder.frozen)",
+        ),
+        (
+            TeacherChoices(teacher="org/model", precision="float32"),
+            ("--teacher", "org/model", "--precision", "bfloat16"),
+            "(teacher.causal.precision)",
+        ),
+        (
+            TeacherChoices(),
+            ("--teacher", "org/model"),
+            "(teacher.teacher, teacher.prompts.tokens, teacher.prompts.nested, "
+            "teacher.tuning.epochs, teacher.tuning.batch_size, teacher.tuning.learning_rate, "
+            "teacher.encoder.max_tokens)",
+        ),
+    ],
+)
+def test_defaults_of_the_teacher_other_than_those_of_the_runs_are_told_without_loading_torch(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: TeacherChoices,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
+    save_graph(graph, tmp_path / "g")
+    (tmp_path / "out").mkdir()
+    check_plan(tmp_path / "out", graph, EvaluationOptions(teacher=before.options()))
+    paths = (str(tmp_path / "g"), str(tmp_path / "out"))
+    assert f"other settings {message}; choose" in told_without_torch(
+        capsys, "evaluate", *paths, *words
+    )
+
+
+@pytest.mark.parametrize(
+    ("choices", "flags", "shared"),
+    [
+        (TeacherChoices(), EvaluationFlags(), TeacherFlags()),
+        (TeacherChoices(frozen=True), EvaluationFlags(), TeacherFlags(frozen=True)),
+        (
+            TeacherChoices(teacher="org/model", epochs=2, precision="float32", nested=False),
+            EvaluationFlags(teacher="org/model", teacher_epochs=2, nested=False),
+            TeacherFlags(precision="float32"),
+        ),
+        (
+            TeacherChoices(tokens=99, hops=(1,)),
+            EvaluationFlags(),
+            TeacherFlags(tokens=99, hops="1"),
+        ),
+    ],
+)
+def test_the_settings_that_are_compared_early_are_those_of_the_plan(
+    choices: TeacherChoices, flags: EvaluationFlags, shared: TeacherFlags
+) -> None:
+    plan = dict(named_settings(EvaluationOptions(teacher=choices.options()).fingerprint))
+    early = {name: json.dumps(value) for name, value in teacher_settings(flags, shared).items()}
+    assert len(early) > 15
+    assert early.items() <= plan.items()
 
 
 @pytest.mark.parametrize("command", ["teach", "evaluate"])

@@ -32,7 +32,7 @@ from training.config import (
 )
 from training.devices import check_device
 from training.errors import TrainingError
-from training.teacher.answers.folder import read_info
+from training.teacher.answers.folder import check_graph, read_info
 from training.teacher.named import check_encoder_path
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.command_line.common_options import EncoderPath, Force, GraphFolder
@@ -240,7 +240,8 @@ def check_paths(graph: Path, out: Path, choices: DistillChoices, force: bool) ->
     """
     meta = read_meta(graph)
     if choices.teacher is not None:
-        read_info(choices.teacher)
+        teacher = read_info(choices.teacher)
+        check_graph(choices.teacher, teacher, meta["name"], meta["content_hash"])
     if choices.encoder_path is not None:
         check_encoder_path(choices.encoder_path)
     inputs = (graph, choices.teacher, choices.encoder_path, choices.start)

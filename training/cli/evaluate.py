@@ -27,11 +27,11 @@ from training.evaluation.splits import OWN, check_own, check_splits
 from training.evaluation.stored import check_begun
 from training.evaluation.teachers import check_teacher
 from training.recipe_names import LANGUAGE_FREE, recipe_names
-from training.teacher.defaults import model_folder, reader_kind
+from training.teacher.defaults import defaults_of, model_folder, reader_kind
 from training.teacher.named import check_model
 from training.teacher.readers import READERS, RENAMED
 from understudy.command_line.common_options import GraphFolder
-from understudy.command_line.given_options import given_options, was_given
+from understudy.command_line.given_options import given_options
 from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from training.evaluation.plan import EvaluationOptions
 
 Names = tuple[str, ...]
-# Options of a teacher → their names in the plan. What a default depends on is left out.
+# Options of a teacher → their names in the plan.
 IN_PLAN = {
     "teacher": "teacher",
     "hops": "hops",
@@ -166,7 +166,7 @@ def evaluate(
     check_options(context, flags, shared)
     teacher = shared.choices()
     names = chosen_names(flags)
-    check_paths(graph, out, flags, given_settings(context, flags, shared))
+    check_paths(graph, out, flags, teacher_settings(flags, shared))
     from training.terminal import load_libraries
 
     load_libraries("training.evaluation.evaluate")
@@ -215,14 +215,20 @@ def chosen_names(flags: EvaluationFlags) -> tuple[Names, Names, Names]:
     )
 
 
-def given_settings(
-    context: typer.Context, flags: EvaluationFlags, shared: TeacherFlags
-) -> dict[str, Any]:
-    """The teacher's settings that were given as options, by their full names in the plan."""
-    values = asdict(flags) | shared.choices()
-    return {
-        f"teacher.{IN_PLAN[name]}": values[name] for name in IN_PLAN if was_given(context, name)
+def teacher_settings(flags: EvaluationFlags, shared: TeacherFlags) -> dict[str, Any]:
+    """The teacher's settings by their full names in the plan, with the defaults of its kind; an
+    automatic precision, which depends on the hardware, is left out.
+    """
+    suited = {
+        RENAMED.get(name, name): value for name, value in asdict(defaults_of(flags.teacher)).items()
     }
+    chosen = asdict(flags) | shared.choices()
+    values = {name: suited[name] if chosen[name] is None else chosen[name] for name in IN_PLAN}
+    settings = {f"teacher.{IN_PLAN[name]}": value for name, value in values.items()}
+    settings["teacher.encoder.max_tokens"] = values["tokens"]
+    if shared.precision != "auto":
+        settings["teacher.causal.precision"] = shared.precision
+    return settings
 
 
 def check_paths(graph: Path, out: Path, flags: EvaluationFlags, teacher: Mapping[str, Any]) -> None:
@@ -230,7 +236,7 @@ def check_paths(graph: Path, out: Path, flags: EvaluationFlags, teacher: Mapping
     those of the runs in `out`.
 
     Args:
-        teacher: see `given_settings`.
+        teacher: see `teacher_settings`.
 
     Raises:
         GraphError, TrainingError, FolderError: for the first problem.

@@ -123,8 +123,8 @@ def facts(evaluation: EvaluationFolder, rows: Sequence[Row]) -> dict[str, Any]:
     gone = [split for split in splits if not evaluation.keeps_teacher(split)]
     if gone:
         log.warning(
-            "%s: teachers %s were removed after their runs, so the report tells nothing of how "
-            "accurate teachers are by themselves; without runs/ they would be made again",
+            "%s: the report tells nothing of how accurate teachers are by themselves, since some "
+            "were removed after their runs (of the splits: %s); without runs/ they are made again",
             evaluation.out,
             ", ".join(map(str, gone)),
         )

@@ -37,6 +37,7 @@ from training.recipe_names import (
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.teach import teach
 from understudy.graph import TextGraph, load_graph, save_graph
+from understudy.graph.errors import GraphError, GraphFormatError
 from understudy.graph.files import write_json
 from understudy.graph.folder import read_meta
 from understudy.progress import Progress
@@ -49,6 +50,24 @@ GRAPH_TEACHER = RunKey(0, 999, "minilm", "sage", VANILLA)  # of every split; no 
 def run_path(out: Path, key: RunKey) -> Path:
     """The path of a run's result in the evaluation folder `out`."""
     return out / "runs" / f"{key.name}.json"
+
+
+def kept_hash(folder: Path) -> str:
+    """The content hash of a split's graph.
+
+    Raises:
+        EvaluationError: the folder is damaged.
+    """
+    try:
+        return str(read_meta(folder)["content_hash"])
+    except GraphError as error:
+        raise damaged_split(folder) from error
+
+
+def damaged_split(folder: Path) -> EvaluationError:
+    return EvaluationError(
+        f"{folder} is damaged; remove it, and the same command draws the split again"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +122,7 @@ class EvaluationFolder:
         graph = split_graph(self.graph, options.split_kind, number, options.withheld)
         if not folder.is_dir():
             save_graph(graph, folder)
-        elif read_meta(folder)["content_hash"] != graph.content_hash:
+        elif kept_hash(folder) != graph.content_hash:
             raise EvaluationError(
                 f"{folder} holds a different split {number} than this release draws, so its runs "
                 f"cannot be compared with new ones; choose another folder, or remove {self.out}"
@@ -114,12 +133,16 @@ class EvaluationFolder:
         """A split's own teacher: one tuned on another split would know test labels of this one.
 
         Raises:
+            EvaluationError: the split's graph is damaged.
             TeacherError: its model has changed since earlier runs: other weights, or another
                 tokenizer, chat template or configuration.
         """
         folder, graph = self.split(number)
         path = self.out / "teachers" / str(number)
-        teach(folder, path, self.options.teacher, self.progress, like=self.first_teacher)
+        try:
+            teach(folder, path, self.options.teacher, self.progress, like=self.first_teacher)
+        except GraphFormatError as error:
+            raise damaged_split(folder) from error
         return read_teacher(path, graph)
 
     def keeps_teacher(self, split: int) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -27,8 +28,15 @@ from understudy.plugins import load_plugins
 from understudy.progress import Progress, silent
 
 GLANCE = 1.0  # seconds between two checks of progress
+PREPARING = "Reading texts, and asking a frozen teacher"
 
-Task = Callable[[], object]  # can be sent to another process
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work that can be sent to another process, and the stage that progress shows meanwhile."""
+
+    work: Callable[[], object]
+    stage: str = STAGE
 
 
 def run_apart(
@@ -53,10 +61,15 @@ def run_apart(
     most = max(len(stage) for of_one in work for stage in of_one)
     count = min(processes, most * len(evaluations))
     context = multiprocessing.get_context("spawn")
+    shown: set[str] = set()
     with ProcessPoolExecutor(count, context, begin, (threads,)) as pool:
 
-        def tell() -> None:
-            progress(STAGE, sum(path.is_file() for path in runs), len(runs))
+        def tell(stages: set[str]) -> None:
+            shown.update(stages)
+            if PREPARING in shown:
+                progress(PREPARING, 0 if stages == {PREPARING} else 1, 1)
+            if STAGE in stages:
+                progress(STAGE, sum(path.is_file() for path in runs), len(runs))
 
         try:
             follow(pool, count, work, tell)
@@ -75,33 +88,38 @@ def stages(evaluation: Evaluation, conclude: Callable[[Evaluation], object]) -> 
     """The tasks of an evaluation in stages; tasks of one stage are independent."""
     keys = run_keys(evaluation.options)
     splits = sorted({key.split for key in keys if not run_path(evaluation.out, key).is_file()})
-    last = deque[Task]([partial(conclude, evaluation)])
+    last = deque([Task(partial(conclude, evaluation))])
     if not splits:
         return [last]
-    first = deque[Task]([partial(prepare, evaluation)])
-    return [first, deque(partial(run_split, evaluation, split) for split in splits), last]
+    first = deque([Task(partial(prepare, evaluation), PREPARING)])
+    return [first, deque(Task(partial(run_split, evaluation, split)) for split in splits), last]
 
 
 def follow(
     pool: Executor,
     count: int,
     work: Sequence[deque[deque[Task]]],
-    tell: Callable[[], None],
+    tell: Callable[[set[str]], None],
 ) -> None:
-    """Runs all stages, or raises the first error; each process has one task at a time."""
-    running: dict[Future[object], int] = {}
+    """Runs all stages, or raises the first error; each process has one task at a time.
+
+    Args:
+        tell: called again and again with the stages of the tasks that run.
+    """
+    running: dict[Future[object], tuple[int, Task]] = {}
     while running or any(work):
         for number, left in enumerate(work):
             while left and len(running) < count:
                 if left[0]:
+                    task = left[0].popleft()
                     with uninterrupted():
-                        running[pool.submit(left[0].popleft())] = number
-                elif number in running.values():
+                        running[pool.submit(task.work)] = number, task
+                elif any(number == its for its, _ in running.values()):
                     break
                 else:
                     left.popleft()
         done, _ = wait(running, timeout=GLANCE, return_when=FIRST_COMPLETED)
-        tell()
+        tell({task.stage for _, task in running.values()})
         for future in done:
             del running[future]
             future.result()

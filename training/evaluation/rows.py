@@ -15,6 +15,7 @@ from understudy.graph.files import atomic_file
 from understudy.graph.text_graph import UNLABELED
 
 RUNS_FILE = "runs.parquet"
+REMEDY = "`understudy evaluate` with the same options writes it from the runs"
 FACTS = b"understudy"  # key of the file's metadata: facts shared by all rows, as JSON
 NEIGHBORHOODS = (0, 1, 3, None)  # maximum number of links that an unseen node keeps; None: all
 TYPES: Mapping[Any, pa.DataType] = {
@@ -114,7 +115,7 @@ def write_rows(path: Path, rows: Iterable[Row], facts: Mapping[str, Any]) -> Non
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)
     table = table.replace_schema_metadata({FACTS: json.dumps(facts, sort_keys=True)})
     with atomic_file(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
+        parquet.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_rows(path: Path) -> Record:
@@ -124,10 +125,12 @@ def read_rows(path: Path) -> Record:
         EvaluationError: it is missing, or not such a file.
     """
     if not path.is_file():
-        raise EvaluationError(f"{path} is not there; `understudy evaluate` writes it")
+        raise EvaluationError(f"{path} is missing; {REMEDY}")
     try:
-        table = parquet.read_table(path)
+        table = parquet.read_table(path, page_checksum_verification=True)
         facts = json.loads(table.schema.metadata[FACTS])
         return Record([Row(**values) for values in table.to_pylist()], facts)
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise EvaluationError(f"{path} holds no runs of an evaluation: {error}") from error
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise EvaluationError(
+            f"{path} is damaged, or holds no runs of an evaluation: {error}; {REMEDY}"
+        ) from error

@@ -52,11 +52,11 @@ def check_begun(
     training: TrainingConfig,
     teacher: Mapping[str, object] = NOTHING,
 ) -> None:
-    """Refuses a folder whose runs have other settings than these, which are most of them; what the
-    teacher has by default is checked with the whole plan.
+    """Refuses a folder whose runs have other settings than these, which are most of them; the rest
+    is checked with the whole plan.
 
     Args:
-        teacher: the settings of a teacher that were given, by their full names.
+        teacher: settings of the teacher, by their full names.
 
     Raises:
         EvaluationError: names the settings that differ.
@@ -88,6 +88,11 @@ def refuse_other_settings(out: Path, differing: list[str]) -> None:
     Raises:
         EvaluationError: some differ.
     """
+    if "graph_hash" in differing:
+        raise EvaluationError(
+            f"{out} holds an evaluation of another graph, or of this one before it changed; choose "
+            "another folder, or remove it"
+        )
     if differing:
         raise EvaluationError(
             f"{out} holds an evaluation with other settings ({', '.join(differing)}); choose "

@@ -6,14 +6,15 @@ asked.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors
-from safetensors.torch import load_file, save_file
 
+from training.beginning import REMEDY
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, Training, TrainingConfig
 from training.deferral import Deferral
@@ -22,6 +23,7 @@ from training.errors import CheckpointError, TrainingError
 from training.student.network import Student
 from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from training.teacher.defaults import STUDENT_WEIGHTS
+from training.weights import read_weights, save_weights
 from understudy.folders import atomic_folder, unchanged
 from understudy.folders.places import path_problem
 from understudy.graph.files import check_readable, write_json
@@ -64,7 +66,7 @@ class CheckpointConfig:
 # Errors of files that were truncated or edited; TrainingError: an invalid value.
 DAMAGE = (
     *(OSError, ValueError, TypeError, KeyError, OverflowError, RuntimeError),
-    *(AttributeError, TrainingError),
+    *(AttributeError, TrainingError, safetensors.SafetensorError),
 )
 
 
@@ -95,7 +97,7 @@ def save_checkpoint(
     """Writes the folder, replacing what is there once the new one is complete."""
     state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
     with atomic_folder(folder) as temporary:
-        save_file(state, temporary / STUDENT_WEIGHTS)
+        save_weights(state, temporary / STUDENT_WEIGHTS)
         write_json(temporary / "config.json", asdict(config))
         write_json(temporary / "metrics.json", dict(metrics))
         write_json(temporary / "calibration.json", asdict(calibration))
@@ -117,27 +119,43 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
         )
         raise CheckpointError(problem)
-    try:
-        with unchanged(folder):
+    with unchanged(folder):
+        with reading(path):
             config = parse_config(json.loads(path.read_text(encoding="utf-8")))
             student = build_student(config)
-            student.load_state_dict(load_file(check_readable(folder / STUDENT_WEIGHTS)))
-            metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        with reading(folder / STUDENT_WEIGHTS) as weights:
+            student.load_state_dict(read_weights(weights))
+        with reading(folder / "metrics.json") as measured:
+            metrics = dict(json.loads(measured.read_text(encoding="utf-8")))
+        with reading(folder / "calibration.json") as calibrated:
             if config.format_version > 1:
-                check_readable(folder / "calibration.json")
-            calibration = read_calibration(folder / "calibration.json")
-            served = read_served(folder / SERVED_FILE)
+                check_readable(calibrated)
+            calibration = read_calibration(calibrated)
+        with reading(folder / SERVED_FILE) as asked:
+            served = read_served(asked)
+    return Checkpoint(config, student.eval(), metrics, calibration, served)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Path]:
+    """Names the file of a student folder that cannot be read.
+
+    Raises:
+        CheckpointError: replaces every error of a missing, truncated or edited file.
+    """
+    try:
+        yield path
     except CheckpointError:
         raise
     except PermissionError as error:
-        raise CheckpointError(f"{error.filename}: {error.strerror}") from error
+        raise CheckpointError(f"{path}: {error.strerror}") from error
     except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} is damaged: {error.filename} is missing") from error
+        raise CheckpointError(
+            f"{path.parent} is damaged: {path.name} is missing; {REMEDY}"
+        ) from error
     except DAMAGE as error:
-        raise CheckpointError(f"{folder} is damaged: {' '.join(str(error).split())}") from error
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{folder / STUDENT_WEIGHTS} is damaged: {error}") from error
-    return Checkpoint(config, student.eval(), metrics, calibration, served)
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path} is damaged: {reason}; {REMEDY}") from error
 
 
 def parse_config(value: dict[str, Any]) -> CheckpointConfig:

@@ -6,7 +6,7 @@ Answers are kept on disk, so an error or a kill loses none, and the same call re
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 
@@ -18,6 +18,7 @@ from training.errors import EndpointError, NonsenseError
 from training.teacher.answer_cache import KeptAnswers
 from training.teacher.cost import Bill, estimated_usage, tell_estimate, tell_measured
 from training.teacher.endpoint import EndpointOptions
+from understudy.counting import counted
 from understudy.endpoint.answers import nearly_certain
 from understudy.endpoint.asker import Asker, Reply
 from understudy.endpoint.errors import EndpointError as AskError
@@ -200,11 +201,17 @@ def ask_all(
         log.warning(
             "--budget-money is spent: %d of %d questions were asked", len(replies), len(prompts)
         )
-    count = len(label_names)
-    rows = np.full((len(prompts), count), np.nan, dtype=np.float32)
+    return answer_rows(replies, len(prompts), len(label_names)), questioner.bill
+
+
+def answer_rows(replies: Mapping[int, Reply], prompts: int, classes: int) -> NDArray[np.float32]:
+    """Log-probabilities, float32 [P, C]: NaN for a prompt without a reply, and the same for all
+    classes if a reply tells nothing of them.
+    """
+    rows = np.full((prompts, classes), np.nan, dtype=np.float32)
     for index, reply in replies.items():
-        rows[index] = nearly_certain(reply, count) or -np.log(count)
-    return rows, questioner.bill
+        rows[index] = nearly_certain(reply, classes) or -np.log(classes)
+    return rows
 
 
 def concurrently(
@@ -252,7 +259,7 @@ def keep_last(prompts: Sequence[Prompt], pending: Pending, kept: KeptAnswers) ->
         if future.exception() is None and (reply := future.result()).text is not None:
             kept.put(prompts[pending[future]], reply)
     if late:
-        log.warning("%d answers did not arrive in time and are lost", len(late))
+        log.warning("did not arrive in time and is lost: %s", counted(len(late), "answer"))
 
 
 def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOptions) -> None:

@@ -23,6 +23,7 @@ from training.teacher.answers.folder import View
 from training.teacher.answers.smoothing import smoothed
 from training.teacher.hardness import hardness_of
 from training.teacher.options import Budget, Choice
+from understudy.counting import counted
 from understudy.graph import TextGraph
 from understudy.graph.csr import Adjacency
 from understudy.graph.prompts import Prompt
@@ -73,11 +74,11 @@ def budgeted_nodes(
             "these choose the view that students learn from; raise --max-nodes or --budget"
         )
     log.warning(
-        "asking about %d of %d nodes (%s), of which %d are validation nodes, which choose the view",
+        "asking about %d of %d nodes (%s), among them %s to choose the view by",
         len(nodes),
         graph.num_nodes,
         budget.choice,
-        validation,
+        counted(validation, "validation node"),
     )
     return nodes
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.teacher.endpoint import EndpointOptions
+from understudy.counting import counted
 from understudy.endpoint.asker import Reply, Usage
 from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
 
@@ -63,9 +64,9 @@ def tell_estimate(
     tokens = calls * sum(len(prompt.text) for prompt in missing) / CHARACTERS_PER_TOKEN
     words = amounts(tokens, calls * ANSWER_TOKENS * len(missing), options)
     log.warning(
-        "asking %s %d questions, about %s; %d more are answered already",
+        "asking %s %s, about %s; answered already: %d",
         options.model,
-        len(missing),
+        counted(len(missing), "question"),
         words,
         known,
     )

@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from training.teacher.answers.folder import TeacherInfo
+from training.errors import TeacherError
+from training.teacher.answers.folder import TeacherInfo, read_info
 from understudy.graph.files import file_digest
 
 FILES = (
@@ -34,3 +35,22 @@ def model_change(info: TeacherInfo, weights: str, reading: str) -> str | None:
     if info.settings.get("reading", reading) != reading:
         return "another tokenizer, chat template or configuration now"
     return None
+
+
+def check_same_model(name: str, like: Path, digest: str, reading: str) -> None:
+    """Refuses a model whose files are not those that made an earlier teacher folder.
+
+    Args:
+        name: of the model, for the message.
+        like: the teacher folder.
+        digest: SHA-256 of the present untuned weights.
+        reading: the present `reading_digest`.
+
+    Raises:
+        TeacherError: they changed since, or the folder cannot be read.
+    """
+    if change := model_change(read_info(like), digest, reading):
+        raise TeacherError(
+            f"{name} has {change} than when {like} was made; restore the old ones, or start in "
+            "another folder"
+        )

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -12,18 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from training.errors import TeacherError
 from training.teacher.answer_cache import KeptAnswers, address_of, answers_path
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import (
-    ANSWERS_FILE,
-    FORMAT_VERSION,
     HopAnswers,
     TeacherInfo,
-    check_together,
-    read_info,
     write_teacher,
 )
 from training.teacher.answers.joint import with_joint_view
@@ -43,12 +38,12 @@ from training.teacher.extract import (
     ask_here,
     extract,
     gather_questions,
-    is_whole,
 )
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
+from training.teacher.finished import ADAPTER_FOLDER, finished, weight_files
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
-from training.teacher.reading import model_change
+from training.teacher.reading import check_same_model
 from training.teacher.space import answer_bytes, check_answers_fit, check_fits, keeping
 from training.teacher.tuning import (
     Examples,
@@ -57,6 +52,7 @@ from training.teacher.tuning import (
     tuned_weights,
     tuning_nodes,
 )
+from training.weights import save_weights
 from understudy.endpoint.opening import open_asker
 from understudy.folders import atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.errors import cache_errors
@@ -69,7 +65,6 @@ from understudy.graph.trainable import check_trainable
 from understudy.progress import Progress, silent, step
 
 AskingElsewhere = Callable[[TeachOptions], AskParts]  # the scores are chosen already
-ADAPTER_FOLDER = "adapter"
 CHECKPOINT_FILE = "tuning.safetensors"
 KEPT_PROMPTS = 65_536  # cache size: asked prompts are written more than once
 log = logging.getLogger(__name__)
@@ -121,11 +116,8 @@ def taught(
     with step(progress, "Loading the teacher"):
         teacher = load_local(graph, options)
     reading = getattr(teacher, "reading", "")  # a registered teacher's digest covers everything
-    if like is not None and (change := model_change(read_info(like), teacher.digest, reading)):
-        raise TeacherError(
-            f"{options.teacher} has {change} than when {like} was made; restore the old ones, or "
-            "start in another folder"
-        )
+    if like is not None:
+        check_same_model(options.teacher, like, teacher.digest, reading)
     digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest, weight_files(options))) is not None:
         return done
@@ -147,23 +139,24 @@ def taught(
     answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
     answers = with_smoothed_view(graph, options.hops, answers, progress)
-    metrics = (
-        teacher_metrics(graph, options.hops, answers)
-        | baseline_metrics(graph)
-        | {
-            "tuning_seconds": round(tuning.seconds, 1),
-            "asking_seconds": round(asking_seconds, 1),
-        }
-    )
+    run = {"tuning_seconds": round(tuning.seconds, 1), "asking_seconds": round(asking_seconds, 1)}
+    metrics = teacher_metrics(graph, options.hops, answers) | baseline_metrics(graph) | run
     info = describe(graph, options, teacher.digest, digest, metrics, reading)
     with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
         if options.tuning.epochs:
-            tensors = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
-            save_file(tensors, folder / TUNED_FILE)
-            if isinstance(teacher, CausalTeacher):
-                teacher.save_adapter(folder / ADAPTER_FOLDER)
+            write_tuned(folder, teacher)
     return info
+
+
+def write_tuned(folder: Path, teacher: LocalTeacher) -> None:
+    """Writes what tuning changed; of a causal teacher also as an adapter that peft reads."""
+    tensors = {
+        name: weight.detach().contiguous() for name, weight in tuned_weights(teacher).items()
+    }
+    save_weights(tensors, folder / TUNED_FILE)
+    if isinstance(teacher, CausalTeacher):
+        teacher.save_adapter(folder / ADAPTER_FOLDER)
 
 
 @contextmanager
@@ -338,40 +331,6 @@ def chosen_nodes(
         graph, options.hops, options.budget, write, cost, options.tuning.seed, fitted
     )
     return np.sort(nodes) if fitted else nodes
-
-
-def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo | None:
-    """The folder's description, if it is the complete result of the same call.
-
-    Args:
-        weights: names of the weight files it must hold.
-    """
-    if not (out / "teacher.json").is_file():
-        return None
-    try:
-        info = read_info(out)
-    except TeacherError:
-        return None
-    same = info.settings.get("fingerprint") == digest and info.format_version == FORMAT_VERSION
-    if not same or not is_whole(out / ANSWERS_FILE):
-        return None
-    try:
-        check_together(out, info)
-    except TeacherError as error:
-        log.warning("%s; making it again", error)
-        return None
-    for path in (out / name for name in weights):
-        if not path.exists():
-            log.warning("%s is missing; making the teacher again", path)
-            return None
-    return info
-
-
-def weight_files(options: TeachOptions) -> tuple[str, ...]:
-    """Names of the weight files in a teacher's folder."""
-    if not options.tuning.epochs:
-        return ()
-    return (TUNED_FILE, ADAPTER_FOLDER) if options.kind == "causal" else (TUNED_FILE,)
 
 
 def describe(

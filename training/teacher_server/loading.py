@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 
 from training.errors import TeacherError
-from training.teacher.answers.folder import TeacherInfo, read_info
+from training.teacher.answers.folder import REMEDY, TeacherInfo, read_info, unreadable
 from training.teacher.answers.views import TUNED_FILE
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teacher.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
 from training.teacher.reading import model_change
 from training.teacher.tuning import tuned_weights
+from training.weights import read_weights
 
 
 def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherInfo]:
@@ -51,13 +52,18 @@ def read_options(kind: Any, values: dict[str, Any]) -> Any:
 
 
 def load_weights(teacher: EncoderTeacher | CausalTeacher, path: Path) -> None:
-    weights, own = load_file(path), tuned_weights(teacher)
+    try:
+        weights, own = read_weights(path), tuned_weights(teacher)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise unreadable(path, error) from error
     if weights.keys() != own.keys():
         raise TeacherError(f"{path} holds the weights of another teacher")
     for name, value in weights.items():
         if value.shape != own[name].shape:
             raise TeacherError(f"{path}: {name} has another shape")
         if not bool(torch.isfinite(value).all()):
-            raise TeacherError(f"{path} is damaged: {name} holds values that are not finite")
+            raise TeacherError(
+                f"{path} is damaged: {name} holds values that are not finite; {REMEDY}"
+            )
         with torch.no_grad():
             own[name].copy_(value)

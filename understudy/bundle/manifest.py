@@ -164,7 +164,10 @@ def parse_manifest(text: str | bytes) -> Manifest:
     except UnicodeDecodeError as error:
         raise BundleFormatError(f"manifest.json is not UTF-8: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise BundleFormatError(f"manifest.json is not JSON: {error}") from error
+        raise BundleFormatError(
+            f"manifest.json is not JSON: {error}; copy the bundle again, or export the student "
+            "again"
+        ) from error
     if not isinstance(value, dict):
         raise BundleFormatError("manifest.json must hold a JSON object")
     check_schema(value.get("schema_version"))

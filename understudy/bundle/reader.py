@@ -18,6 +18,7 @@ from understudy.bundle.manifest import FileInfo, Manifest, parse_manifest
 from understudy.folders.places import path_problem
 
 MANIFEST = "manifest.json"
+REMEDY = "copy the bundle again, or export the student again"
 MAX_READERS = 4  # files whose digests are computed at once
 
 
@@ -181,7 +182,8 @@ def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
         ):
             if digest != bundle.manifest.files[name].sha256:
                 raise BundleDamagedError(
-                    f"{bundle.folder / name} was changed: its SHA-256 differs from the manifest's"
+                    f"{bundle.folder / name} was changed: its SHA-256 differs from the manifest's; "
+                    f"{REMEDY}"
                 )
 
 
@@ -205,10 +207,12 @@ def check_size(folder: Path, name: str, entry: FileInfo) -> None:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BundleDamagedError(f"the manifest names {name}, which lies outside the bundle")
     if not path.is_file():
-        raise BundleDamagedError(f"{path} is missing; export the student again")
+        raise BundleDamagedError(f"{path} is missing; {REMEDY}")
     size = path.stat().st_size
     if size != entry.bytes:
-        raise BundleDamagedError(f"{path} has {size} bytes, but the manifest says {entry.bytes}")
+        raise BundleDamagedError(
+            f"{path} has {size} bytes, but the manifest says {entry.bytes}; {REMEDY}"
+        )
 
 
 def mapped_digest(path: Path) -> str:

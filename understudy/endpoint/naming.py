@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -45,29 +45,46 @@ def find_label(text: str, label_names: Sequence[str], exact: bool = False) -> Na
     First, the whole answer is compared: bare, as a JSON string, or as a JSON object with one value;
     verbatim, then ignoring case, blanks, quotes and a full stop, as long as only one label matches:
     with labels `us` and `US`, `Us` names neither. Then, unless `exact`, fields of JSON whose whole
-    value is a label count, `category` before others, if they name just one. Last, the first line
-    that contains a label must contain just one; a longer label takes precedence over one inside it,
-    and a line that denies or doubts its only label contains none.
+    value is a label count, if they name just one; if there is a field `category`, it alone counts.
+    Last, the first line that contains a label must contain just one; a longer label takes
+    precedence over one inside it, and a line that denies or doubts its only label contains none.
     """
     label = whole_label(text, label_names)
-    if label is None and not exact:
-        return named_by_field(text, label_names) or first_named(text, label_names)
-    return None if label is None else Named(label, last_place(text, label_names[label]))
+    if label is not None:
+        return Named(label, last_place(text, label_names[label]))
+    if exact:
+        return None
+    fields = list(FIELD.finditer(text[:LONGEST_READ]))
+    if asked := [field for field in fields if field[1] == ASKED_FIELD]:
+        # Words around a label are read in this field; what the others say is no answer.
+        return only_label(
+            value_named(field, label_names) or first_in(field, label_names) for field in asked
+        )
+    named = only_label(value_named(field, label_names) for field in fields)
+    return named or first_named(text, label_names)
 
 
-def named_by_field(text: str, label_names: Sequence[str]) -> Named | None:
-    """The label in the fields of a JSON object with several, which may be cut off or fenced."""
-    reader = label_reader(tuple(label_names))
-    fields: list[tuple[str, Named]] = []
-    for found in FIELD.finditer(text[:LONGEST_READ]):
-        value = unwrapped(found[2])
-        label = reader.find(value)
-        if label is not None:
-            verbatim = found[2][1:-1] == label_names[label]
-            fields.append((found[1], Named(label, found.start(2) + 1 if verbatim else None)))
-    asked = [named for field, named in fields if field == ASKED_FIELD]
-    one_of = asked or [named for _, named in fields]
-    return one_of[0] if len({named.label for named in one_of}) == 1 else None
+def only_label(several: Iterable[Named | None]) -> Named | None:
+    """The first of those that name a label; None if they name different ones."""
+    named = [one for one in several if one is not None]
+    return named[0] if len({one.label for one in named}) == 1 else None
+
+
+def value_named(field: re.Match[str], label_names: Sequence[str]) -> Named | None:
+    """The label that is the whole value of a field of JSON, see FIELD."""
+    label = label_reader(tuple(label_names)).find(unwrapped(field[2]))
+    if label is None:
+        return None
+    verbatim = field[2][1:-1] == label_names[label]
+    return Named(label, field.start(2) + 1 if verbatim else None)
+
+
+def first_in(field: re.Match[str], label_names: Sequence[str]) -> Named | None:
+    """The label in the value of a field of JSON, see FIELD, among other words."""
+    named = first_named(field[2], label_names)
+    if named is None or named.start is None:
+        return named
+    return Named(named.label, field.start(2) + named.start)
 
 
 def whole_label(text: str, label_names: Sequence[str]) -> int | None:

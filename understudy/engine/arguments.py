@@ -106,8 +106,7 @@ def checked_batch(
         batch.append(mutation)
         if isinstance(mutation, UpsertNode) and len(mutation.text or "") > characters:
             raise MutationRefusedError(
-                f"mutation {position}: the text has more than {characters:,} characters",
-                position=position,
+                f"the text has more than {characters:,} characters", position, "text"
             )
     return batch
 

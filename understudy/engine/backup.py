@@ -160,6 +160,7 @@ def restore_backup(source: Path, data: Path) -> Backup:
         FolderError: the folder cannot be written, or lies in the backup.
     """
     backup = read_backup(source)
+    refuse_missing(source, backup)
     journal = data / JOURNAL_FILE
     refuse_inputs(data, real_place(data), [source])
     refuse_within(data)
@@ -173,6 +174,20 @@ def restore_backup(source: Path, data: Path) -> Backup:
         finally:
             followers.leave()
     return backup
+
+
+def refuse_missing(source: Path, backup: Backup) -> None:
+    """Refuses a backup that lost a file, before anything is made for it.
+
+    Raises:
+        BackupError: a listed file, or one that every backup has, is missing.
+    """
+    needed = {*backup.files, JOURNAL_FILE}
+    if backup.snapshot:
+        needed.add(f"{backup.snapshot}/{MANIFEST}")
+    for name in sorted(needed):
+        if not (source / name).is_file():
+            raise BackupError(f"{source} is damaged: {name} is missing; use another backup")
 
 
 def refuse_within(data: Path) -> None:
@@ -230,12 +245,14 @@ def place(source: Path, data: Path, backup: Backup) -> None:
         with atomic_folder(data / backup.snapshot) as aside:
             shutil.copytree(source / backup.snapshot, aside, dirs_exist_ok=True)
             prefix = f"{backup.snapshot}/"
-            compare(source, folder_digests(aside), within(backup.files, prefix))
+            found = {f"{prefix}{name}": entry for name, entry in folder_digests(aside).items()}
+            listed = {n: entry for n, entry in backup.files.items() if n.startswith(prefix)}
+            compare(source, found, listed)
     aside = data / f".{JOURNAL_FILE}.{uuid4().hex}"
     try:
         shutil.copyfile(source / JOURNAL_FILE, aside)
-        found = FileInfo(aside.stat().st_size, mapped_digest(aside))
-        compare(source, {JOURNAL_FILE: found}, within(backup.files, "", JOURNAL_FILE))
+        log = FileInfo(aside.stat().st_size, mapped_digest(aside))
+        compare(source, {JOURNAL_FILE: log}, {JOURNAL_FILE: backup.files.get(JOURNAL_FILE)})
         flush(aside)
         put_in_place(aside, data / JOURNAL_FILE)
         flush(data)
@@ -243,21 +260,10 @@ def place(source: Path, data: Path, backup: Backup) -> None:
         aside.unlink(missing_ok=True)
 
 
-def within(
-    files: Mapping[str, FileInfo], prefix: str, only: str | None = None
-) -> dict[str, FileInfo]:
-    """Selects the files below a folder, by their names in it; or one of them."""
-    return {
-        name.removeprefix(prefix): entry
-        for name, entry in files.items()
-        if name.startswith(prefix) and only in (None, name)
-    }
-
-
 def compare(
-    source: Path | str, found: Mapping[str, FileInfo], expected: Mapping[str, FileInfo]
+    source: Path | str, found: Mapping[str, FileInfo], expected: Mapping[str, FileInfo | None]
 ) -> None:
-    """Compares copied files with the backup's list.
+    """Compares copied files with the backup's list, by their names in the backup.
 
     Raises:
         BackupError: a file differs, is missing, or is not listed.

@@ -11,8 +11,9 @@ EngineError
 │   └── ChangeUnsureError    it is not known yet whether the log has the change
 ├── BackupError              a backup cannot be made or restored
 ├── ChangeError              a batch of changes is refused
-│   ├── MutationRefusedError an item of it cannot be applied
-│   ├── MutationTargetError  it names a node or an edge that is not stored
+│   ├── MutationItemError    because of one of its items
+│   │   ├── MutationRefusedError the item cannot be applied
+│   │   └── MutationTargetError  it names a node or an edge that is not stored
 │   └── KeyReusedError       the idempotency key was used for another batch
 └── NodeError                one node of a request is refused, the others are answered
     ├── IncompleteNodeError  neither an id nor a text
@@ -25,7 +26,7 @@ EngineError
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from understudy.portable_errors import PortableError
 
@@ -113,13 +114,40 @@ class ChangeError(EngineError):
     code = "change_refused"
 
 
-class MutationRefusedError(ChangeError):
+class MutationItemError(ChangeError):
+    """A batch of changes is refused because of an item; nothing of it was applied.
+
+    Attributes:
+        problem: what is wrong with the item.
+        position: of the item in the batch; None: the batch itself is at fault.
+        field: of the item, such as target; empty: the item as a whole.
+    """
+
+    code = "mutation_item"
+
+    def __init__(self, problem: str, position: int | None = None, field: str = "") -> None:
+        message, details = problem, dict[str, Detail]()
+        if position is not None:
+            message, details["position"] = f"mutation {position}: {problem}", position
+            if field:
+                details["field"] = f"mutations.{position}.{field}"
+        super().__init__(message, **details)
+        self.problem, self.position, self.field = problem, position, field
+
+    def sent_as(self, field: str) -> Self:
+        """Makes the same error for a caller that sent no batch but one change, with this field."""
+        error = type(self)(f"{field}: {self.problem}" if field else self.problem)
+        error.details = {"field": field} if field else {}
+        return error
+
+
+class MutationRefusedError(MutationItemError):
     """An item of a batch of changes cannot be applied; nothing of the batch was."""
 
     code = "mutation_refused"
 
 
-class MutationTargetError(ChangeError):
+class MutationTargetError(MutationItemError):
     """An item names a node or an edge that is not stored; nothing of the batch was applied."""
 
     code = "unknown_target"
@@ -169,8 +197,10 @@ class UnknownNeighborError(NodeError):
 
     def __init__(self, neighbors: Sequence[str]) -> None:
         shown = [shortened(neighbor) for neighbor in neighbors[:SHOWN_ITEMS]]
-        more = f" and {len(neighbors) - 1:,} more" if len(neighbors) > 1 else ""
-        super().__init__(f"no stored node has the id {shown[0]!r}{more}", neighbors=shown)
+        more = f", nor any of {len(neighbors) - 1:,} others" if len(neighbors) > 1 else ""
+        super().__init__(
+            f"neighbors: no stored node has the id {shown[0]!r}{more}", neighbors=shown
+        )
 
 
 class EmptyTextError(NodeError):

@@ -61,9 +61,8 @@ class Snapshots:
         """Writes the newest version, unless that is done, and makes the log start after it.
 
         Raises:
-            JournalFailedError: it cannot be written, the engine is closed, the graph has no node, a
-                mapped file was overwritten, or another process needs the records; the log stays as
-                it is.
+            JournalFailedError: it cannot be written, the engine is closed, a mapped file was
+                overwritten, or another process needs the records; the log stays as it is.
         """
         with self.lock:
             if self.closed:
@@ -83,8 +82,6 @@ class Snapshots:
         state, owed, keys = self.writer.moment()
         if state.version <= start:
             return  # writing it again would remove the snapshot that the log needs
-        if state.graph.num_nodes == 0:
-            raise JournalFailedError("a snapshot needs at least one node")
         self.writer.check_free(state.version)  # first, to avoid a useless write
         self.writer.originals.check()
         name = write_snapshot(self.data, self.manifest, state, owed)

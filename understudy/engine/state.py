@@ -206,7 +206,8 @@ def check_graph(graph: TextGraph, manifest: Manifest) -> None:
             f"the graph has {nodes:,} nodes, {adjacency.num_edges:,} edges and {graph.num_classes} "
             "labels, unlike the manifest"
         )
-    if nodes == 0 or manifest.student.layers < 1 or not manifest.label_names:
+    emptied = nodes == 0 and not manifest.activations_of  # only a snapshot's may have been
+    if emptied or manifest.student.layers < 1 or not manifest.label_names:
         raise BundleMismatchError("a bundle needs nodes, labels and at least one layer")
     indptr, indices = np.asarray(adjacency.indptr), np.asarray(adjacency.indices)
     rows_fit = len(indptr) == nodes + 1 and indptr[0] == 0 and indptr[-1] == len(indices)

@@ -32,14 +32,32 @@ def refuse_foreign(out: Path, place: Path, kind: Kind | None = None) -> None:
         return
     foreign = first_foreign(place, found, passing(place))
     if foreign is not None:
+        if (
+            found is None
+            and kind is not None
+            and first_foreign(place, kind, passing(place)) is None
+        ):
+            raise OutputRefusedError(without_marker(out, place, kind))
         what = "something that understudy did not write:"
         if found is not None:
-            article = "an" if found is EVALUATION else "a"
-            what = f"{article} {found.title}, and also"
+            what = f"{titled(found)}, and also"
         raise OutputRefusedError(
             f"{out} holds {what} {foreign}; such a folder is never replaced: choose another one, "
             "or move that away"
         )
+
+
+def without_marker(out: Path, place: Path, kind: Kind) -> str:
+    """What is wrong with a folder that holds only files of a kind, but not the one that says so."""
+    state = "damaged" if (place / kind.marker).exists() else "missing"
+    return (
+        f"{out} looks like {titled(kind)}, but its {kind.marker} is {state}; restore that file, "
+        "choose another folder, or move this one away"
+    )
+
+
+def titled(kind: Kind) -> str:
+    return f"{'an' if kind is EVALUATION else 'a'} {kind.title}"
 
 
 def refuse_other_kind(out: Path, place: Path, kind: Kind) -> None:

@@ -51,11 +51,13 @@ class MutationError(GraphError):
 
     Attributes:
         position: of the first invalid item in its batch.
+        problem: the message without the position.
+        field: of the item, such as target; empty: the item as a whole.
     """
 
-    def __init__(self, position: int, problem: str) -> None:
+    def __init__(self, position: int, problem: str, field: str = "") -> None:
         super().__init__(f"mutation {position}: {problem}")
-        self.position = position
+        self.position, self.problem, self.field = position, problem, field
 
 
 class UnknownItemError(MutationError):

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 NO_SPLIT = "none"
+REMEDY = "restore the folder, or move it away and make the graph again from its source"
 
 
 class Format(msgspec.Struct):
@@ -118,7 +119,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     except PermissionError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise GraphFormatError(f"{path} is damaged: {error}") from error
+        raise GraphFormatError(f"{path} is damaged: {error}; {REMEDY}") from error
     if version > FORMAT_VERSION:
         raise GraphFormatError(
             f"{folder} has graph format {version}, but this release reads only up to "
@@ -150,12 +151,13 @@ def loaded(folder: Path) -> TextGraph:
         graph = assemble(meta, nodes, edges)
         del nodes, edges
         pa.default_memory_pool().release_unused()  # otherwise the pool keeps as much as the graph
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise GraphFormatError(f"{folder} is damaged: {error}") from error
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise GraphFormatError(f"{folder} is damaged: {error}; {REMEDY}") from error
     if graph.content_hash != meta["content_hash"]:
         raise GraphFormatError(
             f"{folder} was changed since it was written: its content hash is "
-            f"{graph.content_hash[:12]}, but meta.json says {str(meta['content_hash'])[:12]}"
+            f"{graph.content_hash[:12]}, but meta.json says {str(meta['content_hash'])[:12]}; "
+            f"{REMEDY}"
         )
     if "lineage" not in meta:
         logger.info(
@@ -171,15 +173,18 @@ def read_table(path: Path) -> pa.Table:
 
     Raises:
         SourceError: it may not be read.
-        GraphFormatError: it is missing.
-        OSError, ArrowException: it is damaged.
+        GraphFormatError: it is missing or damaged.
     """
     try:
         return pq.read_table(path)
     except PermissionError as error:  # Arrow's own message lacks the name
         raise SourceError(f"{path}: {os.strerror(errno.EACCES)}") from error
     except FileNotFoundError as error:
-        raise GraphFormatError(f"{path.parent} is damaged: {path.name} is missing") from error
+        raise GraphFormatError(
+            f"{path.parent} is damaged: {path.name} is missing; {REMEDY}"
+        ) from error
+    except (OSError, pa.ArrowException) as error:
+        raise GraphFormatError(f"{path} is damaged: {error}; {REMEDY}") from error
 
 
 def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from understudy.folders.names import INVISIBLE, MARK, name_problem
 from understudy.graph.errors import BadInputError
-from understudy.graph.numerals import written_plainly
+from understudy.graph.numerals import GROUPED, written_plainly
 from understudy.graph.text_graph import string_array
 
 LONGEST_LABEL = 500  # characters: prompts list all labels, and so do metrics and tables
-SHOWN_NAMES, SHOWN_CHARACTERS = 5, 100  # of known names in a message, and of each one
+SHOWN_NAMES, SHOWN_CHARACTERS = 10, 100  # of known names in a message, and of each one
 COMPARED_NAMES = 1_000  # known names that an unknown one is compared with: comparing takes time
 HIDDEN = re.compile(f"[{INVISIBLE[1:]}{MARK}]")  # except for the ASCII blank
 
@@ -73,6 +73,17 @@ def same_number_groups(names: pa.LargeStringArray) -> list[NDArray[np.int64]]:
     forms = written_plainly(names)
     # Usually all are plain numbers or names, which are distinct.
     return [] if forms.equals(names) else groups_of_one_form(forms)
+
+
+def same_thousands_groups(names: pa.LargeStringArray) -> list[NDArray[np.int64]]:
+    """Positions of distinct names that write one whole number with its thousands set apart in some
+    of them, such as `1,234` and `1234`, by first occurrence.
+    """
+    grouped = pc.match_substring_regex(names, GROUPED)
+    if not pc.any(grouped, min_count=0).as_py():
+        return []
+    digits = pc.replace_substring_regex(names, "[^0-9]", "")
+    return groups_of_one_form(pc.if_else(grouped, digits, names))
 
 
 def groups_of_one_form(forms: pa.LargeStringArray) -> list[NDArray[np.int64]]:

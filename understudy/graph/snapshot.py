@@ -65,8 +65,8 @@ def load_snapshot(folder: Path) -> TextGraph:
         split_of = nodes["split"].to_numpy()
         return TextGraph(
             name=details["name"],
-            ids=nodes["id"].chunk(0),
-            texts=nodes["text"].chunk(0),
+            ids=single(nodes["id"]),
+            texts=single(nodes["text"]),
             labels=nodes["label"].to_numpy(),
             label_names=tuple(details["label_names"]),
             adjacency=adjacency,
@@ -76,3 +76,8 @@ def load_snapshot(folder: Path) -> TextGraph:
         )
     except (OSError, EOFError, ValueError, KeyError, pa.ArrowException) as error:
         raise GraphFormatError(f"{folder} does not contain a complete graph: {error}") from error
+
+
+def single(column: pa.ChunkedArray) -> pa.Array:
+    """The column's only part, still mapped; a graph without nodes has none."""
+    return column.chunk(0) if column.num_chunks else column.combine_chunks()

@@ -154,7 +154,7 @@ def fill_parts(sizes: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[
     empty = [index for index in (0, 2, 1) if fractions[index] > 0]
     choices = list(empty)
     for done, group in enumerate(np.argsort(-sizes, kind="stable")):
-        last_chance = empty and len(sizes) - done <= len(empty)
+        last_chance = len(sizes) - done <= len(empty)
         index = max(empty if last_chance else choices, key=lambda index: lacks[index])
         empty = [other for other in empty if other != index]
         part[group] = index

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from understudy.command_line.next_step import command
+from understudy.counting import counted
 from understudy.graph.building.builder import Built
 from understudy.graph.building.reading import Reading
 from understudy.graph.building.repairs import Repair
@@ -48,8 +49,8 @@ def one_line(figures: dict[str, Any]) -> str:
     homophily = figures["edge_homophily"]
     same = "" if homophily is None else f", {homophily:.0%} of edges join equal labels"
     return (
-        f"{figures['nodes']:,} nodes, {figures['edges']:,} edges, "
-        f"{len(figures['classes'])} classes{same}"
+        f"{counted(figures['nodes'], 'node')}, {counted(figures['edges'], 'edge')}, "
+        f"{counted(len(figures['classes']), 'class', 'classes')}{same}"
     )
 
 
@@ -74,7 +75,7 @@ def summary_table(figures: dict[str, Any]) -> Table:
         f"mean {degree['mean']:.2f}, max {degree['max']:,}",
         "isolated nodes": f"{figures['isolated_nodes']:,}",
         "connected components": f"{figures['components']:,} "
-        f"(largest {figures['largest_component']:,} nodes)",
+        f"(largest {counted(figures['largest_component'], 'node')})",
         "edge homophily": "unknown: no labelled edge" if homophily is None else f"{homophily:.3f}",
         "text, characters": ", ".join(
             f"{name} {length:,}" for name, length in figures["text_characters"].items()

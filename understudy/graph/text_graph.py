@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from understudy.counting import counted
 from understudy.graph.constructors import FromMemory
 from understudy.graph.csr import Adjacency
 from understudy.graph.lineage import Lineage
@@ -46,9 +47,9 @@ class TextGraph(FromMemory):
     def __repr__(self) -> str:
         """One line with counts only: the arrays may be large."""
         parts = [
-            f"{self.num_nodes:,} nodes",
-            f"{self.adjacency.num_edges:,} edges",
-            f"{self.num_classes:,} classes",
+            counted(self.num_nodes, "node"),
+            counted(self.adjacency.num_edges, "edge"),
+            counted(self.num_classes, "class", "classes"),
             *(f"{name} {len(members):,}" for name, members in self.splits.items()),
         ]
         return f"<Graph {self.name!r}: {', '.join(parts)}>"

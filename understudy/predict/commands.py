@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy.command_line.option_groups import with_options
+from understudy.counting import counted
 from understudy.folders.places import path_problem
 from understudy.folders.temporary import temporary_errors, temporary_folder
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
@@ -243,7 +244,7 @@ def write_file(
             parts.add(done, part)
             done += len(part)
         parts.finish()
-    tell(summary(run.problems, f"{options.out}: {done:,} rows"))
+    tell(summary(run.problems, f"{options.out}: {counted(done, 'row')}"))
 
 
 def summary(problems: Problems, words: str) -> str:

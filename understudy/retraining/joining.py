@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.counting import counted
 from understudy.graph.splits import untrained_members
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
@@ -30,7 +31,9 @@ class Joined:
     @property
     def summary(self) -> str:
         """Describes the result in words."""
-        words = f"{self.count:,} labelled nodes that were in no split were added to train"
+        were = "was" if self.count == 1 else "were"
+        nodes = counted(self.count, "labelled node")
+        words = f"{nodes} that {were} in no split {were} added to train"
         if self.held_back:
             words += (
                 f"; {self.held_back:,} were not, since they share a text or group with nodes of "

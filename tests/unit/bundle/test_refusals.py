@@ -68,7 +68,7 @@ def remove_a_file(folder: Path) -> None:
     ("damage", "message"),
     [
         (flip_a_byte, "was changed"),
-        (truncate, "bytes, but the manifest says"),
+        (truncate, r"bytes, but the manifest says \d+; copy the bundle again, or export"),
         (remove_a_file, "miss"),
     ],
 )

@@ -87,6 +87,10 @@ def test_a_label_that_is_denied_or_doubted_is_not_named(text: str, expected: str
         ('{"label": "net", "confidence": "high", "why": "no games"}', "net", 11),
         ('{"category": "Net.", "reason": "no games"}', "net", None),
         ('{"category": "net"} {"category": "games"}', None, None),
+        ('{"reason": "games", "category": "neither"}', None, None),
+        ('{"reason": "games", "category": "none of the labels"}\nIt is games.', None, None),
+        ('{"reason": "games", "category": "it is net, I think"}', "net", 39),
+        ('{"category": "string"} {"reason": "games", "category": "net"}', "net", 56),
     ],
 )
 def test_the_field_of_a_label_counts_and_no_reasons(

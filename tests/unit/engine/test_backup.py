@@ -172,18 +172,35 @@ def damaged_log(backup: Path) -> None:
     os.truncate(backup / JOURNAL_FILE, 4_096)
 
 
+def missing_folder(backup: Path) -> None:
+    shutil.rmtree(backup / "snapshot-2")
+
+
+def missing_log(backup: Path) -> None:
+    (backup / JOURNAL_FILE).unlink()
+
+
 def missing_file(backup: Path) -> None:
     (backup / "snapshot-2" / "graph" / "indptr.npy").unlink()
 
 
-@pytest.mark.parametrize("damage", [damaged_table, damaged_log, missing_file])
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (damaged_table, "snapshot-2/activations/h0.npy is not the file"),
+        (damaged_log, "journal.sqlite is not the file"),
+        (missing_file, "snapshot-2/graph/indptr.npy is missing"),
+        (missing_folder, "snapshot-2/activations/h0.npy is missing"),
+        (missing_log, "journal.sqlite is missing"),
+    ],
+)
 def test_a_damaged_backup_brings_no_log(
-    data: Path, tmp_path: Path, damage: Callable[[Path], None]
+    data: Path, tmp_path: Path, damage: Callable[[Path], None], named: str
 ) -> None:
     backup = tmp_path / "backup"
     make_backup(data, backup)
     damage(backup)
-    with pytest.raises(BackupError, match="is damaged"):
+    with pytest.raises(BackupError, match=f"is damaged: {named}"):
         restore_backup(backup, tmp_path / "restored")
     assert not (tmp_path / "restored" / JOURNAL_FILE).exists()
 

@@ -73,17 +73,20 @@ def test_what_cannot_be_done_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("mutation", "words"),
+    ("mutation", "words", "field"),
     [
-        (DeleteNode("nobody"), "no stored node has the id 'nobody'"),
-        (AddEdge("node-1", "nobody"), "'nobody'"),
-        (RemoveEdge("node-1", ALONE), "are not linked"),
+        (DeleteNode("nobody"), "no stored node has the id 'nobody'", "mutations.1.id"),
+        (AddEdge("node-1", "nobody"), "'nobody'", "mutations.1.target"),
+        (RemoveEdge("node-1", ALONE), "are not linked", None),
     ],
 )
-def test_an_unknown_target_is_named(engine: Engine, mutation: Mutation, words: str) -> None:
+def test_an_unknown_target_is_named(
+    engine: Engine, mutation: Mutation, words: str, field: str | None
+) -> None:
     with pytest.raises(MutationTargetError, match=f"mutation 1: .*{words}") as caught:
         engine.apply([UpsertNode("node-2", "json"), mutation])
-    assert caught.value.details == {"position": 1}
+    assert caught.value.details.get("position") == 1
+    assert caught.value.details.get("field") == field
 
 
 def test_what_is_none_stays(engine: Engine) -> None:

@@ -100,7 +100,7 @@ def test_a_bad_node_fails_alone(engine: Engine, node: Node, code: str) -> None:
 
 
 def test_unknown_neighbors_are_named_and_cut(engine: Engine) -> None:
-    (prediction,) = engine.classify([Node(text="x", neighbors=("a" * 5_000, "nobody"))])
+    (prediction,) = engine.classify([Node(text="x", neighbors=("node-1", "a" * 5_000, "nobody"))])
     assert prediction.error is not None
     assert prediction.error.details["neighbors"] == ["a" * 100 + "…", "nobody"]
     assert "1 more" in str(prediction.error)

@@ -78,6 +78,7 @@ def test_a_transformer_has_no_words_and_a_lonely_node_nothing(any_bundle: TinyBu
     engine = Engine.open(any_bundle.folder)
     lonely, linked = explain(engine, [Node(text="http"), Node(id="node-1")])
     assert lonely.neighbors == ()
+    assert explain(engine, [Node(text="http")]) == [lonely]
     assert linked.neighbors
     hashed = engine.manifest.encoder.kind == "hashing"
     assert (lonely.words is not None) == (linked.words is not None) == hashed

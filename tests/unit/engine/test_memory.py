@@ -165,3 +165,14 @@ def test_a_reload_that_fails_leaves_nothing_and_the_old_one_goes_on(
 
     asyncio.run(reload())
     assert [engine() for engine in opened] == [None, None]
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_an_engine_that_nobody_closes_ends_its_threads(tiny_bundle: TinyBundle) -> None:
+    engine = Engine.open(tiny_bundle.folder)
+    change(engine, 1)
+    thread = engine.maintenance.thread
+    assert thread is not None
+    del engine
+    thread.join(60)
+    assert not thread.is_alive()

@@ -255,6 +255,15 @@ def test_a_snapshot_waits_for_who_is_behind(tmp_path: Path, open_engine: OpenEng
     assert one.writer.log.start == 1
 
 
+@sqlite_alone
+def test_a_snapshot_does_not_wait_for_who_made_the_changes(open_engine: OpenEngine) -> None:
+    one, other = open_engine(), open_engine()
+    one.apply([UpsertNode("a", "json")])
+    other.follow()
+    other.snapshot()
+    assert other.writer.log.start == 1
+
+
 def test_a_log_that_cannot_be_read_stops_changes_and_not_answers(open_engine: OpenEngine) -> None:
     one, other = open_engine(), open_engine()
     read = one.writer.log.read

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tests.bundles import NODES, TinyBundle
 from tests.student_bundles import incremental_of
+from tests.unit.engine.changes import assert_exact, ids_of
 from understudy.bundle import BundleMissingError, Manifest
 from understudy.engine import Engine
 from understudy.engine import snapshots as snapshots_module
@@ -24,7 +25,7 @@ from understudy.graph.errors import JournalDamagedError, JournalError
 from understudy.graph.log.keys import Keys
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutable.store import GraphStore
-from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
+from understudy.graph.mutations import AddEdge, DeleteNode, RemoveEdge, UpsertNode
 
 
 def add(engine: Engine, first: int, count: int = 1) -> None:
@@ -58,6 +59,25 @@ def test_snapshots_at_once_leave_what_the_journal_needs(
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         assert engine.state.version == 60
         assert engine.state.graph.num_nodes == NODES + 60
+
+
+def test_an_emptied_graph_is_kept_and_filled_again(any_bundle: TinyBundle, tmp_path: Path) -> None:
+    """Else the log of a graph whose nodes come and go would grow for ever."""
+    everything = [DeleteNode(f"node-{node}") for node in range(NODES)]
+    with Engine.open(any_bundle.folder, data=tmp_path) as engine:
+        engine.apply(everything, "key")
+        engine.snapshot()
+        assert engine.writer.log.snapshot == "snapshot-1"
+    with Engine.open(any_bundle.folder, data=tmp_path) as engine:
+        assert (engine.state.version, engine.state.graph.num_nodes) == (1, 0)
+        assert engine.apply(everything, "key").repeated
+        a, b = UpsertNode("a", "http socket"), UpsertNode("b", "matrix")
+        engine.apply([a, b, AddEdge("a", "b")])
+        engine.snapshot()
+    with Engine.open(any_bundle.folder, data=tmp_path) as engine:
+        assert engine.writer.log.snapshot == "snapshot-2"
+        assert ids_of(engine) == {"a", "b"}
+        assert_exact(engine, any_bundle)
 
 
 def test_a_second_snapshot_waits_and_then_finds_nothing_to_do(

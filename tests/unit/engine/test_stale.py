@@ -27,6 +27,7 @@ from understudy.engine.errors import InferenceError, JournalFailedError
 from understudy.engine.student import Student
 from understudy.engine.updates import affected, deferred
 from understudy.engine.updates.aggregated import LINEAR
+from understudy.engine.updates.debts import largest
 from understudy.engine.updates.writer import Writer
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.errors import JournalError
@@ -310,6 +311,28 @@ def test_logits_that_are_not_finite_are_refused_and_in_no_others_way(
     incremental_of(writer).logits_at_once = MANY
     with pytest.raises(InferenceError, match="not finite"):
         writer.apply([UpsertNode("n0", "kernel"), UpsertNode("n0", "proxy"), DeleteNode("n2")])
+
+
+def test_a_last_layer_that_fails_when_logits_are_read_says_so(writer: Writer) -> None:
+    class Broken:
+        inputs = ("h", "aggregated")
+
+        def __call__(self, feeds: Feeds) -> Array:
+            raise RuntimeError("out of memory")
+
+    writer.apply([UpsertNode("n0", "proxy")])
+    state = writer.state
+    assert state.stale is not None
+    broken = replace(state, stale=replace(state.stale, layer=Broken()))
+    with pytest.raises(InferenceError, match="last layer failed on a stored node"):
+        broken.best_labels(state.rows([max(stale_ids(state))]))
+
+
+def test_what_a_change_moves_is_told_exactly_up_to_what_wakes_a_node() -> None:
+    differences = np.array([[0.9, -0.9, 0.9, 0.9], [0, -3, 0, 0], [0, 0, 0, 0]], np.float32)
+    np.testing.assert_allclose(largest(differences, enough=1.0), [0.9, 1.5, 0])
+    np.testing.assert_allclose(largest(differences, enough=2.0), [0.9, 3, 0])
+    assert largest(np.empty((2, 0), np.float32), enough=1.0).tolist() == [0, 0]
 
 
 def test_a_snapshot_and_a_restart_keep_no_stale_logits(

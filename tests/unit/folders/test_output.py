@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ from understudy.folders import (
     reserved,
 )
 from understudy.folders.errors import place_errors
-from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
+from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT, Kind
 from understudy.graph import TextGraph, load_graph, save_graph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import cache_folder
@@ -84,6 +85,30 @@ def test_a_users_file_of_one_of_our_names_is_the_users(
     (tmp_path / "own" / name).write_text(text)
     with pytest.raises(OutputRefusedError, match=name):
         check_output(tmp_path / "own", GRAPH, force=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "marker", "beside", "words"),
+    [
+        (STUDENT, None, "calibration.json", "looks like a student folder, but its config.json is"),
+        (STUDENT, "{", "calibration.json", "config.json is damaged; restore that file, choose"),
+        (EVALUATION, None, "accuracy.png", "an evaluation folder, but its plan.json is missing"),
+        (EVALUATION, "{}", "runs/a.json", "plan.json is damaged; restore that file"),
+        (STUDENT, "{", "notes.txt", "holds something that understudy did not write: config.json"),
+    ],
+)
+def test_a_folder_of_ours_whose_marker_is_lost_is_told_from_a_users(
+    tmp_path: Path, kind: Kind, marker: str | None, beside: str, words: str
+) -> None:
+    place = tmp_path / "out"
+    (place / beside).parent.mkdir(parents=True)
+    (place / beside).write_text("x")
+    if marker is not None:
+        (place / kind.marker).write_text(marker)
+    for force in (False, True):
+        with pytest.raises(OutputRefusedError, match=re.escape(words)):
+            check_output(place, kind, force=force)
+    assert (place / beside).read_text() == "x"
 
 
 def test_force_replaces_a_folder_of_ours_of_another_kind(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_changed_graph_is_noticed(small_graph: TextGraph, tmp_path: Path) -> N
 def test_a_damaged_table_is_refused(small_graph: TextGraph, tmp_path: Path, name: str) -> None:
     save_graph(small_graph, tmp_path / "graph")
     (tmp_path / "graph" / name).write_bytes(b"not a table")
-    with pytest.raises(GraphFormatError, match="damaged"):
+    with pytest.raises(GraphFormatError, match=rf"{name} is damaged: .*; restore the folder, or"):
         load_graph(tmp_path / "graph")
 
 

@@ -54,6 +54,20 @@ def test_tiny_classes(size: int, expected: list[int], grouped: bool) -> None:
     assert [len(splits[name]) // width for name in SPLIT_NAMES] == expected
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize(
+    ("fractions", "expected"),
+    [((0.8, 0.0, 0.2), [2, 0, 1]), ((0.5, 0.5, 0.0), [2, 1, 0]), ((1.0, 0.0, 0.0), [3, 0, 0])],
+)
+def test_a_part_without_a_share_has_no_node(
+    fractions: tuple[float, float, float], expected: list[int], grouped: bool
+) -> None:
+    width = 2 if grouped else 1
+    groups = np.repeat(np.arange(3), width)
+    splits = random_split(np.zeros(3 * width, np.int64), fractions, groups=groups)
+    assert [len(splits[name]) // width for name in SPLIT_NAMES] == expected
+
+
 def test_the_seed_decides() -> None:
     labels = np.zeros(100, np.int64)
     first, again, other = (random_split(labels, seed=seed)["test"] for seed in (1, 1, 2))

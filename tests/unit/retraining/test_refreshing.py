@@ -209,7 +209,7 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
     lines: list[str] = []
     with pytest.raises(RefreshError, match="ended with status 143; the served model stays"):
         refreshed(143, lines.append)
-    assert lines[0].startswith("graph: version 2; served model: version 0; 1 nodes added, 1 rem")
+    assert lines[0].startswith("graph: version 2; served model: version 0; 1 node added, 1 rem")
     lines.clear()
     with pytest.raises(
         RefreshError, match="was killed by signal 9, as happens when memory runs out;"

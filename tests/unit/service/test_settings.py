@@ -134,6 +134,21 @@ def test_a_log_in_redis_needs_a_url_and_a_folder(tmp_path: Path) -> None:
     assert "secret" not in repr(settings.redis_log)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["http://127.0.0.1", "http://", "127.0.0.1:8000", "localhost:80", "[::1]", "h/x", " ::1"],
+)
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_host_that_is_more_than_an_address_is_refused(host: str, remote: bool) -> None:
+    with pytest.raises(SettingsError, match=r"^--host is .*: expected only an address or a name"):
+        load_settings(host=host, allow_remote_without_key=remote)
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.2", "localhost", "fe80::1%lo", "0.0.0.0", "ü.x"])
+def test_an_address_or_a_name_is_a_host(host: str) -> None:
+    assert load_settings(host=host, allow_remote_without_key=True).host == host
+
+
 @pytest.mark.parametrize("path", ["/", "x", "/x/", "//x", "/x//y", "/x/../y", "/.", "/x y", "/x\n"])
 def test_a_root_path_that_no_request_begins_with_is_refused(path: str) -> None:
     with pytest.raises(SettingsError, match=r"--root-path is .*: expected a path such as /under"):

@@ -11,14 +11,15 @@ from service.errors import SettingsError, TeacherBusyError, TeacherError
 from service.settings import load_settings
 from service.single_flight import SingleFlight
 from service.teacher.breaker import Breaker, Permit
-from service.teacher.client import Opinion, endpoint_teacher
+from service.teacher.client import EndpointTeacher, Opinion, endpoint_teacher
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
 from tests.bundles import LABELS
 from tests.openai_server import openai_server
 from tests.unit.service.scripted_teacher import ScriptedTeacher, open_teacher
-from understudy.endpoint.options import ClientOptions
+from understudy.endpoint.errors import RefusedError
+from understudy.endpoint.options import ClientOptions, Constraint
 from understudy.graph.prompts import Prompt
 
 PROMPT = Prompt("Categories", "a text")
@@ -45,6 +46,19 @@ def test_a_late_answer_does_not_end_another_ones_trial() -> None:
         assert breaker.admit() is None  # the trial still runs
     breaker.succeeded(trial)
     assert breaker.closed
+
+
+def test_only_a_teacher_that_was_left_alone_answers_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    breaker = Breaker(failures=1, seconds=0)
+    breaker.succeeded(leave_of(breaker))
+    assert caplog.messages == []
+    breaker.failed(leave_of(breaker))
+    breaker.succeeded(leave_of(breaker))
+    opened, closed = caplog.messages
+    assert "failed 1 times in a row" in opened
+    assert closed == "the teacher answers again"
 
 
 def test_a_late_failure_keeps_it_open_no_longer() -> None:
@@ -241,6 +255,21 @@ def test_a_refusal_is_logged_once_a_while_with_its_reason(
     assert "--teacher-constraint" in line
     assert "onfidential" not in line
     assert "Top5ecret" not in line
+
+
+@pytest.mark.parametrize(
+    ("status", "constraint", "advised"),
+    [(422, "choice", True), (400, "grammar", True), (422, "auto", False), (401, "choice", False)],
+)
+def test_another_constraint_is_advised_where_the_chosen_one_may_be_to_blame(
+    status: int, constraint: Constraint, advised: bool
+) -> None:
+    asker = endpoint_teacher(ClientOptions("http://localhost:1/v1", "model")).asker
+    teacher = EndpointTeacher(asker, "model", constraint)
+    failure = teacher.failure(RefusedError(status, "it says why"))
+    assert failure.reason.startswith("it says why")
+    assert (constraint in failure.reason) == advised
+    asyncio.run(teacher.close())
 
 
 def test_a_rare_log_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -68,6 +68,7 @@ def test_few_nodes_promise_nothing() -> None:
     logits = np.log(np.array([[0.99, 0.01]] * 9))
     found = calibrate(logits, np.zeros(9, np.int64), accuracy=0.95)  # all right, by chance or not
     assert found.threshold == NEVER
+    assert (found.threshold_accuracy, found.threshold_coverage) == (0, 0)
 
 
 def test_equal_confidences_stay_together() -> None:

@@ -154,6 +154,8 @@ def test_deferring_stops_where_the_students_own_answers_are_as_right_as_wanted()
     assert already.threshold is None
     assert "0.700 of 1,000 validation nodes, at least 0.5 for sure" in already.summary
     assert (already.student, already.teacher, already.nodes) == (0.7, 1.0, 1_000)
+    untested = (already.wins, already.losses, already.p_value, already.passes)
+    assert untested == (0, 0, 1.0, False)
 
 
 def test_a_teacher_that_is_better_everywhere_answers_all() -> None:
@@ -184,7 +186,7 @@ def test_without_a_teachers_answers_nothing_is_deferred() -> None:
     logits = np.log(np.array([[0.9, 0.1], [0.2, 0.8]] * 5))
     labels = np.array([0, 0] * 5)
     found = calibrate(logits, labels, 0.95)
-    assert found.deferral.threshold is None
+    assert (found.deferral.threshold, found.deferral.passes) == (None, False)
     assert "no teacher was measured" in found.deferral.summary
     nobody = TeacherCheck(np.empty(0, np.int64), np.empty(0, np.bool_))
     assert calibrate(logits, labels, 0.95, teacher=nobody).deferral == found.deferral

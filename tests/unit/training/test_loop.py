@@ -48,6 +48,18 @@ def test_sharing_the_first_layer_between_evaluation_and_step_changes_nothing(
         assert torch.equal(weight, apart.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("patience", [1, 4])
+def test_training_ends_where_validation_was_best_long_enough_ago(patience: int) -> None:
+    torch.manual_seed(0)
+    student = Student(SMALL, WIDTH, CLASSES, hashed=False)
+    terms = [Term("labels", 1.0, CrossEntropy())]
+    config = TrainingConfig(epochs=200, patience=patience)
+    epochs = train(student, small_data(teacher=False), terms, config).epochs
+    accuracies = [epoch.val_accuracy for epoch in epochs]
+    assert len(epochs) < 200
+    assert accuracies.index(max(accuracies)) == len(epochs) - 1 - patience
+
+
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
 def test_dropout_keeps_the_mean_and_the_gradient_of_what_it_keeps(probability: float) -> None:
     torch.manual_seed(0)

@@ -4,7 +4,6 @@ Tuned weights are in tuned.safetensors, a causal model's adapter also in adapter
 and the descriptions of labels in label_descriptions.json.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from training.digests import CHANGED, digest_of
 from training.errors import StaleTeacherError, TeacherError
 from understudy.folders.places import path_problem
 from understudy.graph import TextGraph
@@ -26,6 +26,7 @@ from understudy.graph.splits import labeled_nodes
 FORMAT_VERSION = 2  # in 1, answers about training nodes were learned from these nodes' labels
 ANSWERS_FILE = "answers.safetensors"
 DESCRIPTIONS_FILE = "label_descriptions.json"
+REMEDY = "restore the folder, or run `understudy teach` again"
 VALUES_A_STEP = 2**22  # that are checked at once
 
 log = logging.getLogger(__name__)
@@ -109,30 +110,23 @@ def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
     write_json(folder / "teacher.json", asdict(info))
 
 
-def digest_of(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    """SHA-256 of contiguous arrays in order, with their names."""
-    digest = hashlib.sha256()
-    for name, array in arrays.items():
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.data)
-    return digest.hexdigest()
-
-
-def check_together(folder: Path, info: TeacherInfo) -> None:
-    """Refuses answers that do not belong to a description; earlier releases did not record this.
+def check_together(folder: Path, info: TeacherInfo) -> str:
+    """Refuses answers that do not belong to a description; returns their digest as recorded, or ""
+    for those of earlier releases.
 
     Raises:
         TeacherError: they do not match; see also `read_teacher`.
         OSError, SafetensorError: there are no answers, or they are damaged.
     """
     with safetensors.safe_open(folder / ANSWERS_FILE, "numpy") as file:
-        recorded = (file.metadata() or {}).get("answers", "")
+        recorded: str = (file.metadata() or {}).get("answers", "")
     if recorded and info.answers and recorded != info.answers:
         raise TeacherError(
             f"{folder}: {ANSWERS_FILE} and teacher.json belong to different teachers; run the same "
             "command again if the folder was just rewritten, else make it again with `understudy "
             "teach`"
         )
+    return recorded
 
 
 def read_info(folder: Path) -> TeacherInfo:
@@ -164,7 +158,24 @@ def read_info(folder: Path) -> TeacherInfo:
         tuples = {"label_names": tuple(value["label_names"]), "hops": tuple(value["hops"])}
         return TeacherInfo(**{**value, **tuples})
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise TeacherError(f"{path} is damaged: {error}") from error
+        raise TeacherError(
+            f"{path} is damaged: {error}; restore the folder, or move it away and run `understudy "
+            "teach` again"
+        ) from error
+
+
+def check_graph(folder: Path, info: TeacherInfo, name: str, content_hash: str) -> None:
+    """Refuses answers about another graph than the one of this name and hash.
+
+    Raises:
+        StaleTeacherError: they are about another one, or about an earlier state of it.
+    """
+    if info.graph_hash != content_hash:
+        raise StaleTeacherError(
+            f"{folder} holds answers about {info.graph_name} with content hash "
+            f"{str(info.graph_hash)[:12]}, but {name} has {content_hash[:12]}; run `understudy "
+            "teach` on this graph"
+        )
 
 
 def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswers]:
@@ -175,20 +186,14 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         StaleTeacherError: the answers are about another graph.
     """
     info = read_info(folder)
-    if info.graph_hash != graph.content_hash:
-        raise StaleTeacherError(
-            f"{folder} holds answers about {info.graph_name} with content hash "
-            f"{str(info.graph_hash)[:12]}, but {graph.name} has {graph.content_hash[:12]}; run "
-            "`understudy teach` on this graph"
-        )
+    check_graph(folder, info, graph.name, graph.content_hash)
     if info.label_names != graph.label_names:  # answers are indices into these names
         raise TeacherError(
             f"{folder / 'teacher.json'} is damaged: it names other labels than the graph, or in "
-            "another order"
+            f"another order; {REMEDY}"
         )
     try:
-        arrays = load_file(check_readable(folder / ANSWERS_FILE))
-        check_together(folder, info)
+        arrays = read_arrays(folder, info)
         smoothed = arrays.get("smoothed")
         answers = HopAnswers(
             arrays["nodes"],
@@ -198,10 +203,8 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
             None if smoothed is None else View(arrays["smoothed_nodes"], smoothed),
             arrays["tuned"] if info.format_version > 1 else labeled_nodes(graph, "train"),
         )
-    except PermissionError as error:
-        raise TeacherError(f"{error.filename}: {error.strerror}") from error
-    except (OSError, KeyError, safetensors.SafetensorError) as error:
-        raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error
+    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise unreadable(folder / ANSWERS_FILE, error) from error
     check_arrays(folder / ANSWERS_FILE, info, graph, answers)
     if info.kind == "endpoint" and (tied := tied_answers(answers.log_probabilities)):
         log.warning(
@@ -220,6 +223,30 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         if answers.smoothed is not None:
             answers = replace(answers, smoothed=without(answers.smoothed, answers.tuned))
     return info, answers
+
+
+def read_arrays(folder: Path, info: TeacherInfo) -> dict[str, NDArray[Any]]:
+    """The arrays of a teacher's answers, as they were written.
+
+    Raises:
+        TeacherError: they belong to another teacher than `info`.
+        OSError, SafetensorError, ValueError: they are missing, damaged or changed.
+    """
+    path = folder / ANSWERS_FILE
+    arrays: dict[str, NDArray[Any]] = load_file(check_readable(path))
+    recorded = check_together(folder, info)
+    if recorded and recorded != digest_of(dict(sorted(arrays.items()))):
+        raise ValueError(CHANGED)
+    return arrays
+
+
+def unreadable(path: Path, error: Exception) -> TeacherError:
+    """The error for a file of answers that cannot be read."""
+    if isinstance(error, PermissionError):
+        return TeacherError(f"{error.filename}: {error.strerror}")
+    if isinstance(error, FileNotFoundError):
+        return TeacherError(f"{path.parent} is damaged: {path.name} is missing; {REMEDY}")
+    return TeacherError(f"{path} is damaged: {error}; {REMEDY}")
 
 
 def tied_answers(log_probabilities: NDArray[np.float32]) -> int:
@@ -258,11 +285,12 @@ def check_arrays(path: Path, info: TeacherInfo, graph: TextGraph, answers: HopAn
         if array is None:
             continue
         if array.shape != expected:
-            raise TeacherError(f"{path}: {name} has shape {array.shape}, expected {expected}")
+            raise TeacherError(
+                f"{path}: {name} has shape {array.shape}, expected {expected}; {REMEDY}"
+            )
         if not all_finite(array):
             raise TeacherError(
-                f"{path} is damaged: {name} holds values that are not finite; run `understudy "
-                "teach` again"
+                f"{path} is damaged: {name} holds values that are not finite; {REMEDY}"
             )
     nodes = {"nodes": answers.nodes, "tuned": answers.tuned}
     nodes |= {} if smoothed is None else {"smoothed_nodes": smoothed.nodes}
@@ -270,7 +298,7 @@ def check_arrays(path: Path, info: TeacherInfo, graph: TextGraph, answers: HopAn
         if rows.ndim != 1 or rows.dtype != np.int64 or not are_rising(rows, graph.num_nodes):
             raise TeacherError(
                 f"{path} is damaged: {name} must be nodes of {graph.name}, each once, rising; "
-                "run `understudy teach` again"
+                f"{REMEDY}"
             )
 
 

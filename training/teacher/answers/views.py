@@ -30,10 +30,13 @@ from training.teacher.answers.folder import (
     View,
     check_together,
     read_info,
+    unreadable,
     without,
 )
+from understudy.counting import counted
 from understudy.graph import UNLABELED, TextGraph
 from understudy.graph.prompts import WORDING
+from understudy.graph.splits import labeled_nodes
 
 ENSEMBLE, JOINT, SMOOTHED, REACHED = "ensemble", "joint", "smoothed", "reached"
 
@@ -134,9 +137,9 @@ def make_targets(
         raise TeacherError(
             "the teacher was not asked about any validation node; ask about more nodes"
         )
-    temperature = view_temperature(
-        chosen, best.log_probabilities[own], graph.labels[best.nodes[own]]
-    )
+    if len(own) < FEW_NODES:
+        tell_few_nodes(chosen, len(own), len(labeled_nodes(graph, "val")))
+    temperature = view_temperature(best.log_probabilities[own], graph.labels[best.nodes[own]])
     if chosen not in (SMOOTHED, REACHED):
         best = without(best, answers.tuned)
     values = torch.zeros(graph.num_nodes, graph.num_classes)
@@ -154,23 +157,28 @@ def make_targets(
     )
 
 
-def view_temperature(
-    view: str, log_probabilities: NDArray[np.float32], labels: NDArray[np.int64]
-) -> float:
-    """The temperature fitted on validation; with few nodes, a cautious one and a warning.
+def tell_few_nodes(view: str, answered: int, labeled: int) -> None:
+    """Warns that only a few validation nodes choose a view and its confidence."""
+    more = "ask about more nodes"
+    if answered == labeled:
+        more = "label more nodes, or put more into validation"
+    log.warning(
+        "the teacher answered about only %s, by which the view that students learn from, %r, and "
+        "its confidence are chosen; %s",
+        counted(answered, "validation node"),
+        view,
+        more,
+    )
+
+
+def view_temperature(log_probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The temperature fitted on validation; with few nodes, a cautious one.
 
     Shapes:
         log_probabilities: float32 [B, C]; labels: int64 [B]; B is at least 1
     """
-    if len(labels) >= FEW_NODES:
-        return fit_temperature(log_probabilities, labels)
-    log.warning(
-        "the teacher answered about only %d validation nodes, by which the view that students "
-        "learn from, %r, and its confidence are chosen; ask about more nodes",
-        len(labels),
-        view,
-    )
-    return honest_temperature(log_probabilities, labels)
+    fit = fit_temperature if len(labels) >= FEW_NODES else honest_temperature
+    return fit(log_probabilities, labels)
 
 
 def marked(nodes: NDArray[np.int64], count: int) -> Tensor:
@@ -268,7 +276,7 @@ def read_hops(folder: Path, info: TeacherInfo) -> tuple[NDArray[np.int64], NDArr
         with safetensors.safe_open(path, "numpy") as file:
             return file.get_tensor("nodes"), file.get_tensor("log_probabilities")
     except (OSError, KeyError, safetensors.SafetensorError) as error:
-        raise TeacherError(f"{path} is damaged: {error}") from error
+        raise unreadable(path, error) from error
 
 
 def teacher_record(

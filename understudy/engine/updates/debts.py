@@ -111,7 +111,9 @@ class Debts:
 
 
 def largest(differences: NDArray[np.float32], enough: float) -> NDArray[np.float32]:
-    """Bounds the largest absolute value of each row [B, d]; exact unless it exceeds `enough`."""
+    """The largest absolute value of each row [B, d], float32 [B]; of a row whose root mean square
+    exceeds `enough`, that instead, which is cheaper and no larger.
+    """
     squares = np.einsum("ij,ij->i", differences, differences)
     bounds: NDArray[np.float32] = np.sqrt(squares / max(1, differences.shape[1]))
     small = np.flatnonzero(~(bounds > enough))

@@ -64,7 +64,7 @@ class Ticket:
 def check_key(key: str) -> None:
     if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
         raise MutationRefusedError(
-            f"an idempotency key must have 1 to {KEY_CHARACTERS} printable characters", position=0
+            f"an idempotency key must have 1 to {KEY_CHARACTERS} printable characters"
         )
 
 
@@ -81,4 +81,4 @@ def failure_of(error: EngineError | JournalError) -> EngineError:
 
 def refusal(error: MutationError) -> EngineError:
     kind = MutationTargetError if isinstance(error, UnknownItemError) else MutationRefusedError
-    return kind(str(error), position=error.position)
+    return kind(error.problem, error.position, error.field)

@@ -106,7 +106,7 @@ class Writer(Replica):
     def enter(self, mutations: Sequence[Mutation], key: str | None) -> Future[Applied]:
         """Queues a batch."""
         if not mutations:
-            raise MutationRefusedError("a batch needs at least one mutation", position=0)
+            raise MutationRefusedError("a batch needs at least one mutation")
         if key is not None:
             check_key(key)
         self.check_open()
@@ -118,7 +118,10 @@ class Writer(Replica):
     def check_open(self) -> None:
         """Raises if no batch may be applied any more."""
         if self.interrupted:
-            raise JournalFailedError("a change was interrupted; open the engine again")
+            raise JournalFailedError(
+                "a change was interrupted, so no further one is made; restart the service, or open "
+                "the engine again"
+            )
         if self.closed:
             raise NotReadyError("the engine is closed")
 

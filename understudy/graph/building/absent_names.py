@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from understudy.counting import counted
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.names import plain_form
 from understudy.graph.text_graph import UNLABELED, TextGraph
@@ -31,13 +32,13 @@ def absent_names(graph: TextGraph, place: Callable[[int], str]) -> Iterator[str]
         degrees = graph.adjacency.degrees[nodes]
         shown = ", ".join(f"{graph.ids[n].as_py()!r} ({place(n)})" for n in nodes[:SHOWN].tolist())
         yield (
-            f"{len(nodes):,} nodes have a word for a missing value as their id, {shown}, and "
-            f"{int(degrees.sum()):,} links: if it stands for gaps in the data, remove these nodes, "
-            "and their edges with --skip-unknown"
+            f"{counted(len(nodes), 'node')} with a word for a missing value as the id, {shown}, "
+            f"and {counted(int(degrees.sum()), 'link')}: if it stands for gaps in the data, remove "
+            "such nodes, and their edges with --skip-unknown"
         )
     counts = np.bincount(graph.labels[graph.labels != UNLABELED], minlength=graph.num_classes)
     found = [
-        f"{name!r} ({count:,} nodes)"
+        f"{name!r} ({counted(count, 'node')})"
         for name, count in zip(graph.label_names, counts.tolist(), strict=True)
         if plain_form(name).strip(AROUND) in NO_LABEL
     ]

@@ -155,20 +155,16 @@ def build_graph(
     adjacency = resolve_edges(edges, records, position, len(kept), rules.skip_unknown, log)
     progress("build the graph", 2, 4)
     groups = encode_groups(records.groups.take(pa.array(kept)))
-    if given is None:
-        splits = split_from_column(records, kept)
-    else:
-        splits = check_members(given.members, position, records)
-        if not any(map(len, splits.values())):
-            raise BadInputError(f"the given split ({given.origin}) contains no node")
+    splits = known_split(records, kept, position, given)
     drawn = not any(map(len, splits.values()))
     if not drawn:
         origin = split_origin(nodes, given, rules, drawn, grouped=False)
-        check_drawing(rules, f"a split is given ({origin})", given is None)
-    elif not label_names:
+        check_drawing(rules, f"a split is given ({origin})", own=given is None)
+    elif label_names:
+        splits = random_split(labels, rules.fractions, rules.seed, groups)
+    else:
         check_drawing(rules, "no node has a label", own=False)
-    if drawn:
-        splits = random_split(labels, rules.fractions, rules.seed, groups) if label_names else {}
+        splits = {}
     splits = without_unlabeled(splits, labels, log)
     graph = TextGraph(name, ids, texts, labels, label_names, adjacency, splits, groups, source)
     progress("build the graph", 3, 4)
@@ -180,6 +176,29 @@ def build_graph(
     progress("build the graph", 4, 4)
     remarks = tuple(remarks_on(graph, records, kept, rules.missing_text, drawn))
     return Built(graph, tuple(log.repairs.values()), drawn, remarks)
+
+
+def known_split(
+    records: NodeColumns,
+    kept: NDArray[np.int64],
+    position: NDArray[np.int64],
+    given: GivenSplit | None,
+) -> dict[str, NDArray[np.int64]]:
+    """The split that comes with the data; without members if none does.
+
+    Args:
+        kept: int64 [N], the record of each node.
+        position: int64 [R], the node of each record; -1 if it is left out.
+
+    Raises:
+        BadInputError: a name or a member of the split is not valid, or a given split is empty.
+    """
+    if given is None:
+        return split_from_column(records, kept)
+    splits = check_members(given.members, position, records)
+    if not any(map(len, splits.values())):
+        raise BadInputError(f"the given split ({given.origin}) contains no node")
+    return splits
 
 
 def remarks_on(

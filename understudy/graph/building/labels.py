@@ -21,7 +21,7 @@ from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.names import LONGEST_LABEL
-from understudy.graph.numerals import is_number, renamed, whole_number
+from understudy.graph.numerals import is_number, renamed, ungrouped, whole_number
 from understudy.graph.text_graph import UNLABELED, string_array
 
 NEGATIVE_LABELS = ("auto", "none", "class")
@@ -58,7 +58,11 @@ def read_labels(
     if refused:
         negatives = pc.is_in(column, value_set=string_array(refused))
         column = dropped(column, negatives, "negative_labels", log, at)
-    return renamed(column, plain_names([value for value in values if value not in refused]))
+    names = plain_names([value for value in values if value not in refused])
+    if dotted := [value for value in names if is_dotted(value) and ungrouped(value) in names]:
+        where = pc.is_in(column, value_set=string_array(dotted)).to_numpy(zero_copy_only=False)
+        log.add("dotted_labels", int(where.sum()), at(int(np.argmax(where))))
+    return renamed(column, names)
 
 
 def without_lists(column: pa.LargeStringArray, at: Place) -> pa.LargeStringArray:
@@ -122,6 +126,11 @@ def plain_names(values: list[str]) -> dict[str, str | None]:
     if all(value.lower() in ("true", "false") for value in values):
         return {value: value.lower() for value in values}
     return {}
+
+
+def is_dotted(value: str) -> bool:
+    """Whether a whole number's point may set its thousands apart, such as `1.000`, read as 1."""
+    return "." in value and ungrouped(value) is not None
 
 
 def encode_labels(column: pa.LargeStringArray) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -6,8 +6,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.graph.names import alike_groups, plain_form, same_number_groups
-from understudy.graph.numerals import number_of
+from understudy.counting import counted
+from understudy.graph.names import (
+    alike_groups,
+    plain_form,
+    same_number_groups,
+    same_thousands_groups,
+)
+from understudy.graph.numerals import number_of, ungrouped
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 FEW_NODES = 3  # a class needs this many to be in train, val and test
@@ -89,6 +95,11 @@ def same_numbers(names: Sequence[str]) -> Iterator[str]:
             f"{shown}: read as different classes, though they are the same number; if they are one "
             "class, write it in one way"
         )
+    if shown := of_one_form(names, ungrouped):
+        yield (
+            f"{shown}: read as different classes, though they are the same number with its "
+            "thousands set apart; if they are one class, write it in one way"
+        )
 
 
 def of_one_form(names: Sequence[str], form: Callable[[str], Hashable | None]) -> str:
@@ -112,8 +123,9 @@ def put_together(names: Sequence[str]) -> Iterator[str]:
         found = [name for name in names if sign in name]
         found = [n for n in found if known.issuperset(part.strip() for part in n.split(sign))]
         if found:
+            combine = "combines" if len(found) == 1 else "combine"
             yield (
-                f"{len(found):,} of {len(names):,} classes are others put together, such as "
+                f"{len(found):,} of {len(names):,} classes {combine} others, such as "
                 f"{found[0]!r}: the nodes seem to have several labels, and one can be read; name "
                 "another column with --label-field, or none"
             )
@@ -146,6 +158,11 @@ def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator
             f"{shown}: read as different nodes, though their ids are the same number; if they are "
             "one node, write its id in one way, also in the edges"
         )
+    if shown := shown_groups(same_thousands_groups(ids), ids, place):
+        yield (
+            f"{shown}: read as different nodes, though their ids are the same number with its "
+            "thousands set apart; if they are one node, write its id in one way, also in the edges"
+        )
 
 
 def shown_groups(
@@ -156,7 +173,7 @@ def shown_groups(
         ", ".join(f"{ids[node].as_py()!r:.100} ({place(node)})" for node in group[:SHOWN].tolist())
         for group in groups[:SHOWN]
     )
-    more = f"; and {len(groups) - SHOWN:,} more groups" if len(groups) > SHOWN else ""
+    more = f"; and {counted(len(groups) - SHOWN, 'more group')}" if len(groups) > SHOWN else ""
     return f"{shown}{more}"
 
 
@@ -193,7 +210,8 @@ def small_classes(
         return
     shown = ", ".join(f"{graph.label_names[i]!r} {counts[i]}" for i in small[:SHOWN])
     more = f", and {len(small) - SHOWN:,} more" if len(small) > SHOWN else ""
+    number = counted(len(small), "class", "classes")
     yield (
-        f"{len(small):,} classes have fewer than {FEW_NODES} labelled nodes ({shown}{more}): "
-        "they cannot be in train, val and test at once"
+        f"{number} with fewer than {FEW_NODES} labelled nodes ({shown}{more}): too few to be in "
+        "train, val and test at once"
     )

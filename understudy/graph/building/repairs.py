@@ -10,6 +10,7 @@ REPAIRS = {
     "unseen_texts": "texts without a visible character treated as missing",
     "missing_labels": "labels such as NaN, null or ? read as none",
     "negative_labels": "negative numbers as labels read as none (else: --negative-labels class)",
+    "dotted_labels": "labels such as 1.000 read as 1 beside 1000 (else: leave the point out)",
     "formulas": 'formulas such as ="007" read as the text in them',
     "whole_float_ids": "ids such as 3.0 read as 3",
     "unnamed_classes": "classes without a name called by their number",

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.counting import counted
 from understudy.graph.csr import Adjacency
 from understudy.graph.mutable.draft import Draft
 from understudy.graph.text_graph import UNLABELED, TextGraph
@@ -90,9 +91,9 @@ class Counts:
 
     def __str__(self) -> str:
         return (
-            f"{self.added:,} nodes added, {self.removed:,} removed, {self.reworded:,} reworded; "
-            f"{self.linked:,} edges added, {self.unlinked:,} removed; {self.labelled:,} labels "
-            "changed"
+            f"{counted(self.added, 'node')} added, {self.removed:,} removed, {self.reworded:,} "
+            f"reworded; {counted(self.linked, 'edge')} added, {self.unlinked:,} removed; "
+            f"{counted(self.labelled, 'label')} changed"
         )
 
 

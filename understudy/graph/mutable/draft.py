@@ -131,7 +131,7 @@ class Draft:
         row = self.row_of(node.id)
         if row is None:
             if node.text is None:
-                raise MutationError(position, f"{shown(node.id)} is new and needs a text")
+                raise MutationError(position, f"{shown(node.id)} is new and needs a text", "text")
             row = self.take_row(node.id)
             self.set(self.rows, node.id, row)
             self.set(self.records, row, NodeRecord(node.id, node.text, label))
@@ -149,7 +149,8 @@ class Draft:
             return known
         if not self.acknowledged:
             advice = which_are_known(name, [*self.label_positions, *self.new_labels])
-            raise MutationError(position, f"the graph has no label {shown(name)}; {advice}")
+            problem = f"the graph has no label {shown(name)}; {advice}"
+            raise MutationError(position, problem, "label")
         label = len(self.label_positions) + len(self.new_labels)
         self.set(self.new_labels, name, label)
         return label
@@ -175,13 +176,14 @@ class Draft:
         self.set(self.records, row, REMOVED)
 
     def delete(self, position: int, node: DeleteNode) -> None:
-        self.remove(self.known_row(position, node.id))
+        self.remove(self.known_row(position, node.id, "id"))
 
     def change_edge(self, position: int, edge: AddEdge | RemoveEdge) -> None:
-        source = self.known_row(position, edge.source)
-        target = self.known_row(position, edge.target)
+        source = self.known_row(position, edge.source, "source")
+        target = self.known_row(position, edge.target, "target")
         if source == target:
-            raise MutationError(position, f"{shown(edge.source)} cannot be linked to itself")
+            problem = f"{shown(edge.source)} cannot be linked to itself"
+            raise MutationError(position, problem, "target")
         if isinstance(edge, AddEdge):
             self.link(source, target, True)
         elif self.edges.linked(source, target):
@@ -196,10 +198,11 @@ class Draft:
             return self.view.row_of(node_id)
         return None if row == ABSENT else row
 
-    def known_row(self, position: int, node_id: str) -> int:
+    def known_row(self, position: int, node_id: str, field: str) -> int:
         row = self.row_of(node_id)
         if row is None:
-            raise UnknownItemError(position, f"no stored node has the id {shown(node_id)}")
+            problem = f"no stored node has the id {shown(node_id)}"
+            raise UnknownItemError(position, problem, field)
         return row
 
     def record(self, row: int) -> NodeRecord:
@@ -264,17 +267,17 @@ def check_id(position: int, node_id: str) -> None:
         MutationError: see `id_problem`.
     """
     if problem := id_problem(node_id):
-        raise MutationError(position, f"a node's id {problem}")
+        raise MutationError(position, f"a node's id {problem}", "id")
 
 
 def check_text(position: int, text: str) -> None:
     if is_blank(text):
-        raise MutationError(position, "a node's text must have a visible character")
+        raise MutationError(position, "a node's text must have a visible character", "text")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise MutationError(
-            position, "the node's text contains half a character (a lone surrogate)"
+            position, "the node's text contains half a character (a lone surrogate)", "text"
         ) from error
 
 

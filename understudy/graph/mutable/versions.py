@@ -148,6 +148,8 @@ class VersionedTable:
     """
 
     def __init__(self, base: Numbers) -> None:
+        if len(base) == 0:  # of an emptied graph; row 0 fills gathered neighbours, and must exist
+            base = np.zeros((1, *base.shape[1:]), base.dtype)
         self.base = base
         self.split = len(base)
         self.grown = np.empty((0, *base.shape[1:]), base.dtype)  # appended rows and spare ones

@@ -26,6 +26,9 @@ UNCLOSED = (
     "a quote opens a field, and none ends it; if quotes are letters here, double them and enclose "
     "the field in quotes"
 )
+EMPTY_ROWS = "rows without any value, skipped"
+SWALLOWING = "quoted fields run over lines that could be records by themselves"
+FORMULAS = 'formulas such as ="007" read as the text in them, in rows'
 
 
 def stop(_: int, error: BadInputError) -> None:
@@ -71,10 +74,19 @@ def table_head(path: Path, usual: str, given: str, header: Header) -> Head | Non
     if not first.text or first.text.count('"') % 2 or "\r" in first.text:
         return None
     (values,) = csv.reader([first.text], delimiter=first.delimiter, skipinitialspace=True)
+    return head_of(path, first.number, values, header)
+
+
+def head_of(path: Path, line: int, values: Sequence[str], header: Header) -> Head:
+    """The columns of a table by its first record.
+
+    Raises:
+        BadInputError: it may have no header.
+    """
     names = column_names(values)
-    if is_header(path, first.number, names, header):
-        return Head(first.number, names, named=True)
-    return Head(first.number, numbered(len(names)), named=False)
+    if is_header(path, line, names, header):
+        return Head(line, names, named=True)
+    return Head(line, numbered(len(values)), named=False)
 
 
 def column_names(values: Sequence[str]) -> tuple[str, ...]:
@@ -111,20 +123,17 @@ def read_delimited(
     if isinstance(dialect, str):
         dialect = find_dialect(path, dialect)
     columns: tuple[str, ...] = ()
-    swallowing: list[int] = []
-    empty: list[int] = []
-    formulas: list[int] = []
+    noted: dict[str, list[int]] = {EMPTY_ROWS: [], SWALLOWING: [], FORMULAS: []}
     for line, count, values in records(path, dialect, progress):
         if not values:
             continue
         if not columns:
-            names = column_names(values)
-            if is_header(path, line, names, header or Header()):
-                columns = names
+            head = head_of(path, line, values, header or Header())
+            columns = head.columns
+            if head.named:
                 continue
-            columns = numbered(len(values))
         if remark is not None and not any(value.strip() for value in values):
-            empty.append(line)
+            noted[EMPTY_ROWS].append(line)
             continue
         try:
             check_fields(path, line, values, columns)
@@ -133,20 +142,16 @@ def read_delimited(
             refuse(line, error)
             continue
         if count > 1 and may_swallow(values, count, dialect.delimiter):
-            swallowing.append(line)
+            noted[SWALLOWING].append(line)
         if dialect.formulas and (texts := texts_of_formulas(values)) != values:
-            formulas.append(line)
+            noted[FORMULAS].append(line)
             values = texts
         yield line, columns, values
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
-    for numbers, words in (
-        (empty, "rows without any value, skipped: "),
-        (swallowing, "quoted fields run over lines that could be records by themselves: "),
-        (formulas, 'formulas such as ="007" read as the text in them, in rows: '),
-    ):
-        if numbers and remark is not None:
-            remark(f"{words}{len(numbers):,} (first: line {numbers[0]:,})")
+    for what, lines in noted.items():
+        if lines and remark is not None:
+            remark(f"{what}: {len(lines):,} (first: line {lines[0]:,})")
 
 
 def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record]:

@@ -75,7 +75,7 @@ def read_node_rows(rows: Rows, fields: NodeFields, part: bool = False) -> NodeTa
         if not last or columns != last:
             key = tuple(columns)
             if key not in seen:
-                room(seen)
+                make_room(seen)
                 named = known(rows, columns, fields)
                 seen[key] = node_indexes(rows.source.at(place), columns, named)
                 log.named = not unnamed(rows, columns)
@@ -107,7 +107,7 @@ def read_node_rows(rows: Rows, fields: NodeFields, part: bool = False) -> NodeTa
     return node_table(rows.source, collector.finish(), log.finish(), neighbors.finish())
 
 
-def room(seen: dict[tuple[str, ...], Any]) -> None:
+def make_room(seen: dict[tuple[str, ...], Any]) -> None:
     """Clears the cache of columns if keys differ in every record."""
     if len(seen) >= KINDS:
         seen.clear()
@@ -172,7 +172,7 @@ def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
     def find(place: int, columns: Sequence[str]) -> tuple[int, int]:
         key = tuple(columns)
         if key not in seen:
-            room(seen)
+            make_room(seen)
             log.named = not unnamed(rows, columns)
             named = known_ends(rows, columns, fields)
             seen[key] = edge_indexes(rows.source.at(place), columns, named)

@@ -264,6 +264,39 @@ def test_what_others_have_open_is_not_repaired(path: Path, statement: str) -> No
         assert found(journal)[:11] == records(11)
 
 
+def test_a_record_beyond_the_last_is_not_set_aside_while_others_have_the_log_open(
+    path: Path,
+) -> None:
+    with closing(opened(path)):
+        damage(
+            path,
+            "INSERT INTO records (number, key, payload, checksum)"
+            " SELECT 40, key, payload, checksum FROM records WHERE number = 12",
+        )
+        with pytest.raises(JournalDamagedError, match="start a single one"):
+            opened(path)
+    with closing(opened(path)) as journal:
+        assert journal.cut
+        assert found(journal) == records(20)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM about WHERE name = 'last'",
+        "UPDATE about SET value = 'x' WHERE name = 'last'",
+        "UPDATE about SET value = 'zz' WHERE name = 'last_checksum'",
+    ],
+)
+def test_a_last_record_that_is_named_no_more_takes_no_other(path: Path, statement: str) -> None:
+    with closing(opened(path)) as journal:
+        damage(path, statement)
+        for add in (journal.append, journal.push):
+            with pytest.raises(JournalDamagedError, match="does not name its last record"):
+                add(records(1, first=21))
+        assert found(journal) == records(20)
+
+
 def test_a_record_that_is_changed_while_it_is_followed_is_noticed(path: Path) -> None:
     with closing(opened(path)) as writer, closing(opened(path)) as follower:
         writer.append(records(2, first=21))

@@ -36,6 +36,17 @@ def test_keys_up_to_a_number_are_listed_in_order() -> None:
     assert [row[:2] for row in filled("abc").rows(2)] == [("a", 1), ("b", 2)]
 
 
+def test_a_copy_goes_its_own_way() -> None:
+    keys = filled("ab")
+    other = keys.copy()
+    other.add("c", known(3))
+    assert (keys.find("c"), other.find("c")) == (None, known(3))
+    assert other.find("a") == known(1)
+    other.take_back()
+    other.take_back()  # there is nothing left to take back
+    assert list(other.batches) == ["a", "b"]
+
+
 @pytest.mark.usefixtures("few")
 @given(st.text("abcdefgh", max_size=12), st.text("abcdefgh", max_size=12))
 def test_what_is_taken_back_never_was(before: str, after: str) -> None:

@@ -1,5 +1,6 @@
 """The journal: kept or refused as a whole, and never replayed once damaged."""
 
+import errno
 import multiprocessing
 import os
 import resource
@@ -27,7 +28,7 @@ from understudy.graph.errors import (
     JournalForeignError,
     JournalLockedError,
 )
-from understudy.graph.log.files import SUFFIXES, connect
+from understudy.graph.log.files import SUFFIXES, connect, reading_files
 from understudy.graph.log.protocol import Record, pieces
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutations import (
@@ -305,3 +306,18 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path, below: str) -
     with pytest.raises(JournalError, match="a file is in the way"):
         opened(tmp_path / "data" / below / "journal.sqlite")
     assert (tmp_path / "data").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot use {}: No space.*; make room"),
+        (OSError(errno.EACCES, "Permission denied", "other"), "cannot use other: Permission"),
+        (FileExistsError(errno.EEXIST, "File exists"), "cannot use {}: .*choose another place"),
+    ],
+)
+def test_an_error_of_the_file_system_names_a_file_and_a_remedy(
+    path: Path, error: OSError, words: str
+) -> None:
+    with pytest.raises(JournalError, match=words.format(path)), reading_files(path):
+        raise error

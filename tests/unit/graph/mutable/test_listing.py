@@ -1,6 +1,7 @@
 """Pages of nodes while the graph changes between them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,13 @@ def test_labels_and_splits_are_of_the_graph_as_it_stands(engine: Engine) -> None
     assert set(all_pages(engine, 3, 2, "train")) == (games & train) | {"node-1"}
     base = engine.state.graph.parts.base
     assert [split_of(base, row) for row in (0, 19, 20, 39)] == ["train", "train", "test", "test"]
+
+
+def test_a_row_between_the_members_of_a_split_is_not_in_it(engine: Engine) -> None:
+    splits = {"train": np.array([0, 2, 9]), "val": np.array([1]), "test": np.array([5])}
+    base = replace(engine.state.graph.parts.base, splits=splits)
+    found = [split_of(base, row) for row in (0, 1, 2, 3, 5, 9, 10)]
+    assert found == ["train", "val", "train", None, "test", "train", None]
 
 
 def test_a_page_begins_behind_any_text(engine: Engine) -> None:

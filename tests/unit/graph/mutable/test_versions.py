@@ -88,6 +88,22 @@ def test_old_values_go_with_their_last_reader() -> None:
     np.testing.assert_array_equal(table.take(version, np.arange(4)).max(), 49_999)
 
 
+def test_a_value_that_is_overwritten_while_it_is_read_is_the_versions() -> None:
+    """A change begins after the reader has looked whether there is one."""
+    table, version = VersionedTable(np.array([7])), Version(0)
+    values = table.base
+
+    class Overtaken:
+        def __getitem__(self, row: int) -> int:
+            version.undo = Undo()
+            table.base = values
+            table.put(version.undo, np.array([0]), np.array([9]))
+            return int(values[row])
+
+    table.base = Overtaken()  # type: ignore[assignment]
+    assert table.value(version, 0) == 7
+
+
 def test_a_reader_that_is_overtaken_stays_with_its_version() -> None:
     """The writer ends a step and begins another one while a reader is between the two."""
     versioned: VersionedMap[str, str] = VersionedMap()

@@ -44,9 +44,7 @@ def test_a_list_of_several_labels_is_refused_as_in_json(import_text: Import, wri
 def test_labels_that_are_others_put_together_are_told(import_text: Import) -> None:
     for sign in (";", "|", "/"):
         built = import_text(LABELLED.format(f"x{sign} y", "x", "y"), None)
-        assert f"1 of 3 classes are others put together, such as 'x{sign} y'" in " ".join(
-            built.remarks
-        )
+        assert f"1 of 3 classes combines others, such as 'x{sign} y'" in " ".join(built.remarks)
     assert "together" not in " ".join(import_text(LABELLED.format("a;b", "x", "y"), None).remarks)
 
 
@@ -258,6 +256,25 @@ def test_classes_that_write_one_number_in_several_ways_are_told(import_text: Imp
     remarks = " ".join(import_text(LABELLED.format("1", "01", "x"), None).remarks)
     assert "'01', '1': read as different classes, though they are the same number" in remarks
     assert "same number" not in " ".join(import_text(LABELLED.format("1", "2", "x")).remarks)
+
+
+@pytest.mark.parametrize("grouped", ['"1,000"', "1 000", "1.000", "1'000"])
+def test_classes_that_are_one_number_with_its_thousands_set_apart_are_told(
+    import_text: Import, grouped: str
+) -> None:
+    remarks = " ".join(import_text(LABELLED.format(grouped, "1000", "x"), None).remarks)
+    assert "read as different classes, though they are the same number with its" in remarks
+    assert repr(grouped.strip('"')) in remarks
+
+
+def test_a_label_with_a_point_after_its_thousands_read_as_a_smaller_number_is_told(
+    import_text: Import,
+) -> None:
+    built = import_text(LABELLED.format("1.000", "1000", "1"), None)
+    assert built.graph.label_names == ("1", "1000")
+    assert [(repair.kind, repair.count) for repair in built.repairs] == [("dotted_labels", 1)]
+    for plain in (("1.000", "2.000", "3"), ("1.0", "1000", "1")):
+        assert not import_text(LABELLED.format(*plain), None).repairs
 
 
 def test_a_first_line_of_a_list_that_names_no_nodes_may_be_a_header(import_text: Import) -> None:

@@ -317,7 +317,7 @@ def test_what_training_will_miss_is_said_at_import(import_text: Import) -> None:
     remarks = " ".join(import_text("id,text,label\n" + rows, None).remarks)
     assert "12 classes for 12 labelled nodes" in remarks
     remarks = " ".join(import_text(NODES, None).remarks)
-    assert "2 classes have fewer than 3 labelled nodes ('stone' 1, 'tree' 2)" in remarks
+    assert "2 classes with fewer than 3 labelled nodes ('stone' 1, 'tree' 2)" in remarks
     assert "no node is in val" in remarks
     remarks = " ".join(import_text("id,text,label\n1,a,x\n", None).remarks)
     assert "only one class, 'x'" in remarks

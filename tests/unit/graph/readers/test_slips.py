@@ -203,6 +203,15 @@ def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
     assert "the same number" not in " ".join(import_text(NODES).remarks)
 
 
+def test_ids_that_are_one_number_with_its_thousands_set_apart_are_told_with_their_lines(
+    import_text: Import,
+) -> None:
+    told = " ".join(import_text('id,text\n"1,234",one\n1234,two\n"5,678",three\n').remarks)
+    assert re.search(r"'1,234' \(\S+nodes\.csv:2\), '1234' \(\S+nodes\.csv:3\): read as", told)
+    assert "thousands set apart" in told
+    assert "5,678" not in told
+
+
 def test_graded_nodes_with_the_text_of_a_training_node_are_told(import_text: Import) -> None:
     nodes = "id,text,label,split\na,oak,x,train\nb,elm,y,train\nc,oak,x,val\nd,ash,y,val\n"
     (remark,) = import_text(nodes + "e,elm,y,test\nf,fir,x,test\n", "source,target\na,b\n").remarks

@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import SettingsError
-from service.http.guard import Clients, parse_networks
+from service.http.guard import NAME_CHARACTERS, Clients, parse_networks
 
 TRUSTED = parse_networks("127.0.0.1, 10.0.0.0/8,fd00::/8", "trusted_proxies")
 
@@ -39,6 +39,12 @@ def test_the_last_address_that_is_no_proxy_of_ours_counts(
 
 def test_without_trusted_proxies_nothing_is_believed() -> None:
     assert Clients().name("127.0.0.1", [(b"x-forwarded-for", b"1.2.3.4")]) == "127.0.0.1"
+
+
+def test_a_peer_without_an_address_is_named_by_the_beginning_of_its_own_name() -> None:
+    headers = [(b"x-forwarded-for", b"1.2.3.4")]
+    assert Clients(TRUSTED).name("testclient", headers) == "testclient"
+    assert Clients(TRUSTED).name("p" * 500, headers) == "p" * NAME_CHARACTERS
 
 
 @pytest.mark.parametrize("wrong", ["proxy.example", "10.0.0.1/8", "10.0.0.0/8;127.0.0.1", "*"])

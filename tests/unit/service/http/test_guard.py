@@ -13,7 +13,7 @@ from service.errors import (
     ServiceError,
 )
 from service.http.gateway import Guard
-from service.http.guard import Hosts
+from service.http.guard import ONCE, REMEMBERED_HOSTS, Hosts
 
 LOCAL = Hosts("127.0.0.1", [])
 WIDE = Hosts("0.0.0.0", [])
@@ -129,6 +129,7 @@ def test_other_pages_may_not(origin: str) -> None:
 def test_a_page_of_an_allowed_name_may_ask_through_its_proxy() -> None:
     assert check(NAMED, HERE, (b"origin", b"https://app.example")) is None
     assert check(NAMED, HERE, (b"origin", b"https://app.example:8443")) is None
+    assert check(NAMED, HERE, (b"origin", b"https://a.inner.example")) is None
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,8 @@ def test_a_link_may_lead_here() -> None:
     document, frame = (b"sec-fetch-dest", b"document"), (b"sec-fetch-dest", b"iframe")
     assert check(LOCAL, HERE, *visit, document) is None
     assert check(LOCAL, HERE, *visit, frame) is ForeignOriginError
+    fetched = (b"sec-fetch-mode", b"no-cors")
+    assert check(LOCAL, HERE, visit[0], fetched, document) is ForeignOriginError
     posted = check(LOCAL, HERE, *visit, document, method="POST")
     assert posted is ForeignOriginError
 
@@ -219,3 +222,21 @@ def test_a_body_comes_in_chunks_or_as_it_is(coding: bytes) -> None:
         assert check(hosts, *sent, method="POST") is EncodingError
         sent = (HERE, json, (b"transfer-encoding", b"Chunked"))
         assert check(hosts, *sent, method="POST") is None
+
+
+@pytest.mark.parametrize("name", sorted(ONCE))
+@pytest.mark.parametrize("hosts", [LOCAL, None])
+def test_a_header_that_counts_once_is_refused_twice(hosts: Hosts | None, name: bytes) -> None:
+    twice = ((name, b"localhost"), (b"accept", b"*/*"), (name, b"localhost"))
+    assert check(hosts, HERE, *twice) is MalformedHttpError
+
+
+def test_other_headers_may_come_twice() -> None:
+    assert check(LOCAL, HERE, (b"accept", b"a/b"), (b"accept", b"c/d")) is None
+
+
+def test_hosts_that_a_client_makes_up_are_not_all_remembered() -> None:
+    hosts = Hosts("0.0.0.0", [])
+    for number in range(2 * REMEMBERED_HOSTS):
+        assert f"localhost:{number}".encode() in hosts
+    assert len(hosts.seen) == REMEMBERED_HOSTS

@@ -32,6 +32,7 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "RequestError",
     "ServiceError",
     "ChangeError",
+    "MutationItemError",
     "NodeError",
     "NoNodeError",  # takes a node's status
 }

@@ -59,8 +59,10 @@ def test_every_answer_is_explained_and_a_bad_node_is_not(
     assert float(answer.headers["x-inference-time"]) > 0
 
 
-def test_a_plain_answer_has_no_word_of_it(engine: Engine) -> None:
+def test_a_plain_answer_has_no_word_of_it_and_not_its_limit(engine: Engine) -> None:
+    engine.limits = Settings(max_explained_nodes=1).limits
     answer = post(create_app(engine, Settings()), {"nodes": NODES})
+    assert answer.status_code == 200
     assert b"explanation" not in answer.content
 
 

@@ -33,6 +33,12 @@ def test_no_more_read_it_at_a_time_however_close_together_they_come(engine: Engi
     assert app.parts.streams.running == 0
 
 
+def test_every_line_of_it_is_sent(engine: Engine) -> None:
+    answer = asyncio.run(ask(create_app(engine, load_settings()), "GET", "/graph"))
+    assert answer.content == b"".join(graph_lines(engine.state.graph))
+    assert answer.content.count(b"\n") > engine.state.graph.num_nodes
+
+
 def test_its_end_is_not_told_where_its_files_were_overwritten_meanwhile(tmp_path: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "bundle")
     graph = tiny_graph()

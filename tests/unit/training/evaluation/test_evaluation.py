@@ -1,6 +1,7 @@
 """Plans of an evaluation: splits, recipes, searches."""
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -214,6 +215,18 @@ def test_a_damaged_plan_or_search_is_named(tmp_path: Path, damaged: str) -> None
     (out / "plan.json").write_text(damaged)  # of what settings its runs are nobody knows
     with pytest.raises(EvaluationError, match=r"plan.json is .*; choose another folder, or remove"):
         check_plan(out, graph, options)
+
+
+@pytest.mark.parametrize("name", ["meta.json", "nodes.parquet"])
+def test_a_damaged_split_is_drawn_again_when_it_is_removed(tmp_path: Path, name: str) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=90, classes=3))
+    folder = EvaluationFolder(graph, tmp_path, EvaluationOptions(), silent)
+    place, drawn = folder.split(0)
+    (place / name).unlink()
+    with pytest.raises(EvaluationError, match="splits/0 is damaged; remove it, and the same comma"):
+        folder.teacher(0)
+    shutil.rmtree(place)
+    assert folder.split(0)[1].content_hash == drawn.content_hash
 
 
 def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_path: Path) -> None:

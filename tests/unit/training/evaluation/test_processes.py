@@ -21,7 +21,7 @@ class Diary:
         self.running = self.most = 0
         self.lock = threading.Lock()
 
-    def task(self, name: str, until: threading.Event | None = None) -> Task:
+    def task(self, name: str, until: threading.Event | None = None, stage: str = "train") -> Task:
         def work() -> None:
             with self.lock:
                 self.running += 1
@@ -33,7 +33,7 @@ class Diary:
                 self.running -= 1
                 self.notes.append(f"{name} ends")
 
-        return work
+        return Task(work, stage)
 
     def when(self, note: str) -> int:
         return self.notes.index(note)
@@ -46,18 +46,19 @@ def test_a_stage_waits_for_the_one_before_and_others_work_meanwhile() -> None:
         diary.notes.append("the other one is done")
         other_done.set()
 
-    first = [deque([diary.task("prepare", other_done)])]
+    first = [deque([diary.task("prepare", other_done, "prepare")])]
     first += [deque([diary.task("0"), diary.task("1")]), deque([diary.task("conclude")])]
-    other = [deque([diary.task("a"), diary.task("b")]), deque[Task]([last])]
-    reports: list[int] = []
+    other = [deque([diary.task("a"), diary.task("b")]), deque([Task(last)])]
+    reports: list[set[str]] = []
     with ThreadPoolExecutor(2) as pool:
-        follow(pool, 2, [deque(first), deque(other)], lambda: reports.append(len(diary.notes)))
+        follow(pool, 2, [deque(first), deque(other)], reports.append)
     assert diary.when("the other one is done") < diary.when("prepare ends")
     assert diary.when("prepare ends") < min(diary.when("0 begins"), diary.when("1 begins"))
     assert max(diary.when("0 ends"), diary.when("1 ends")) < diary.when("conclude begins")
     assert diary.notes[-1] == "conclude ends"
     assert diary.most == 2
-    assert reports
+    assert {"prepare", "train"} in reports
+    assert "prepare" not in reports[-1]
 
 
 def test_the_first_error_ends_all() -> None:
@@ -66,9 +67,9 @@ def test_the_first_error_ends_all() -> None:
     def fails() -> None:
         raise OSError("the disk is full")
 
-    work = deque([deque[Task]([fails]), deque([diary.task("conclude")])])
+    work = deque([deque([Task(fails)]), deque([diary.task("conclude")])])
     with ThreadPoolExecutor(1) as pool, pytest.raises(OSError, match="the disk is full"):
-        follow(pool, 1, [work], lambda: None)
+        follow(pool, 1, [work], lambda _: None)
     assert not diary.notes
 
 

@@ -79,11 +79,28 @@ def test_labelled_nodes_are_counted_in_the_whole_graph() -> None:
 
 
 def test_a_file_that_holds_no_runs_is_told(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="`understudy evaluate` writes it"):
+    with pytest.raises(EvaluationError, match=r"is missing; `understudy evaluate` with the"):
         read_rows(tmp_path / RUNS_FILE)
     (tmp_path / RUNS_FILE).write_bytes(b"nothing of the kind")
-    with pytest.raises(EvaluationError, match="holds no runs of an evaluation"):
+    with pytest.raises(EvaluationError, match=r"holds no runs of an evaluation: .*; `under"):
         read_rows(tmp_path / RUNS_FILE)
+
+
+def test_a_changed_byte_of_the_runs_is_no_other_figure(tmp_path: Path) -> None:
+    """Neither a figure that is not measured, nor an error without the file's name."""
+    path = tmp_path / RUNS_FILE
+    write_rows(path, [replace(ROW, split=number) for number in range(9)], FACTS)
+    whole, rows, told = path.read_bytes(), read_rows(path).rows, list[str]()
+    for place in range(4, len(whole), 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            found = read_rows(path).rows
+        except EvaluationError as error:
+            told.append(str(error))
+        else:
+            assert found == rows, place
+    assert told
+    assert all(words.startswith(f"{path} is damaged") for words in told)
 
 
 def test_the_table_has_controls_beside_claims_and_bold_where_holm_says_so() -> None:

@@ -73,6 +73,20 @@ def test_initialisations_of_a_split_are_one_figure() -> None:
     assert summary.deviation == pytest.approx((base + gains).std(ddof=1))
 
 
+def test_the_deviation_is_over_splits_and_of_a_single_one_over_its_initialisations() -> None:
+    (summary,) = summarize([row(COMBINED, 0, value, seed) for seed, value in enumerate((0.5, 0.7))])
+    assert (summary.splits, summary.runs) == (1, 2)
+    assert summary.accuracy == pytest.approx(0.6)
+    assert summary.deviation == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    two = [
+        row(COMBINED, split, 0.5 + 0.1 * (split + seed), seed) for split, seed in np.ndindex(2, 2)
+    ]
+    (summary,) = summarize(two)
+    assert summary.deviation == pytest.approx(np.std([0.55, 0.65], ddof=1))
+    (alone,) = summarize([row(COMBINED, 0, 0.5, 0)])
+    assert alone.deviation == 0
+
+
 def test_sign_flips_are_exact() -> None:
     assert sign_flips(np.array([1.0, 2.0, 3.0])) == pytest.approx(2 / 8)
     assert sign_flips(np.linspace(1, 2, 10)) == pytest.approx(2 / 1024)

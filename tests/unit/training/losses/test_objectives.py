@@ -213,6 +213,21 @@ def test_no_objective_reads_features_of_a_node_that_was_only_reached(
     assert make_objective(name, some, SMALL, ObjectiveOptions())(student, output, batch).isfinite()
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_batch_of_which_the_teacher_says_nothing_costs_nothing(
+    name: str, data: GraphData
+) -> None:
+    student, output, batch = outputs(data)
+    none = batch.train[:0]
+    silent = replace(batch, num_seeds=0, train=none, untrained=none)
+    loss = make_objective(name, data, SMALL, ObjectiveOptions())(student, output, silent)
+    assert loss.item() == 0
+    loss.backward()
+    weight = student.get_parameter("input.weight")
+    assert weight.grad is not None
+    assert not weight.grad.any()
+
+
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_an_objective_without_a_teacher_is_refused(name: str) -> None:
     bare = small_data(teacher=False)

@@ -163,15 +163,18 @@ def test_hashed_features_are_batched_too() -> None:
     assert training.epochs[-1].loss < training.epochs[0].loss
 
 
-@pytest.mark.parametrize(("labeled", "expected"), [(3, 3), (40, 6), (400, 16)])
+@pytest.mark.parametrize(
+    ("labeled", "size", "expected"),
+    [(3, 20, 3), (40, 20, 6), (400, 20, 16), (3, 2, 1), (400, 2, 1)],
+)
 def test_every_step_has_training_nodes_and_an_epoch_passes_once_over_the_others(
-    labeled: int, expected: int
+    labeled: int, size: int, expected: int
 ) -> None:
     train, others = np.arange(labeled), labeled + np.arange(100)
     for _ in range(2):
-        steps = list(seed_steps(train, others, 20, np.random.default_rng(0)))
+        steps = list(seed_steps(train, others, size, np.random.default_rng(0)))
         for own in steps:
-            assert len(np.unique(own)) == len(own) <= 20
+            assert len(np.unique(own)) == len(own) <= size
             assert (own < labeled).sum() == expected
         seen = np.concatenate(steps)
         assert sorted(seen[seen >= labeled].tolist()) == others.tolist()

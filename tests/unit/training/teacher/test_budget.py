@@ -19,7 +19,7 @@ from training.teacher.budget import (
 )
 from training.teacher.cost import estimate
 from training.teacher.endpoint import EndpointOptions
-from training.teacher.hardness import read_hardness
+from training.teacher.hardness import check_order, read_hardness
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
@@ -102,6 +102,28 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
             nodes_of(replace(budget, hard=read_hardness(file)))
 
 
+@pytest.mark.parametrize(
+    ("limited", "hard", "choice", "message"),
+    [
+        (False, True, None, "--budget-hard needs a limit"),
+        (False, False, "uncertain", "--budget-choice needs a limit"),
+        (True, True, "random", "both decide which nodes come first"),
+    ],
+)
+def test_an_order_that_would_have_no_effect_is_refused(
+    limited: bool, hard: bool, choice: str | None, message: str
+) -> None:
+    with pytest.raises(TeacherError, match=message):
+        check_order(limited, hard, choice)
+
+
+@pytest.mark.parametrize("choice", [None, *CHOICES])
+def test_an_order_with_an_effect_is_accepted(choice: str | None) -> None:
+    check_order(True, False, choice)
+    check_order(True, choice != "random", choice)
+    check_order(False, False, None)
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_fifth_node_is_of_validation_and_training_comes_last(choice: str) -> None:
     order = asking_order(GRAPH, choice, 0, fitted=False)  # type: ignore[arg-type]
@@ -127,7 +149,7 @@ def test_a_larger_budget_asks_about_the_same_nodes_and_more(
     assert set(few.tolist()) < set(more.tolist())
     assert few.tolist() == more[: len(few)].tolist()  # in the order in which to ask
     nodes_of(Budget(nodes=25, choice=choice))  # type: ignore[arg-type]
-    assert f"about 25 of 400 nodes ({choice}), of which 5 are validation" in caplog.text
+    assert f"about 25 of 400 nodes ({choice}), among them 5 validation nodes" in caplog.text
 
 
 def test_calls_are_distinct_questions() -> None:

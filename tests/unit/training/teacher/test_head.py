@@ -8,7 +8,13 @@ from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training.teacher.answers.folder import HopAnswers
 from training.teacher.encoder import Classifier, EncoderOptions, EncoderTeacher
 from training.teacher.encoder_head import with_fitted_head
-from training.teacher.head import answers_out_of_fold, fit_head, head_answers
+from training.teacher.head import (
+    EPOCHS,
+    PATIENCE,
+    answers_out_of_fold,
+    fit_head,
+    head_answers,
+)
 from training.teacher.options import TeachOptions
 from understudy.graph.splits import labeled_nodes
 
@@ -22,6 +28,25 @@ def test_a_head_finds_what_tells_classes_apart() -> None:
     with torch.no_grad():
         found = head(torch.from_numpy(features[1, 250:]).float()).argmax(1)
     assert float((found.numpy() == labels[250:]).mean()) > 0.95
+
+
+def test_a_head_reads_features_of_any_scale_alike() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 60)
+    features = generator.normal(size=(2, 60, 5)) + np.eye(3, 5)[labels]
+    heads = [
+        fit_head(values, labels, np.arange(40), np.arange(40, 60), 3)
+        for values in (features, 1e-3 * features + 0.5)
+    ]
+    own, small = head_answers(heads[0], features), head_answers(heads[1], 1e-3 * features + 0.5)
+    np.testing.assert_allclose(small, own, atol=5e-3)
+
+
+def test_fitting_ends_where_validation_was_best_long_enough_ago() -> None:
+    labels, rows = np.zeros(4, np.int64), np.arange(4)  # of one class: right after one step
+    done: list[float] = []
+    fit_head(np.eye(4)[None], labels, rows, rows, 1, progress=lambda _, at, __: done.append(at))
+    assert done == [*range(1, PATIENCE + 2), EPOCHS]
 
 
 def test_heads_say_about_training_nodes_what_others_tell_of_them() -> None:

@@ -12,9 +12,10 @@ from tests.disks import small_file_system
 from tests.language_models import write_tiny_encoder
 from training.errors import TeacherError
 from training.teacher.answers.folder import read_teacher
-from training.teacher.local import TEACHERS, register_teacher
+from training.teacher.local import TEACHERS, load_local, register_teacher
 from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers
+from training.teacher.space import check_fits
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
 from understudy.folders.errors import OutputUnwritableError
@@ -108,6 +109,20 @@ def test_a_checkpoint_that_finds_no_room_is_told_before_tuning(
         fill(disk, 2 * CHECKPOINT + 100_000)
         teach(tmp_path / "graph", disk / "out", options)
         assert (disk / "out" / "teacher.json").is_file()
+
+
+def test_room_that_a_checkpoint_has_already_is_not_asked_for_again(
+    tmp_path: Path, graph: TextGraph
+) -> None:
+    model = write_tiny_encoder(tmp_path / "bert", graph.texts.to_pylist())
+    teacher = load_local(graph, TeachOptions(f"encoder:{model}", hops=HOPS))
+    with small_file_system(tmp_path / "disk", megabytes=3) as disk:
+        checkpoint = disk / "checkpoint"
+        checkpoint.write_bytes(b"x" * 200_000)
+        fill(disk, 2 * CHECKPOINT - 100_000)
+        check_fits(disk / "out", 0, teacher, checkpoint)
+        with pytest.raises(OutputUnwritableError):
+            check_fits(disk / "out", 0, teacher, disk / "none-yet")
 
 
 def test_parts_of_a_disk_that_runs_full_are_kept(

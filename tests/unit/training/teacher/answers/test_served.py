@@ -75,6 +75,19 @@ def test_the_hop_that_is_best_on_validation_is_served_unsmoothed(
     assert check.right.tolist() == list(found.right[1:])
 
 
+def test_without_answers_about_validation_nothing_is_known_of_its_accuracy(
+    graph: TextGraph, tmp_path: Path
+) -> None:
+    asked = np.setdiff1d(np.arange(graph.num_nodes), graph.splits["val"])
+    answers = small_answers(graph, features=False)
+    some = replace(answers, nodes=asked, log_probabilities=answers.log_probabilities[:, asked])
+    write_teacher(tmp_path, info(graph), some)
+    found = served_teacher(tmp_path, graph)
+    assert found is not None
+    assert (found.record.accuracy, found.record.nodes, found.record.hops) == (0.0, 0, 0)
+    assert (found.nodes, found.right) == ((), ())
+
+
 def test_the_record_says_how_it_is_asked(graph: TextGraph, tmp_path: Path) -> None:
     folder = write(tmp_path / "teacher", graph, wrong=0)
     (folder / "tuned.safetensors").write_bytes(b"weights")
