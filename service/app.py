@@ -166,11 +166,12 @@ async def answer_routing_error(request: Request, error: Any) -> Response:
     role = Role.read if beginning(sent) in BEGINNINGS else default_role(method)
     await request.app.state.parts.access.check(role, request.scope, exchange)
     path = decode_part(sent)
-    message = f"{method} {path[:SHOWN_CHARACTERS]}: {error.detail}; see /docs"
-    detail = ErrorDetail(CODE_OF_STATUS.get(error.status_code, RequestError.code), message)
-    headers = {}
+    headers, advice = {}, "see /docs"
     if error.status_code == 405:
         headers["allow"] = ", ".join(sorted(allowed_methods(request.app.routes, sent)))
+        advice = f"allowed here: {headers['allow']}; {advice}"
+    message = f"{method} {path[:SHOWN_CHARACTERS]}: {error.detail}; {advice}"
+    detail = ErrorDetail(CODE_OF_STATUS.get(error.status_code, RequestError.code), message)
     return error_response(error.status_code, detail, path, headers)
 
 

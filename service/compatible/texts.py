@@ -19,7 +19,7 @@ from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilit
 Text = Annotated[
     str, Meta(description='Text of an unseen node, or a node as the JSON text `{"node": …}`.')
 ]
-PAIR = 'a list of texts is a pair of them on this wire; send several nodes as [["…"], ["…"]]'
+PAIR = 'a list of texts is a pair of them in this API; send several nodes as [["…"], ["…"]]'
 
 
 class PredictRequest(Struct, frozen=True):

@@ -208,7 +208,9 @@ def keys_in(path: Path) -> tuple[Key, ...]:
                 "every user of this machine can write %s and add a key: run chmod 600 on it", path
             )
     except OSError as error:
-        raise SettingsError(f"cannot read the keys in {path}: {error.strerror}") from error
+        absent = isinstance(error, FileNotFoundError)
+        advice = f"; `understudy key {path} --name NAME` makes it" if absent else ""
+        raise SettingsError(f"cannot read the keys in {path}: {error.strerror}{advice}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"{path} is damaged or not a keys file ({type(error).__name__}: {error}); give a file "

@@ -34,7 +34,7 @@ async def both(classifier: Classifier, job: ClassifyJob) -> CompareResponse:
         unsure = set()
     await classifier.ask_teacher(job, spared())
     refuse_if_none_answered(students)
-    teacher_ms = {p: a.milliseconds for p, a in (job.taught or {}).items()}
+    teacher_ms = {p: round(a.milliseconds, 3) for p, a in (job.taught or {}).items()}
     student_cost = Cost(processor_ms=computing_ms(job.inference))
     costs = await teacher_costs(classifier, job)
     comparisons = tuple(

@@ -173,6 +173,7 @@ def test_unknown_paths_and_methods(service: Service) -> None:
     response = service.client.get("/classify")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     check_error(response, "method_not_allowed")
+    assert "allowed here: POST" in response.json()["error"]["message"]
 
 
 def test_request_ids_are_echoed_or_made(service: Service) -> None:

@@ -151,7 +151,7 @@ def test_an_endpoint_that_stays_overloaded_is_told_with_its_own_words(
 ) -> None:
     body = json.dumps({"error": {"message": "no quota: pay the bill"}})
     url, _ = endpoint(lambda n, _: Response(body, status_code=429, headers={"retry-after": "0"}))
-    with pytest.raises(EndpointError, match=r"2 times, last with status 429: no quota: pay "):
+    with pytest.raises(EndpointError, match=r"2 times, the last time: status 429: no quota: pay "):
         teach(graph_folder, tmp_path / "t", asking(url, attempts=2))
 
 

@@ -125,7 +125,9 @@ def check_objectives(
     used = [name for name, weight in weights.items() if weight and name != LABELS]
     for name in used:
         if targets is None:
-            raise TeacherError(f"the objective {name!r} needs a teacher; name its folder")
+            raise TeacherError(
+                f"the objective {name!r} needs a teacher; name its folder with --teacher"
+            )
         if MAKERS[name].reads_features:
             targets.required_features(name)
         if (check := MAKERS[name].check) is not None:
@@ -165,5 +167,7 @@ def make_objective(
     if name == LABELS:
         return CrossEntropy()
     if data.targets is None:
-        raise TeacherError(f"the objective {name!r} needs a teacher; name its folder")
+        raise TeacherError(
+            f"the objective {name!r} needs a teacher; name its folder with --teacher"
+        )
     return MAKERS[name].make(data, data.targets, student, options)

@@ -85,7 +85,7 @@ class Questioner:
         if spent is not None:
             return spent
         raise EndpointError(
-            f"{self.options.url} failed {self.options.attempts} times, last with "
+            f"{self.options.url} failed {self.options.attempts} times, the last time: "
             f"{described(problem)}{GOES_ON}"
         )
 

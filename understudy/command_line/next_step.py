@@ -12,10 +12,10 @@ import typer
 step_of_another = Event()
 
 
-def tell_next(*words: object) -> None:
+def tell_next(*words: object, title: str = "next") -> None:
     """Prints the command that continues with the result."""
     if not step_of_another.is_set():
-        typer.echo(f"next: {command(*words)}")
+        typer.echo(f"{title}: {command(*words)}")
 
 
 def command(*words: object) -> str:

@@ -78,6 +78,7 @@ def produce(
     parts = (graph.splits.get(name, ()) for name in ("train", "val"))
     if graph.num_classes > 1 and all(map(len, parts)):  # else nothing learns
         tell_next("teach", out, beside(out, "teacher"))
+        tell_next("distill", out, beside(out, "student"), title="or without a teacher")
 
 
 @data.command("import")

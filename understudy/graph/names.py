@@ -1,7 +1,9 @@
 """Checks a graph's name, and finds names that people would confuse."""
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,8 @@ from understudy.graph.numerals import GROUPED, written_plainly
 from understudy.graph.text_graph import string_array
 
 LONGEST_LABEL = 500  # characters: prompts list all labels, and so do metrics and tables
+SHOWN_NAMES, SHOWN_CHARACTERS = 10, 100  # of known names in a message, and of each one
+COMPARED_NAMES = 1_000  # known names that an unknown one is compared with: comparing takes time
 HIDDEN = re.compile(f"[{INVISIBLE[1:]}{MARK}]")  # except for the ASCII blank
 
 
@@ -29,6 +33,15 @@ def check_name(name: object, argument: str, advice: str = "give another one") ->
     problem = name_problem(name) if isinstance(name, str) else f"must be a text, not {name!r}"
     if problem:
         raise BadInputError(f"{argument} {problem}; {advice}")
+
+
+def which_are_known(name: str, known: Sequence[str]) -> str:
+    """Says which known name is like an unknown one, or which there are; ends a message."""
+    near = difflib.get_close_matches(name[:SHOWN_CHARACTERS], known[:COMPARED_NAMES], 1)
+    if near:
+        return f"did you mean {near[0][:SHOWN_CHARACTERS]!r}?"
+    shown = ", ".join(each[:SHOWN_CHARACTERS] for each in known[:SHOWN_NAMES])
+    return f"it has {shown or 'none'}{', …' if len(known) > SHOWN_NAMES else ''}"
 
 
 def plain_form(name: str) -> str:

@@ -58,7 +58,8 @@ def test_a_key_is_applied_once(tiny_bundle: TinyBundle, tmp_path: Path, durable:
         ([UpsertNode("a")], None, "is new and needs a text"),
         ([UpsertNode("a", " \n")], None, "must have a visible character"),
         ([UpsertNode("a", "\u200b\ufeff")], None, "text must have a visible character"),
-        ([UpsertNode("a", "x", "nonsense")], None, "no label 'nonsense'"),
+        ([UpsertNode("a", "x", "nonsense")], None, f"no label 'nonsense'; it has {LABELS[0]}, "),
+        ([UpsertNode("a", "x", LABELS[0].title())], None, f"did you mean '{LABELS[0]}'"),
         ([AddEdge("node-1", "node-1")], None, "linked to itself"),
     ],
 )

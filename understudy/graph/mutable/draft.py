@@ -11,11 +11,11 @@ from understudy.graph.missing import is_blank
 from understudy.graph.mutable.draft_edges import DraftEdges, pair_key, rows_of
 from understudy.graph.mutable.view import REMOVED, ROW_BITS, GraphView, NodeRecord
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.graph.names import which_are_known
 from understudy.graph.text_graph import UNLABELED
 
 ABSENT = -1  # row of an id that is not stored
 SHOWN_CHARACTERS = 100  # maximum length of an id in a message
-SHOWN_LABELS = 10
 MANY = 16  # number of mutations from which looking up edges together is cheaper
 EDGES = (AddEdge, RemoveEdge)
 
@@ -148,9 +148,8 @@ class Draft:
         if known is not None:
             return known
         if not self.acknowledged:
-            known_names = ", ".join(list(self.label_positions)[:SHOWN_LABELS])
-            more = ", …" if len(self.label_positions) > SHOWN_LABELS else ""
-            problem = f"the graph has no label {shown(name)}; it has {known_names}{more}"
+            advice = which_are_known(name, [*self.label_positions, *self.new_labels])
+            problem = f"the graph has no label {shown(name)}; {advice}"
             raise MutationError(position, problem, "label")
         label = len(self.label_positions) + len(self.new_labels)
         self.set(self.new_labels, name, label)

@@ -1,11 +1,11 @@
 """Reads descriptions of labels from a file, one line each: the meaning of a name like `cs.LG`."""
 
-import difflib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError, SourceError
+from understudy.graph.names import which_are_known
 from understudy.graph.prompts import tidy
 from understudy.graph.readers.delimited import read_delimited
 from understudy.graph.readers.fields import check_single
@@ -111,9 +111,7 @@ def records(path: Path) -> Iterator[tuple[str, object, object]]:
 
 def unknown(label: object, label_names: Sequence[str]) -> str:
     """The message for a label that the graph does not have."""
-    near = difflib.get_close_matches(str(label), label_names, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(label_names[:SHOWN])}"
-    return f"the graph has no label {label!r}; {hint}{', …' if not near else ''}"
+    return f"the graph has no label {label!r}; {which_are_known(str(label), label_names)}"
 
 
 def described(text: object, place: str) -> str:

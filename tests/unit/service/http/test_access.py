@@ -82,6 +82,11 @@ def test_a_file_whose_last_key_was_taken_out_takes_a_new_one(tmp_path: Path, con
     assert find_key(load_keys(path), b"Bearer " + secret.encode()) is not None
 
 
+def test_a_keys_file_that_is_not_there_is_told_how_to_make(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"`understudy key .*keys\.json --name NAME` makes it"):
+        load_keys(tmp_path / "keys.json")
+
+
 def test_a_damaged_file_of_keys_is_told_as_that(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text('{"keys": [')
