@@ -16,11 +16,10 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from training.digests import CHANGED, digest_of
 from training.errors import StaleTeacherError, TeacherError
 from understudy.folders.places import path_problem
 from understudy.graph import TextGraph
-from understudy.graph.files import check_readable, write_json
+from understudy.graph.files import CHANGED, check_readable, digest_of, write_json
 from understudy.graph.splits import labeled_nodes
 
 FORMAT_VERSION = 2  # in 1, answers about training nodes were learned from these nodes' labels
@@ -225,7 +224,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     return info, answers
 
 
-def read_arrays(folder: Path, info: TeacherInfo) -> dict[str, NDArray[np.generic]]:
+def read_arrays(folder: Path, info: TeacherInfo) -> dict[str, NDArray[Any]]:
     """The arrays of a teacher's answers, as they were written.
 
     Raises:
@@ -233,7 +232,7 @@ def read_arrays(folder: Path, info: TeacherInfo) -> dict[str, NDArray[np.generic
         OSError, SafetensorError, ValueError: they are missing, damaged or changed.
     """
     path = folder / ANSWERS_FILE
-    arrays: dict[str, NDArray[np.generic]] = load_file(check_readable(path))
+    arrays: dict[str, NDArray[Any]] = load_file(check_readable(path))
     recorded = check_together(folder, info)
     if recorded and recorded != digest_of(dict(sorted(arrays.items()))):
         raise ValueError(CHANGED)
