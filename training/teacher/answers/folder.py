@@ -118,7 +118,7 @@ def check_together(folder: Path, info: TeacherInfo) -> str:
         OSError, SafetensorError: there are no answers, or they are damaged.
     """
     with safetensors.safe_open(folder / ANSWERS_FILE, "numpy") as file:
-        recorded = (file.metadata() or {}).get("answers", "")
+        recorded = str((file.metadata() or {}).get("answers", ""))
     if recorded and info.answers and recorded != info.answers:
         raise TeacherError(
             f"{folder}: {ANSWERS_FILE} and teacher.json belong to different teachers; run the same "
