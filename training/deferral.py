@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc, betaincinv
 
+from understudy.counting import counted
+
 LEVEL = 0.05  # probability that a bound does not hold
 TENTHS = 10  # number of thresholds per signal
 NEVER = 1.01  # a threshold that no signal reaches: everything is deferred
@@ -185,6 +187,6 @@ def figures(rule: Deferral) -> str:
     return (
         f"{rule.signal} is {below} ({rule.deferred:.0%} of {rule.nodes:,} validation nodes), both "
         f"together have an accuracy of {rule.system:.3f}, the student alone {rule.student:.3f}, "
-        f"the teacher alone {rule.teacher:.3f}: asking mends {rule.wins} answers and spoils "
-        f"{rule.losses} (p = {rule.p_value:.2g})"
+        f"the teacher alone {rule.teacher:.3f}: asking mends {counted(rule.wins, 'answer')} "
+        f"and spoils {rule.losses:,} (p = {rule.p_value:.2g})"
     )

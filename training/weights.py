@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.digests import CHANGED, digest_of
-from understudy.graph.files import check_readable
+from understudy.graph.files import CHANGED, check_readable, digest_of
 
 KEY = "weights"  # of the digest in the file's metadata
 

@@ -61,6 +61,9 @@ def test_names_that_no_evaluation_knows_are_told_without_loading_torch(
     save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
     paths = (str(tmp_path / "g"), str(tmp_path / "out"))
     assert message in told_without_torch(capsys, "evaluate", *paths, option, "combind")
+    kind = option.removeprefix("--").removesuffix("s")
+    problem = told_without_torch(capsys, "evaluate", *paths, option, " , ")
+    assert f"{option} ' , ' names no {kind}; choose from " in problem
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_registered_reader_is_told_by_the_name_and_treated_as_every_other(
     with pytest.raises(BadInputError, match=r"edges\.ltsv:2"):
         import_graph([nodes], [edges], fields, EdgeFields("", ""), Rules())
     register_reader(".uneven", lambda path, progress: iter([(1, ("id", "text"), ("pump",))]))
-    with pytest.raises(BadInputError, match=r"n\.uneven:1: 1 values for 2 columns \(id, text\)"):
+    with pytest.raises(BadInputError, match=r"n\.uneven:1: 1 value for 2 columns \(id, text\)"):
         import_graph([tmp_path / "n.uneven"], [edges], fields, EdgeFields("", ""), Rules())
     for suffix in (".csv", ".edges", ".ltsv", "ltsv"):
         with pytest.raises(SourceError, match="cannot be registered"):

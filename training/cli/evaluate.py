@@ -308,9 +308,13 @@ def parse_names(text: str, known: Names, kind: str) -> Names:
     """Parses a comma-separated list of known names.
 
     Raises:
-        EvaluationError: a name is unknown.
+        EvaluationError: a name is unknown; or only commas are given.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if text and not names:
+        raise EvaluationError(
+            f"--{kind}s {text!r} names no {kind}; choose from {', '.join(known)}, or leave it out"
+        )
     for name in names:
         if name not in known:
             raise EvaluationError(f"unknown {kind} {name!r}; choose from {', '.join(known)}")

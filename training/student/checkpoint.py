@@ -132,6 +132,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
                 check_readable(calibrated)
             calibration = read_calibration(calibrated)
         with reading(folder / SERVED_FILE) as asked:
+            if calibration.deferral.nodes:  # measured, so there was a teacher to serve
+                check_readable(asked)
             served = read_served(asked)
     return Checkpoint(config, student.eval(), metrics, calibration, served)
 

@@ -70,8 +70,8 @@ def budgeted_nodes(
     validation = int(np.isin(nodes, labeled_nodes(graph, "val")).sum())
     if not validation:
         raise TeacherError(
-            f"none of the {len(nodes):,} nodes that the budget allows is a validation node, but "
-            "these choose the view that students learn from; raise --max-nodes or --budget"
+            f"the budget allows {counted(len(nodes), 'node')}, of which none is a validation node, "
+            "but these choose the view that students learn from; raise --max-nodes or --budget"
         )
     log.warning(
         "asking about %d of %d nodes (%s), among them %s to choose the view by",

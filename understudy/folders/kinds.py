@@ -114,7 +114,7 @@ def listed_files(folder: Path, kind: Kind) -> tuple[str, ...]:
     """The files that the marker of such a kind lists."""
     if MANIFEST_KEY not in kind.keys:
         return ()
-    files = (marked(folder, kind) or {})[MANIFEST_KEY]
+    files = (marked(folder, kind) or {}).get(MANIFEST_KEY)  # none where the marker is lost
     return tuple(map(str, files)) if isinstance(files, list | dict) else ()
 
 

@@ -1,16 +1,21 @@
-"""Atomic file writing, and digests of files."""
+"""Atomic file writing, and digests of files and of arrays in them."""
 
 import hashlib
 import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from understudy.graph.errors import SourceError
+
+CHANGED = "it was changed since it was written"  # its digest differs
 
 
 @contextmanager
@@ -42,6 +47,15 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of(arrays: Mapping[str, NDArray[np.generic]]) -> str:
+    """SHA-256 of contiguous arrays in order, with their names."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 def check_readable(path: Path) -> Path:

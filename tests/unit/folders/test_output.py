@@ -27,7 +27,7 @@ from understudy.folders import (
     reserved,
 )
 from understudy.folders.errors import place_errors
-from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT, Kind
+from understudy.folders.kinds import BACKUP, BUNDLE, EVALUATION, GRAPH, STUDENT, Kind
 from understudy.graph import TextGraph, load_graph, save_graph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import cache_folder
@@ -94,6 +94,8 @@ def test_a_users_file_of_one_of_our_names_is_the_users(
         (STUDENT, "{", "calibration.json", "config.json is damaged; restore that file, choose"),
         (EVALUATION, None, "accuracy.png", "an evaluation folder, but its plan.json is missing"),
         (EVALUATION, "{}", "runs/a.json", "plan.json is damaged; restore that file"),
+        (BUNDLE, None, "activations/h0.npy", "did not write: activations/h0.npy"),
+        (BACKUP, "{", "notes.txt", "did not write: backup.json"),
         (STUDENT, "{", "notes.txt", "holds something that understudy did not write: config.json"),
     ],
 )

@@ -16,11 +16,10 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from training.digests import CHANGED, digest_of
 from training.errors import StaleTeacherError, TeacherError
 from understudy.folders.places import path_problem
 from understudy.graph import TextGraph
-from understudy.graph.files import check_readable, write_json
+from understudy.graph.files import CHANGED, check_readable, digest_of, write_json
 from understudy.graph.splits import labeled_nodes
 
 FORMAT_VERSION = 2  # in 1, answers about training nodes were learned from these nodes' labels
@@ -119,7 +118,7 @@ def check_together(folder: Path, info: TeacherInfo) -> str:
         OSError, SafetensorError: there are no answers, or they are damaged.
     """
     with safetensors.safe_open(folder / ANSWERS_FILE, "numpy") as file:
-        recorded: str = (file.metadata() or {}).get("answers", "")
+        recorded = str((file.metadata() or {}).get("answers", ""))
     if recorded and info.answers and recorded != info.answers:
         raise TeacherError(
             f"{folder}: {ANSWERS_FILE} and teacher.json belong to different teachers; run the same "

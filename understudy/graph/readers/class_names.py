@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from understudy.counting import counted
 from understudy.graph.building.cells import CellError, whole_characters
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
@@ -46,8 +47,9 @@ def named_labels(
         if number not in names:
             node = int(np.argmax(pc.equal(labels, value).to_numpy(zero_copy_only=False)))
             raise BadInputError(
-                f"{where} node {node}: class {number} has no name; only {len(names)} classes have "
-                f"one ({without}: the numbers are the names)"
+                f"{where} node {node}: class {number} has no name, as only "
+                f"{counted(len(names), 'class has one', 'classes have one')} ({without}: the "
+                "numbers are the names)"
             )
         name = names[number]
         if name is None or is_missing(name):

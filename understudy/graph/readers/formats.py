@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from understudy.counting import counted
 from understudy.folders.kinds import GRAPH, marked
 from understudy.graph.building.records import Source
 from understudy.graph.errors import BadInputError, SourceError
@@ -251,7 +252,8 @@ def even(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
     for line, columns, values in rows:
         if len(columns) != len(values):
             raise BadInputError(
-                f"{path}:{line}: {len(values)} values for {len(columns)} columns "
+                f"{path}:{line}: {counted(len(values), 'value')} for "
+                f"{counted(len(columns), 'column')} "
                 f"({listed(columns)})"
             )
         yield line, columns, values

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from understudy.counting import counted
 from understudy.graph.building import cells
 from understudy.graph.building.builder import Built, Rules, build_graph
 from understudy.graph.building.reading import Reading
@@ -68,7 +69,9 @@ def ogb_graph(
     labels_file = table_file(folder, "raw/node-label")
     labels = class_numbers(labels_file)
     if len(labels) != count:
-        raise BadInputError(f"{labels_file}: {len(labels):,} labels for {count:,} nodes")
+        raise BadInputError(
+            f"{labels_file}: {counted(len(labels), 'label')} for {counted(count, 'node')}"
+        )
     edge_file = table_file(folder, "raw/edge")
     check_begins(edge_file, 2)
     given_split = read_split(folder, options.split, count)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from understudy.counting import counted
 from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.building.reading import Reading
 from understudy.graph.building.records import EdgeTable, NodeTable, Source, null_strings
@@ -119,6 +120,7 @@ def check_count(data: Attributes, count: int) -> None:
         if isinstance(number, int) and number != count:
             data_keys = "+".join(data.used["text"])
             raise BadInputError(
-                f"{data.path}: {count:,} texts in {data_keys!r} for {number:,} nodes ({key!r})"
+                f"{data.path}: {counted(count, 'text')} in {data_keys!r} for "
+                f"{counted(number, 'node')} ({key!r})"
             )
     data.used.setdefault("nodes", []).extend(["num_nodes"] if isinstance(num_nodes, int) else [])

@@ -59,7 +59,7 @@ def test_large_numbers_need_no_list_of_their_size() -> None:
         ({"jazz", "folk", "rock"}, "a set, which has no order"),
         (["jazz", "jazz", "rock"], "the classes 0 and 1 have one name, 'jazz'"),
         (["jazz", "", "1"], "the classes 1 and 2 have one name, '1'"),
-        (["jazz", "folk"], "file node 0: class 2 has no name; only 2"),
+        (["jazz", "folk"], "file node 0: class 2 has no name, as only 2 classes have one"),
         ({0: "jazz", 2: "rock"}, "file node 2: class 1 has no name"),
         ({"jazz": 0, "folk": 0, "rock": 2}, "gives one class two names"),
         ({0: "jazz", "0": "folk", 1: "punk", 2: "rock"}, "gives one class two names"),

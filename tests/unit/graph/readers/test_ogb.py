@@ -94,7 +94,7 @@ BAD = [
     ({"raw/edge.csv.gz": "0,1\n1,9\n"}, BadInputError, r"edge\.csv\.gz:2: the edge's target 9 is"),
     ({"raw/edge.csv.gz": ""}, BadInputError, r"edge\.csv\.gz: the file is empty"),
     ({"raw/edge.csv.gz": None}, SourceError, r"edge\.csv\.gz is missing"),
-    ({"raw/node-label.csv.gz": "1\n"}, BadInputError, "1 labels for 4 nodes"),
+    ({"raw/node-label.csv.gz": "1\n"}, BadInputError, "1 label for 4 nodes"),
     ({"raw/node-label.csv.gz": "1\n0\n2\n0\n"}, BadInputError, "node 2: class 2 has no name"),
     (
         {"raw/node-label.csv.gz": "1\n0\n2\n0\n"},

@@ -58,6 +58,16 @@ def test_a_damaged_file_is_named_with_what_to_do(
     assert told.endswith("; restore the folder, or move it away and run `understudy distill` again")
 
 
+def test_a_missing_record_of_a_teacher_that_was_measured_is_told(folder: Path) -> None:
+    path = folder / "calibration.json"
+    calibration = json.loads(path.read_text())
+    assert load_checkpoint(folder).served is None  # there was no teacher
+    deferral = {"summary": "auto never defers", "nodes": 12}
+    path.write_text(json.dumps(calibration | {"deferral": deferral}))
+    with pytest.raises(CheckpointError, match=r"damaged: served_teacher\.json is missing; restore"):
+        load_checkpoint(folder)
+
+
 def test_weights_that_changed_since_they_were_written_are_refused(folder: Path) -> None:
     weights = folder / "student.safetensors"
     content = bytearray(weights.read_bytes())
