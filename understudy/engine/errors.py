@@ -182,12 +182,15 @@ class UnknownNodeError(NodeError):
 
     code = "unknown_node"
 
-    def __init__(self, node_id: str) -> None:
+    def __init__(self, node_id: str, classified: bool = True) -> None:
+        """Makes the error.
+
+        Args:
+            classified: whether its answer was asked for, which an unseen node may have, too.
+        """
         node_id = shortened(node_id)
-        super().__init__(
-            f"no stored node has the id {node_id!r}; send its text to classify an unseen node",
-            id=node_id,
-        )
+        advice = "; send its text to classify an unseen node" if classified else ""
+        super().__init__(f"no stored node has the id {node_id!r}{advice}", id=node_id)
 
 
 class UnknownNeighborError(NodeError):
