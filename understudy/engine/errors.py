@@ -200,10 +200,8 @@ class UnknownNeighborError(NodeError):
 
     def __init__(self, neighbors: Sequence[str]) -> None:
         shown = [shortened(neighbor) for neighbor in neighbors[:SHOWN_ITEMS]]
-        more = f", nor any of {len(neighbors) - 1:,} others" if len(neighbors) > 1 else ""
-        super().__init__(
-            f"neighbors: no stored node has the id {shown[0]!r}{more}", neighbors=shown
-        )
+        more = f" (and {len(neighbors) - 1:,} more)" if len(neighbors) > 1 else ""
+        super().__init__(f"the neighbor {shown[0]!r} is not a stored node{more}", neighbors=shown)
 
 
 class EmptyTextError(NodeError):
