@@ -150,7 +150,7 @@ def test_an_address_or_a_name_is_a_host(host: str) -> None:
 
 
 def test_two_protocols_on_one_port_are_refused() -> None:
-    with pytest.raises(SettingsError, match="^--port and --grpc-port are both 8000: give each"):
+    with pytest.raises(SettingsError, match=r"^--port and --grpc-port are both 8000: give each"):
         load_settings(grpc_port=8000)  # that of HTTP unless another is given
     assert load_settings(port=0, grpc_port=0).grpc_port == 0
 
