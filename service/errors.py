@@ -100,7 +100,8 @@ class DeadlineError(ServiceError):
     def __init__(
         self, seconds: float, advice: str = "ask again later, or for fewer nodes at once"
     ) -> None:
-        super().__init__(f"no answer within {seconds:.3g} s; {advice}")
+        within = f"within {seconds:.3g} s" if seconds else "in time"
+        super().__init__(f"no answer {within}; {advice}")
 
 
 class VersionNotReachedError(ServiceError):

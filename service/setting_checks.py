@@ -25,6 +25,7 @@ def check_settings(settings: "Settings") -> None:
     check_host(settings.host)
     check_root_path(settings.root_path)
     if settings.grpc_port is not None:
+        check_ports(settings.port, settings.grpc_port)
         check_extra("grpc_port", "grpc", ("grpc", "google.protobuf"))
     if settings.mcp:
         check_extra("mcp", "mcp", ("mcp",))
@@ -57,6 +58,19 @@ def check_host(host: str) -> None:
             "0.0.0.0 for every network of this machine, without scheme, brackets, port and path; "
             "the port is given with --port",
             setting="host",
+        )
+
+
+def check_ports(port: int, grpc_port: int) -> None:
+    """Refuses one port for both protocols: the system lets both listen, and either gets the calls.
+
+    Raises:
+        SettingsError: the ports are the same, and not 0, which picks two.
+    """
+    if port == grpc_port != 0:
+        raise SettingsError(
+            f"--port and --grpc-port are both {port}: give each a port of its own",
+            setting="grpc_port",
         )
 
 

@@ -80,7 +80,7 @@ async def attend(work: Coroutine[Any, Any, Result], exchange: Exchange, seconds:
             return task.result()
         if leaving in done:
             raise ClientDisconnect
-        raise DeadlineError(seconds)
+        raise DeadlineError(exchange.seconds)  # of the request, not only of this work
     finally:
         for waiting in (task, leaving):
             if not waiting.done():

@@ -276,7 +276,7 @@ def find(engine: Engine, node_id: str) -> tuple[GraphState, int]:
     state = engine.state
     row = state.graph.row_of(node_id)
     if row is None:
-        raise UnknownNodeError(node_id)
+        raise UnknownNodeError(node_id, classified=False)
     return state, row
 
 

@@ -31,7 +31,9 @@ def test_a_node_from_birth_to_death(tiny_bundle: TinyBundle) -> None:
         assert client.request("DELETE", "/edges", json=edge).status_code == 404
         assert client.post("/edges", json=edge).status_code == 200
         assert client.delete("/nodes/a/b c").json()["graph_version"] == 4
-        assert client.get("/nodes/a/b c").status_code == 404
+        gone = client.get("/nodes/a/b c")
+        assert gone.status_code == 404
+        assert gone.json()["error"]["message"] == "no stored node has the id 'a/b c'"
         assert service.classify({"id": "a/b c"}).status_code == 404
 
 

@@ -14,6 +14,7 @@ Thinking = Literal["auto", "none", "template", "effort", "wait"]
 
 # The form of questions: see `understudy.endpoint.client` and `.decisions`.
 WireName = Literal["chat", "decisions", "systemone"]
+ROUTES = ("/chat/completions", "/completions", "/decisions", "/systemone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ def check_address(url: str, key: str) -> None:
     """Refuses an address or a key that no request could use.
 
     Raises:
-        AddressError: it is no HTTP URL, or a header cannot hold the key.
+        AddressError: it is no HTTP URL, or that of a route, to which the route would be added once
+            more, or has a query, which would come before it; or a header cannot hold the key.
     """
     try:
         parsed = urlsplit(url)
@@ -48,6 +50,12 @@ def check_address(url: str, key: str) -> None:
     if not usable:
         raise AddressError(
             "not the URL of a server; expected a URL such as http://host:8001/v1", "url"
+        )
+    if parsed.path.rstrip("/").endswith(ROUTES) or parsed.query or parsed.fragment:
+        raise AddressError(
+            "the URL of a route, or has a query; expected the server's own, to which the route is "
+            "added, such as http://host:8001/v1",
+            "url",
         )
     if not (key.isascii() and key.isprintable()):
         raise AddressError("a character that is not allowed in a key, such as a line break", "key")

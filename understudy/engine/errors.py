@@ -182,12 +182,15 @@ class UnknownNodeError(NodeError):
 
     code = "unknown_node"
 
-    def __init__(self, node_id: str) -> None:
+    def __init__(self, node_id: str, classified: bool = True) -> None:
+        """Makes the error.
+
+        Args:
+            classified: whether its answer was asked for, which an unseen node may have, too.
+        """
         node_id = shortened(node_id)
-        super().__init__(
-            f"no stored node has the id {node_id!r}; send its text to classify an unseen node",
-            id=node_id,
-        )
+        advice = "; send its text to classify an unseen node" if classified else ""
+        super().__init__(f"no stored node has the id {node_id!r}{advice}", id=node_id)
 
 
 class UnknownNeighborError(NodeError):
@@ -197,10 +200,8 @@ class UnknownNeighborError(NodeError):
 
     def __init__(self, neighbors: Sequence[str]) -> None:
         shown = [shortened(neighbor) for neighbor in neighbors[:SHOWN_ITEMS]]
-        more = f", nor any of {len(neighbors) - 1:,} others" if len(neighbors) > 1 else ""
-        super().__init__(
-            f"neighbors: no stored node has the id {shown[0]!r}{more}", neighbors=shown
-        )
+        more = f" (and {len(neighbors) - 1:,} more)" if len(neighbors) > 1 else ""
+        super().__init__(f"the neighbor {shown[0]!r} is not a stored node{more}", neighbors=shown)
 
 
 class EmptyTextError(NodeError):

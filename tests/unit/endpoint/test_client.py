@@ -283,6 +283,15 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
     check_address("http://host:8000/v1", "")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://h/v1/chat/completions", "http://h/decisions/", "http://h/v1?a=b", "http://h/#m"]
+)
+def test_an_address_to_which_no_route_can_be_added_is_refused(url: str) -> None:
+    with pytest.raises(AddressError, match="the URL of a route, or has a query") as caught:
+        check_address(url, "")
+    assert caught.value.part == "url"
+
+
 def test_labels_of_any_letters_are_asked_for_in_these_and_have_room() -> None:
     names = ('🎮 "games"', "東京", "net")
     fields = constraint_fields("grammar", names)

@@ -99,7 +99,7 @@ def test_a_bad_row_costs_its_row_and_is_told(
     assert errors == [None, "bad_row", "bad_row", "unknown_neighbor", None]
     assert [answer["row"] for answer in answers] == [2, 3, 4, 5, 6]
     assert says(output, f"warning: {source}:3: bad_row: 4 fields where the header has 3")
-    unknown = "unknown_neighbor: neighbors: no stored node has the id 'nobody'"
+    unknown = "unknown_neighbor: the neighbor 'nobody' is not a stored node"
     assert says(output, f"warning: {source}:5: {unknown}")
     assert says(output, "5 rows; 3 of them could not be answered")
     status, output = call(tiny_bundle.folder, source, tmp_path / "strict.jsonl", "--strict")

@@ -149,6 +149,12 @@ def test_an_address_or_a_name_is_a_host(host: str) -> None:
     assert load_settings(host=host, allow_remote_without_key=True).host == host
 
 
+def test_two_protocols_on_one_port_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^--port and --grpc-port are both 8000: give each"):
+        load_settings(grpc_port=8000)  # that of HTTP unless another is given
+    assert load_settings(port=0, grpc_port=0).grpc_port == 0
+
+
 @pytest.mark.parametrize("path", ["/", "x", "/x/", "//x", "/x//y", "/x/../y", "/.", "/x y", "/x\n"])
 def test_a_root_path_that_no_request_begins_with_is_refused(path: str) -> None:
     with pytest.raises(SettingsError, match=r"--root-path is .*: expected a path such as /under"):

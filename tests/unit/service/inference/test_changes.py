@@ -39,6 +39,7 @@ def test_a_change_whose_turn_comes_too_late_is_not_made(client: TestClient, engi
         with engine.writer.lock:
             late = client.request(method, path, json=body, headers={"x-timeout-seconds": "0.01"})
         assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_passed")
+        assert late.json()["error"]["message"].startswith("no answer ")
         assert "nothing was done" in late.json()["error"]["message"]
     assert client.put("/nodes/b", json=NODE, headers={"x-timeout-seconds": "1e300"}).is_success
     assert engine.state.version == 1
