@@ -60,12 +60,20 @@ def wrong_setting(error: ValidationError) -> SettingsError:
     """Makes the error of the first wrong value, without the value if it may be secret."""
     first = error.errors()[0]
     name = str(first["loc"][0])
-    problem = first["msg"].removeprefix("Value error, ")
+    problem = in_our_words(first["msg"])
     shown = "" if name.endswith(SECRET) else f" is {first['input']!r}"
     return SettingsError(
         f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {problem}",
         setting=name,
     )
+
+
+def in_our_words(problem: str) -> str:
+    """Turns pydantic's message about an input into one about what is expected."""
+    problem = problem.removeprefix("Value error, ").replace("String should have", "expected", 1)
+    problem = problem.replace("Input should be less", "expected a value less", 1)
+    problem = problem.replace("Input should be greater", "expected a value greater", 1)
+    return problem.replace("Input should be", "expected", 1)
 
 
 def file_values(flags: dict[str, Any], known: Collection[str]) -> dict[str, Any]:

@@ -149,6 +149,21 @@ def test_an_address_or_a_name_is_a_host(host: str) -> None:
     assert load_settings(host=host, allow_remote_without_key=True).host == host
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"port": 99_999}, "--port or UNDERSTUDY_PORT is 99999: expected a value less than or equ"),
+        ({"request_seconds": 0}, "--request-seconds or .* is 0: expected a value greater than 0"),
+        ({"host": ""}, "--host or UNDERSTUDY_HOST is '': expected at least 1 character"),
+        ({"provider": "tpu"}, "--provider or .* is 'tpu': expected 'cpu' or 'cuda'"),
+        ({"workers": "two"}, "--workers or .* is 'two': expected a valid integer"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_expected(values: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{told}"):
+        load_settings(**values)
+
+
 def test_two_protocols_on_one_port_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"^--port and --grpc-port are both 8000: give each"):
         load_settings(grpc_port=8000)  # that of HTTP unless another is given
