@@ -82,8 +82,13 @@ def test_an_evaluation(tmp_path: Path) -> None:
     assert "vanilla" in report.read_text(encoding="utf-8")
     with pytest.raises(EvaluationError, match="an endpoint cannot be tuned"):
         evaluate(small_graph(), tmp_path / "evaluation", teacher="openai:http://localhost/v1#m")
-    with pytest.raises(TeacherError, match="is not an endpoint"):
-        teach(small_graph(), tmp_path / "teacher", teacher="openai:nowhere")
+    for address, problem in (
+        ("nowhere#m", "is not the URL of a server; expected .*, followed by #MODEL"),
+        ("http://localhost/v1/chat/completions#m", "is the URL of a route"),
+        ("http://localhost/v1", "is not an endpoint; give openai:URL#model"),
+    ):
+        with pytest.raises(TeacherError, match=problem):
+            teach(small_graph(), tmp_path / "teacher", teacher=f"openai:{address}")
 
 
 def test_a_graph_in_memory_is_kept_once_and_by_name(cache: Path) -> None:

@@ -102,7 +102,7 @@ def parse_endpoint(teacher: str, **asking: Any) -> "EndpointOptions | None":
     except AddressError as error:
         if error.part == "key":
             raise TeacherError(f"OPENAI_API_KEY holds {error}") from error
-        model = ""
+        raise TeacherError(f"the address in {teacher!r} is {error}, followed by #MODEL") from error
     if not model:
         raise TeacherError(
             f"{teacher!r} is not an endpoint; give {kind}:URL#model, for example "
