@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from understudy.graph.ids import id_problem
 from understudy.predict.answering import Answerer
 from understudy.predict.columns import lone_word
 from understudy.predict.errors import BadRowError
@@ -84,6 +85,7 @@ class Run:
     progress: Progress = silent
     total: int = 0
     clock: Callable[[], float] = field(default=time.monotonic)
+    looked_up: bool = False  # the id of a first row with a text
     called: dict[str, bool] = field(default_factory=dict)
 
     def parts(self, rows: Iterable[Row], done: int = 0) -> Iterator[list[Answer]]:
@@ -118,10 +120,27 @@ class Run:
         def good() -> Iterator[Sequence[Row]]:
             for rows in batches:
                 pending.append(rows)
+                self.remark_stored(rows)
                 yield [self.settled(row) for row in rows if row.node is not None]
 
         for found in self.answerer.answer_each(good(), self.top_k):
             yield self.joined(pending.popleft(), iter(found))
+
+    def remark_stored(self, rows: Sequence[Row]) -> None:
+        """Says so if the first row that has a text is about a stored node, whose own links its
+        answer does not read; probably the others are, too.
+        """
+        nodes = ((row.where, row.node) for row in rows if row.node is not None)
+        first = next(((where, node.id) for where, node in nodes if node.id and node.text), None)
+        if self.looked_up or first is None:
+            return
+        self.looked_up = True
+        where, node_id = first
+        if id_problem(node_id) is None and self.answerer.stores(node_id):
+            self.problems.tell(
+                f"{where}: {node_id!r} is a stored node, but is classified by its text, without "
+                "the links that are stored; for the answers of stored nodes give --text-field none"
+            )
 
     def settled(self, row: Row) -> Row:
         """The row without a lone neighbour that is a word for a missing value, unless a node is

@@ -66,6 +66,22 @@ def test_texts_with_neighbours_are_classified_and_top_labels_listed(
     assert [answer["id"] for answer in answers] == ["new", None]
 
 
+def test_a_table_of_stored_nodes_with_their_texts_is_told_as_one(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    words = "'node-1' is a stored node, but is classified by its text"
+    (tmp_path / "in.csv").write_text("id,text\nnode-1,http socket\nnode-2,matrix proof\n")
+    status, output = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "texts.csv")
+    assert status == 0
+    assert says(output, f"in.csv:2: {words}")
+    more = ("--text-field", "none")
+    _, output = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "ids.csv", *more)
+    assert not says(output, words)
+    (tmp_path / "in.csv").write_text("id,text\nnew-1,http socket\nnode-2,matrix proof\n")
+    _, output = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "new.csv")
+    assert not says(output, words)
+
+
 @pytest.mark.parametrize("name", ["o.csv.gz", "o.tsv", "o.jsonl.xz", "o.ndjson.bz2", "o.parquet"])
 def test_every_format_tells_the_same(
     tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended], name: str
