@@ -105,7 +105,7 @@ async def version_of(served: Served, model: PathName, version: PathName) -> Engi
     """
     engine = await model_of(served, model)
     if version != engine.model_version:
-        raise UnknownModelError(version, engine.model_version, "version of the model")
+        raise UnknownModelError(version, engine.model_version, "version")
     return engine
 
 

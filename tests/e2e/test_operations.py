@@ -221,7 +221,7 @@ def test_the_open_inference_protocol(service: Service, tiny_bundle: TinyBundle) 
     assert missing.status_code == 404
     assert missing.json()["error"].startswith("unknown_model: there is no model 'other'")
     missing = service.client.get(f"{model}/versions/7")
-    assert "there is no version of the model '7'; the served version" in missing.json()["error"]
+    assert "there is no version '7'; the served version" in missing.json()["error"]
     inputs[0]["shape"] = [3]
     wrong = service.client.post(f"{model}/infer", json={"inputs": inputs})
     assert wrong.json()["error"].startswith("invalid_field: inputs.0.shape: ")

@@ -181,7 +181,7 @@ def test_unknown_models_versions_and_outputs_are_named(client: Any) -> None:
     inputs = [tensor("id", texts("node-1"))]
     with pytest.raises(InferenceServerException, match="no model 'other'"):
         client.infer("other", inputs)
-    with pytest.raises(InferenceServerException, match="version 7"):
+    with pytest.raises(InferenceServerException, match="no version '7'"):
         client.infer(MODEL, inputs, model_version="7")
     with pytest.raises(InferenceServerException, match=r"outputs\.0\.name: expected label or"):
         client.infer(MODEL, inputs, outputs=[triton.InferRequestedOutput("labels")])
