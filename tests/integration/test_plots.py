@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_home_that_cannot_be_written_is_no_matter_of_the_plots(tmp_path: Path) -> None:
