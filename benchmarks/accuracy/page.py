@@ -9,6 +9,7 @@ from benchmarks.common.results import RESULTS
 from benchmarks.errors import BenchmarkError
 from training.evaluation.rows import RUNS_FILE, Record, Row, read_rows
 from training.evaluation.tables import LABELS, sections, table, unseen_table
+from understudy.counting import counted
 
 FOLDER = RESULTS / "accuracy"
 PART = GeneratedPart("python -m benchmarks.accuracy")
@@ -123,7 +124,3 @@ def made(name: str, record: Record) -> list[str]:
         dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
         "; ".join(sorted({f"{row.processor}, {counted(row.cores, 'core')}" for row in rows})),
     ]
-
-
-def counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
